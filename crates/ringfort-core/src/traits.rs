@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The traits by which a crate of layer 1 uses a sibling that it cannot see.
+//!
+//! In: wired by the binary. Out: signatures, stored values, connections.
+//!
+//! **Invariant:** an implementation that cannot do what is asked returns an error; none of these has a default that
+//! succeeds. The clock is in [`crate::clock`], effects are in [`crate::execute`].
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use crate::permit::Permit;
+
+/// Why a signature could not be made. Nothing was signed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot sign with key `{key}`: {message}")]
+pub struct SignError {
+    /// Name of the key.
+    pub key: String,
+    /// What the key store said.
+    pub message: String,
+}
+
+/// Signs with one key and one algorithm.
+pub trait Sign: Send + Sync {
+    /// Name of the key, as a verifier knows it.
+    fn key_name(&self) -> &str;
+
+    /// Signs `message`.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`]: nothing was signed.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+}
+
+/// Keeps small values by name, durably.
+pub trait Store: Send + Sync {
+    /// The value of `key` in `table`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read; the value may or may not exist.
+    fn load(&self, table: &str, key: &str) -> io::Result<Option<Vec<u8>>>;
+
+    /// Sets the value of `key` in `table`; durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The old value is still there.
+    fn save(&self, table: &str, key: &str, value: &[u8]) -> io::Result<()>;
+
+    /// Removes `key` from `table`; removing what is not there succeeds.
+    ///
+    /// # Errors
+    ///
+    /// The old value is still there.
+    fn remove(&self, table: &str, key: &str) -> io::Result<()>;
+}
+
+/// Opens connections to addresses that were judged.
+pub trait Dial: Send + Sync {
+    /// Connects to `address` under `permit`.
+    ///
+    /// # Errors
+    ///
+    /// No connection is open.
+    fn dial(&self, permit: Permit, address: SocketAddr) -> io::Result<OwnedFd>;
+}
