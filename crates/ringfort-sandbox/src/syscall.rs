@@ -14,7 +14,7 @@ mod file;
 mod mount;
 mod process;
 
-pub(crate) use self::clone::{Cloned, clone_process};
+pub(crate) use self::clone::clone_process;
 pub(crate) use self::confine::*;
 pub(crate) use self::exec::ExecVectors;
 pub(crate) use self::file::*;

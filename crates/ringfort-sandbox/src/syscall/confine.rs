@@ -152,3 +152,12 @@ pub(crate) fn install_filter(program: &[Instruction]) -> Answer<()> {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0 as c_long, &raw const fprog)
     })
 }
+
+/// Whether the kernel takes filters that answer with an error number.
+pub(crate) fn filter_available() -> bool {
+    let action = libc::SECCOMP_RET_ERRNO;
+    // SAFETY: `action` outlives the call, which only reads it.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0 as c_long, &raw const action) };
+    check_unit(answer).is_ok()
+}

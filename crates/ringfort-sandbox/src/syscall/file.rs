@@ -22,12 +22,6 @@ impl FileId {
     pub(crate) fn is_directory(self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFDIR
     }
-    pub(crate) fn is_socket(self) -> bool {
-        self.mode & libc::S_IFMT == libc::S_IFSOCK
-    }
-    pub(crate) fn is_symlink(self) -> bool {
-        self.mode & libc::S_IFMT == libc::S_IFLNK
-    }
 }
 
 pub(crate) fn openat(directory: c_int, path: &CStr, flags: c_int, mode: u32) -> Answer<c_int> {
@@ -137,4 +131,12 @@ pub(crate) fn is_mount_root(path: &CStr) -> Answer<bool> {
     }))?;
     let known = statx.stx_attributes_mask & libc::STATX_ATTR_MOUNT_ROOT as u64 != 0;
     Ok(known && statx.stx_attributes & libc::STATX_ATTR_MOUNT_ROOT as u64 != 0)
+}
+
+/// Reads the next entries of a directory as the kernel lays them out; 0 at the end.
+pub(crate) fn list_directory(directory: c_int, buffer: &mut [u8]) -> Answer<usize> {
+    // SAFETY: the buffer is writable for its length.
+    #[expect(clippy::cast_sign_loss, reason = "the answer was checked against -1")]
+    check(unsafe { libc::syscall(libc::SYS_getdents64, directory, buffer.as_mut_ptr(), buffer.len()) })
+        .map(|n| n as usize)
 }

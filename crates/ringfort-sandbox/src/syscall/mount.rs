@@ -94,7 +94,7 @@ pub(crate) fn open_tree_clone(directory: c_int, path: &CStr) -> Answer<c_int> {
 }
 
 /// Whether a change goes for a mount alone or for the tree below it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
     One,
     Tree,
