@@ -12,7 +12,7 @@ use ringfort_core::clock::Timestamp;
 use ringfort_core::digest::Digest;
 use ringfort_core::obligation::Obligations;
 use ringfort_core::permit::Permit;
-use ringfort_sandbox::achieved::Achieved;
+use ringfort_sandbox::achieved::{Achieved, Degree};
 use ringfort_sandbox::launch::{Cage, Exit, LaunchError, Spawn, launch};
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
 use tempfile::TempDir;
@@ -36,6 +36,9 @@ pub(crate) struct Place {
     _folder: TempDir,
 }
 
+/// As much as the host can, and as little as every host can.
+pub(crate) const DEGREES: [DegreeRequest; 2] = [DegreeRequest::Auto, DegreeRequest::Minimal];
+
 /// What the secrets of a [`Place`] contain.
 pub(crate) const SECRET: &str = "the-secret-of-the-test";
 
@@ -56,6 +59,19 @@ impl Place {
         profile.environment = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
         profile.environment.push(("HOME".into(), home.clone().into()));
         Self { profile, home, workspace, outside, _folder: folder }
+    }
+
+    /// Whether this host gives namespaces; reports a skip where not, which `RINGFORT_TEST_NO_SKIP=1` makes an error.
+    #[expect(clippy::disallowed_methods, reason = "a test has no wiring; the variable only makes it stricter")]
+    pub(crate) fn is_namespaced(&self) -> bool {
+        let outcome = self.shell("true");
+        if outcome.achieved.degree != Degree::Minimal {
+            return true;
+        }
+        let strict = std::env::var_os("RINGFORT_TEST_NO_SKIP").is_some_and(|value| value == "1");
+        assert!(!strict, "skipped, and skips are errors: {:?}", outcome.achieved.warnings);
+        eprintln!("skipped: {:?}", outcome.achieved.warnings);
+        false
     }
 
     pub(crate) fn shell(&self, script: &str) -> Outcome {

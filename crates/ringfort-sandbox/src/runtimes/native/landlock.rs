@@ -34,6 +34,8 @@ pub(crate) const ABI_WITH_SCOPES: u32 = 6;
 /// What a grant lets the program do below a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Grant {
+    /// List folders.
+    List,
     /// Read and execute.
     Read,
     /// Read only, nothing is executed.
@@ -64,6 +66,7 @@ pub(super) fn handled(abi: u32) -> LandlockHandled {
 
 fn rights(grant: Grant) -> u64 {
     match grant {
+        Grant::List => READ_DIR,
         Grant::Read => EXECUTE | READ_FILE | READ_DIR,
         Grant::Look => READ_FILE | READ_DIR,
         Grant::Write => !(MAKE_CHAR | MAKE_BLOCK | IOCTL_DEV),

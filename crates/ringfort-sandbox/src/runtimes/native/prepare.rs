@@ -181,6 +181,7 @@ fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Resul
         rules.allow(c_string(path)?, Grant::Read);
     }
     for (path, grant) in [
+        ("/", Grant::List),
         ("/proc", Grant::Look),
         ("/dev", Grant::Device),
         ("/dev/shm", Grant::Write),

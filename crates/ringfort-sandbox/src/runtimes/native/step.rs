@@ -136,8 +136,10 @@ impl Builder {
             Step::Link { path, target } => syscall::symlinkat(target, self.root, path),
             Step::Tmpfs { path, size } => self.attach(fresh_tmpfs(size, c"0755")?, path),
             Step::Proc { path } => {
-                let mount = make(syscall::fsopen(c"proc")?, RDONLY | NOSUID | NODEV | NOEXEC)?;
-                self.attach(mount, path)
+                let context = syscall::fsopen(c"proc")?;
+                // What cannot be traced is not shown: the keeper's command line is the supervisor's.
+                syscall::fsconfig_string(context, c"hidepid", c"ptraceable")?;
+                self.attach(make(context, RDONLY | NOSUID | NODEV | NOEXEC)?, path)
             }
             Step::Terminals { path } => {
                 let context = syscall::fsopen(c"devpts")?;
