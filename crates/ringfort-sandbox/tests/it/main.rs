@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Real children in real cages, as whatever user runs the tests, in every degree that the host offers.
+
+mod cage;
+mod life;
