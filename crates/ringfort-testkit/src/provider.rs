@@ -181,7 +181,10 @@ mod tests {
     fn a_hang_lasts_until_it_is_released() {
         let (provider, release) = FickleProvider::new(Behaviour::Hang);
         let (sender, answers) = mpsc::channel();
-        let worker = std::thread::spawn(move || sender.send(provider.decide(&sample_request(), &sample_context())));
+        let worker = std::thread::spawn(move || {
+            let ruling = provider.decide(&sample_request(), &sample_context());
+            sender.send(ruling.decision)
+        });
         assert!(answers.recv_timeout(Duration::from_millis(50)).is_err(), "it answered while it should hang");
         drop(release);
         assert!(answers.recv_timeout(HANG_MAX).is_ok());
