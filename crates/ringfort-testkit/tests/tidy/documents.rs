@@ -73,7 +73,7 @@ fn unknown(tree: &[SourceFile], command: &str) -> Option<String> {
         let file_name = file.path.rsplit('/').next().unwrap_or("");
         file_name == format!("{next}.rs") || file.text.to_ascii_lowercase().contains(next)
     };
-    (!sources.iter().any(|file| named(file))).then(|| format!("`ringfort {name} {next}` is no subcommand"))
+    (!sources.iter().any(named)).then(|| format!("`ringfort {name} {next}` is no subcommand"))
 }
 
 /// Relative links that lead to no file.
