@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What cargo knows of our packages.
 //!
-//! In: `cargo metadata` for this host, without network. Out: packages, their licences and their edges.
+//! In: `cargo metadata` for this host. Out: packages, their licences and their edges.
 //!
 //! **Invariant:** asks with `--locked`: what is checked is what `Cargo.lock` says, and nothing is changed.
 
@@ -84,26 +84,30 @@ impl Graph {
     }
 }
 
-/// What cargo says about this workspace, asked once.
+/// What cargo says about this workspace, asked once: without network where everything is there already.
 pub(crate) fn graph() -> &'static Graph {
     static GRAPH: OnceLock<Graph> = OnceLock::new();
     GRAPH.get_or_init(|| {
         let host = host();
-        let arguments =
-            ["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", host.as_str()];
-        serde_json::from_slice(&output("CARGO", "cargo", &arguments)).unwrap()
+        let arguments = ["metadata", "--format-version", "1", "--locked", "--filter-platform", host.as_str()];
+        let offline = output("CARGO", "cargo", &[&arguments[..], &["--offline"]].concat());
+        let text = offline.or_else(|_| output("CARGO", "cargo", &arguments)).unwrap();
+        serde_json::from_slice(&text).unwrap()
     })
 }
 
 fn host() -> String {
-    let text = String::from_utf8(output("RUSTC", "rustc", &["-vV"])).unwrap();
+    let text = String::from_utf8(output("RUSTC", "rustc", &["-vV"]).unwrap()).unwrap();
     text.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test asks cargo about the workspace it runs in")]
-fn output(variable: &str, program: &str, arguments: &[&str]) -> Vec<u8> {
+fn output(variable: &str, program: &str, arguments: &[&str]) -> Result<Vec<u8>, String> {
     let program = std::env::var_os(variable).unwrap_or_else(|| program.into());
     let output = Command::new(program).args(arguments).current_dir(workspace_root()).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
 }
