@@ -70,6 +70,11 @@ as_ordinary_user() {
         PATH="$home/.cargo/bin:/usr/local/bin:/usr/bin:/bin" RINGFORT_BIN="$place/ringfort" \
         RINGFORT_TEST_NO_SKIP="$RINGFORT_TEST_NO_SKIP" RUST_BACKTRACE="${RUST_BACKTRACE:-1}" \
         sh -c 'cd && id && "$1" && "$2"' - "$place/demo.sh" "$place/it" </dev/null || status=$?
+    # What a test leaves for the background (git tidies up so) may take a moment to end; nothing may stay.
+    for _ in $(seq 50); do
+        pgrep -u "$user" >/dev/null || break
+        sleep 0.1
+    done
     if pgrep -u "$user" -l; then
         printf 'the processes above are still there after the tests\n' >&2
         status=1
