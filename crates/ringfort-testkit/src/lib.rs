@@ -15,5 +15,6 @@ pub mod evaluate;
 pub mod provider;
 pub mod rates;
 pub mod report;
+pub mod rule_ids;
 pub mod source;
 pub mod suite;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The developer's commands: `corpora` measures, `report` shows what is long.
+//! The developer's commands: `corpora` measures, `report` shows what is long, `rules` drafts rows of the manual.
 //!
-//! In: `corpora [--dir DIR] [--binary FILE]` or `report`. Out: text on standard output.
+//! In: `corpora [--dir DIR] [--binary FILE]`, `report` or `rules`. Out: text on standard output.
 //!
 //! **Invariant:** an argument that is not known is an error with exit status 2, never ignored.
 
@@ -11,12 +11,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use ringfort_testkit::source::{read_tree, workspace_root};
-use ringfort_testkit::{evaluate, report};
+use ringfort_testkit::{evaluate, report, rule_ids};
 
-const USAGE: &str = "usage: ringfort-testkit corpora [--dir DIR] [--binary FILE] | report
+const USAGE: &str = "usage: ringfort-testkit corpora [--dir DIR] [--binary FILE] | report | rules
   corpora  precision and recall of the built binary over the rows in DIR (default: $RINGFORT_CORPORA)
            FILE is the binary to ask (default: $RINGFORT_BIN, then target/release/ringfort)
-  report   the longest files, functions and crates";
+  report   the longest files, functions and crates
+  rules    a draft of each row that docs/rules.md lacks";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +37,9 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<()> {
         Some("report") if arguments.len() == 1 => {
             let tree = read_tree(&workspace_root())?;
             Ok(write!(out, "{}", report::report(&tree))?)
+        }
+        Some("rules") if arguments.len() == 1 => {
+            Ok(write!(out, "{}", rule_ids::missing_rows(&read_tree(&workspace_root())?))?)
         }
         Some("corpora") => {
             let (mut dir, mut binary) = (variable("RINGFORT_CORPORA"), variable("RINGFORT_BIN"));
@@ -72,6 +76,7 @@ mod tests {
             ("corpora --dir", "`--dir` needs a value"),
             ("corpora --dir /nonexistent", "no folder of corpora"),
             ("report twice", "usage"),
+            ("rules twice", "usage"),
         ] {
             let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
             let error = run(&arguments, &mut Vec::new()).unwrap_err();
