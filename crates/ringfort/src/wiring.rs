@@ -9,8 +9,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,7 +28,6 @@ use ringfort_runtime::session::Session;
 use ringfort_runtime::state::StateFolder;
 use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
 use ringfort_sandbox::profile::DegreeRequest;
-use rustix::fs::{FileType, fstat};
 
 use crate::commands::{Common, Failure};
 
@@ -88,13 +87,9 @@ impl World {
     }
 
     /// The inherited socket of the supervisor, if this process runs inside a cage.
-    pub fn broker(&self) -> Option<BorrowedFd<'static>> {
-        if self.variable(BROKER_VARIABLE)?.to_str()?.parse::<i32>().ok()? != BROKER_FD {
-            return None;
-        }
-        let socket = inherited(BROKER_FD)?;
-        let status = fstat(socket).ok()?;
-        (FileType::from_raw_mode(status.st_mode) == FileType::Socket).then_some(socket)
+    pub fn broker(&self) -> Option<OwnedFd> {
+        let number = self.variable(BROKER_VARIABLE)?.to_str()?.parse::<i32>().ok()?;
+        if number == BROKER_FD { ringfort_sandbox::inherit::socket(number) } else { None }
     }
 
     /// Where things are kept, by option, variable and the XDG base directories.
@@ -156,13 +151,6 @@ impl World {
 
 fn variable<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
     environment.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_os_str())
-}
-
-/// A descriptor that this process inherited, if it is open.
-fn inherited(number: i32) -> Option<BorrowedFd<'static>> {
-    let path = format!("/proc/self/fd/{number}");
-    std::fs::symlink_metadata(path).ok()?;
-    Some(ringfort_sandbox::launch::inherited_descriptor(number))
 }
 
 /// Name and home of a user, from the user database. No name service is asked: it could load foreign code.
@@ -346,18 +334,4 @@ pub fn session_name() -> Result<String, Failure> {
         return Err(Failure::guard(anyhow::anyhow!("the system gives no random bytes")));
     }
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// A copy of an inherited descriptor, to own.
-///
-/// # Errors
-///
-/// The descriptor is not open.
-pub fn own(descriptor: BorrowedFd<'_>) -> std::io::Result<OwnedFd> {
-    descriptor.as_fd().try_clone_to_owned()
-}
-
-/// The bytes of a word.
-pub fn bytes(word: &OsStr) -> &[u8] {
-    word.as_bytes()
 }

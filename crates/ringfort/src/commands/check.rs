@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -98,7 +99,7 @@ pub fn run(args: &CheckArgs, common: &Common) -> Result<u8, Failure> {
     let cwd = args.cwd.as_ref().map_or_else(|| world.cwd.clone(), |cwd| world.cwd.join(cwd));
     let action = action(args)?;
     let ruling = match world.broker() {
-        Some(socket) => nested(socket, args, &world)?,
+        Some(socket) => nested(socket.as_fd(), args, &world)?,
         None => {
             let loaded = world.load(common, Some(&cwd))?;
             for notice in &loaded.notices {

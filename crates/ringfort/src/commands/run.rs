@@ -9,6 +9,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -331,7 +332,7 @@ fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let Some(socket) = world.broker() else {
         return Err(guard(Failure::guard(anyhow::anyhow!("the supervisor's socket is gone")), EXIT_GUARD));
     };
-    let reply = broker::ask(socket, Operation::Run, &wishes.command, &world.cwd, &world.environment);
+    let reply = broker::ask(socket.as_fd(), Operation::Run, &wishes.command, &world.cwd, &world.environment);
     match reply.map_err(|error| guard(Failure::guard(error), EXIT_GUARD))? {
         Reply::Exited(status) => Ok(ended(Ended::Exited(status))),
         Reply::Signalled(signal) => Ok(ended(Ended::Signalled(signal))),
