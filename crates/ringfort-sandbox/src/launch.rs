@@ -19,8 +19,8 @@ use ringfort_core::permit::{Permit, PermitError};
 
 use crate::achieved::Achieved;
 use crate::profile::{Limits, Profile};
-pub use crate::runtimes::native::ProfileError;
 use crate::runtimes::native;
+pub use crate::runtimes::native::ProfileError;
 use crate::syscall::{self, Errno, Patience, Which};
 
 /// Number of the broker's descriptor in the program.

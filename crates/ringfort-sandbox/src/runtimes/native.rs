@@ -230,10 +230,8 @@ fn judge(
     spawn: &Spawn,
     reports: (Option<Report>, Option<Report>),
 ) -> Result<(Findings, u64), Attempt> {
-    let executed = |errno| LaunchError::Execute {
-        program: spawn.program.clone(),
-        source: io::Error::from_raw_os_error(errno),
-    };
+    let executed =
+        |errno| LaunchError::Execute { program: spawn.program.clone(), source: io::Error::from_raw_os_error(errno) };
     match reports {
         (Some(Report::Ready { findings, overlays_refused }), None) => Ok((findings, overlays_refused)),
         (Some(Report::Ready { .. }), Some(Report::NotExecuted { errno })) => Err(executed(errno).into()),

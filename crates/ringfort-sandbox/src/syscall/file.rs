@@ -41,7 +41,9 @@ pub(crate) fn openat2(directory: c_int, path: &CStr, flags: c_int, resolve: u64)
     }
     let how = OpenHow { flags: (flags | libc::O_CLOEXEC) as u64, mode: 0, resolve };
     // SAFETY: `path` and `how` outlive the call and the size is that of `how`.
-    check_int(unsafe { libc::syscall(libc::SYS_openat2, directory, path.as_ptr(), &raw const how, size_of::<OpenHow>()) })
+    check_int(unsafe {
+        libc::syscall(libc::SYS_openat2, directory, path.as_ptr(), &raw const how, size_of::<OpenHow>())
+    })
 }
 
 pub(crate) fn close(descriptor: c_int) {

@@ -121,14 +121,7 @@ pub(crate) fn mount_setattr(mount: c_int, depth: Depth, attributes: u64) -> Answ
 pub(crate) fn move_mount_to_path(mount: c_int, path: &CStr) -> Answer<()> {
     // SAFETY: both strings outlive the call.
     check_unit(unsafe {
-        libc::syscall(
-            libc::SYS_move_mount,
-            mount,
-            c"".as_ptr(),
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            MOVE_MOUNT_F_EMPTY_PATH,
-        )
+        libc::syscall(libc::SYS_move_mount, mount, c"".as_ptr(), libc::AT_FDCWD, path.as_ptr(), MOVE_MOUNT_F_EMPTY_PATH)
     })
 }
 

@@ -156,21 +156,12 @@ pub(crate) fn child_signal_fd() -> Answer<c_int> {
 /// Waits until one of the descriptors is readable or closed; `None` waits for ever. Milliseconds.
 pub(crate) fn poll_readable<const N: usize>(descriptors: [c_int; N], wait_ms: Option<u32>) -> Answer<[bool; N]> {
     let mut polls = descriptors.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
-    let wait = wait_ms.map(|ms| libc::timespec {
-        tv_sec: i64::from(ms / 1000),
-        tv_nsec: i64::from(ms % 1000) * 1_000_000,
-    });
+    let wait =
+        wait_ms.map(|ms| libc::timespec { tv_sec: i64::from(ms / 1000), tv_nsec: i64::from(ms % 1000) * 1_000_000 });
     let wait_pointer = wait.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: `polls` has N elements; the time and the signal set may be null.
     let answer = check(unsafe {
-        libc::syscall(
-            libc::SYS_ppoll,
-            polls.as_mut_ptr(),
-            N,
-            wait_pointer,
-            std::ptr::null::<u64>(),
-            SIGNAL_SET_BYTES,
-        )
+        libc::syscall(libc::SYS_ppoll, polls.as_mut_ptr(), N, wait_pointer, std::ptr::null::<u64>(), SIGNAL_SET_BYTES)
     });
     match answer {
         Ok(_) => Ok(polls.map(|poll| poll.revents != 0)),
@@ -289,7 +280,13 @@ pub(crate) fn limit_resource(resource: c_uint, value: u64) -> Answer<()> {
     let new = libc::rlimit64 { rlim_cur: value, rlim_max: value };
     // SAFETY: `new` outlives the call and the old limit is not wanted.
     check_unit(unsafe {
-        libc::syscall(libc::SYS_prlimit64, 0 as c_long, resource, &raw const new, std::ptr::null_mut::<libc::rlimit64>())
+        libc::syscall(
+            libc::SYS_prlimit64,
+            0 as c_long,
+            resource,
+            &raw const new,
+            std::ptr::null_mut::<libc::rlimit64>(),
+        )
     })
 }
 
@@ -308,7 +305,5 @@ pub(crate) fn connect_nowhere(socket: c_int) -> Answer<()> {
         sin_zero: [0; 8],
     };
     // SAFETY: `address` outlives the call and the size is its own.
-    check_unit(unsafe {
-        libc::syscall(libc::SYS_connect, socket, &raw const address, size_of::<libc::sockaddr_in>())
-    })
+    check_unit(unsafe { libc::syscall(libc::SYS_connect, socket, &raw const address, size_of::<libc::sockaddr_in>()) })
 }

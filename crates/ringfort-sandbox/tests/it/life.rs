@@ -136,7 +136,9 @@ fn the_home_is_private_and_its_parts_are_as_asked() {
     place.shell("echo a > ~/made && cat ~/made").prints("a");
     place.shell("echo a > ~/tool/made 2>&- || echo refused").prints("refused");
     place.shell("rm ~/tool/file 2>&- || echo refused").prints("refused");
-    place.shell("echo b > ~/cache/file; rm -f ~/cache/x; echo c > ~/cache/made; cat ~/cache/file ~/cache/made").prints("b\nc");
+    place
+        .shell("echo b > ~/cache/file; rm -f ~/cache/x; echo c > ~/cache/made; cat ~/cache/file ~/cache/made")
+        .prints("b\nc");
     assert_eq!(std::fs::read_to_string(place.home.join("cache/file")).unwrap(), "cache");
     for name in ["made", "cache/made", ".config"] {
         assert!(!place.home.join(name).exists(), "`{name}` reached the real home");
@@ -239,9 +241,18 @@ fn a_terminal_has_job_control() {
         rustix::pty::grantpt(&master).unwrap();
         rustix::pty::unlockpt(&master).unwrap();
         let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
-        let slave: OwnedFd = rustix::fs::open(name, rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY, rustix::fs::Mode::empty()).unwrap();
+        let slave: OwnedFd =
+            rustix::fs::open(name, rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY, rustix::fs::Mode::empty())
+                .unwrap();
         let copy = || rustix::io::fcntl_dupfd_cloexec(&slave, 3).unwrap();
-        let mut spawn = spawn("/bin/sh", &["sh", "-c", "echo ready; trap 'echo interrupted; exit 4' INT; read line </dev/tty; echo got $line; while :; do read line </dev/tty; done"]);
+        let mut spawn = spawn(
+            "/bin/sh",
+            &[
+                "sh",
+                "-c",
+                "echo ready; trap 'echo interrupted; exit 4' INT; read line </dev/tty; echo got $line; while :; do read line </dev/tty; done",
+            ],
+        );
         (spawn.stdin, spawn.stdout, spawn.stderr, spawn.terminal) = (copy(), copy(), copy(), Some(copy()));
         let mut cage = start(&place, spawn).unwrap();
         drop(slave);

@@ -118,6 +118,14 @@ const REFUSED_HERE: &[c_long] = &[
 #[cfg(target_arch = "aarch64")]
 const REFUSED_HERE: &[c_long] = &[];
 
+/// Without an IPC namespace these reach what other processes of the user share.
+#[rustfmt::skip]
+const SHARED_MEMORY: &[c_long] = &[
+    libc::SYS_shmget, libc::SYS_shmat, libc::SYS_shmctl, libc::SYS_semget, libc::SYS_semop, libc::SYS_semtimedop,
+    libc::SYS_semctl, libc::SYS_msgget, libc::SYS_msgsnd, libc::SYS_msgrcv, libc::SYS_msgctl, libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+];
+
 /// A program under construction.
 struct Assembler {
     program: Vec<Instruction>,
@@ -169,6 +177,11 @@ pub(super) fn build(sockets: Sockets) -> Vec<Instruction> {
     filter.answer_if_equal(call(libc::SYS_clone3), errno(libc::ENOSYS));
     for number in REFUSED.iter().chain(REFUSED_HERE) {
         filter.answer_if_equal(call(*number), errno(libc::EPERM));
+    }
+    if sockets == Sockets::Shared {
+        for number in SHARED_MEMORY {
+            filter.answer_if_equal(call(*number), errno(libc::EPERM));
+        }
     }
     for (number, flags) in [(libc::SYS_clone, NEW_NAMESPACES), (libc::SYS_unshare, NEW_NAMESPACES | NEW_TIME)] {
         filter.on(number, |body| {

@@ -94,8 +94,11 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     let mut view = ViewReport::default();
     if let Some((uid_map, gid_map)) = &plan.identity {
         map_identity(uid_map, gid_map).map_err(during(Stage::Identity))?;
-        view = build_view(&plan.workspace, &plan.steps)
-            .map_err(|StepFailure { index, errno }| Failure { stage: Stage::View, index, errno })?;
+        view = build_view(&plan.workspace, &plan.steps).map_err(|StepFailure { index, errno }| Failure {
+            stage: Stage::View,
+            index,
+            errno,
+        })?;
     } else {
         syscall::adopt_orphans().map_err(during(Stage::Session))?;
     }
@@ -327,9 +330,5 @@ pub(super) fn try_out(namespaces: u64, plan: &TryPlan) -> Tried {
         Ok(Some((_, ChildChange::Exited(status)))) => u8::try_from(status).unwrap_or(0),
         _ => 0,
     };
-    Tried {
-        identity: status >= TRIED_IDENTITY,
-        mounts: status >= TRIED_MOUNTS,
-        overlays: status == TRIED_OVERLAYS,
-    }
+    Tried { identity: status >= TRIED_IDENTITY, mounts: status >= TRIED_MOUNTS, overlays: status == TRIED_OVERLAYS }
 }

@@ -144,9 +144,14 @@ mod tests {
             before = now;
         }
         assert_eq!(handled(ABI_MAX + 5), handled(ABI_MAX));
-        for (abi, files, network, scopes) in
-            [(1, 0x1fff, 0, 0), (2, 0x3fff, 0, 0), (3, 0x7fff, 0, 0), (4, 0x7fff, 3, 0), (5, 0xffff, 3, 0), (6, 0xffff, 3, 3)]
-        {
+        for (abi, files, network, scopes) in [
+            (1, 0x1fff, 0, 0),
+            (2, 0x3fff, 0, 0),
+            (3, 0x7fff, 0, 0),
+            (4, 0x7fff, 3, 0),
+            (5, 0xffff, 3, 0),
+            (6, 0xffff, 3, 3),
+        ] {
             assert_eq!(handled(abi), LandlockHandled { files, network, scopes }, "ABI {abi}");
         }
     }

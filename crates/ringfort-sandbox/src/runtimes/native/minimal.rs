@@ -10,9 +10,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::ProfileError;
 use super::landlock::{Grant, Rules};
 use super::view::{ETC_SECRETS, c_string};
-use super::ProfileError;
 use crate::profile::{BindMode, Profile};
 
 /// Devices that programs open; the rest of `/dev` stays closed.
@@ -76,7 +76,8 @@ fn around(path: &Path, hidden: &[PathBuf], grants: &mut Vec<PathBuf>) -> Result<
 }
 
 fn notes(profile: &Profile) -> Vec<String> {
-    let mut notes = vec!["modes, owners and times of files outside can still be read, and changed on own files".to_owned()];
+    let mut notes =
+        vec!["modes, owners and times of files outside can still be read, and changed on own files".to_owned()];
     if !profile.home.files.is_empty() {
         notes.push("there is no private home: its files are missing".to_owned());
     }

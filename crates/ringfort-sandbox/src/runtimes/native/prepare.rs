@@ -21,8 +21,8 @@ use rustix::pipe::PipeFlags;
 
 use super::filter::{self, Sockets};
 use super::keeper::{Descriptors, Plan, TryPlan};
-use super::step::Step;
 use super::landlock::{Grant, Rules};
+use super::step::Step;
 use super::view::{self, View, c_string};
 use super::witness::{self, Witness};
 use super::{Mode, ProfileError, minimal};

@@ -209,8 +209,8 @@ impl Builder {
         let mut result = Ok(());
         for (key, descriptor) in [(c"lowerdir+", lower), (c"upperdir", upper), (c"workdir", work)] {
             let mut buffer = [0; DESCRIPTOR_PATH_BYTES];
-            result = result
-                .and_then(|()| syscall::fsconfig_string(context, key, descriptor_path(descriptor, &mut buffer)));
+            result =
+                result.and_then(|()| syscall::fsconfig_string(context, key, descriptor_path(descriptor, &mut buffer)));
         }
         let mount = result
             .and_then(|()| syscall::fsconfig_flag(context, c"userxattr"))
@@ -253,9 +253,12 @@ mod tests {
 
     #[test]
     fn descriptor_paths_are_exact() {
-        for (descriptor, expected) in
-            [(0, c"/proc/self/fd/0"), (7, c"/proc/self/fd/7"), (1030, c"/proc/self/fd/1030"), (i32::MAX, c"/proc/self/fd/2147483647")]
-        {
+        for (descriptor, expected) in [
+            (0, c"/proc/self/fd/0"),
+            (7, c"/proc/self/fd/7"),
+            (1030, c"/proc/self/fd/1030"),
+            (i32::MAX, c"/proc/self/fd/2147483647"),
+        ] {
             let mut buffer = [0; DESCRIPTOR_PATH_BYTES];
             assert_eq!(descriptor_path(descriptor, &mut buffer), expected);
         }

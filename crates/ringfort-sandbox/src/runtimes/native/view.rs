@@ -56,12 +56,8 @@ pub(super) const CANARY: &str = "/.ringfort-canary";
 const STAGED: &str = "/run/ringfort/staged";
 
 /// Folders of the private store and where they appear, with their modes.
-const FRESH: [(&str, &str, u32); 4] = [
-    ("tmp", "/tmp", 0o1777),
-    ("vartmp", "/var/tmp", 0o1777),
-    ("run", "/run", 0o755),
-    ("shm", "/dev/shm", 0o1777),
-];
+const FRESH: [(&str, &str, u32); 4] =
+    [("tmp", "/tmp", 0o1777), ("vartmp", "/var/tmp", 0o1777), ("run", "/run", 0o755), ("shm", "/dev/shm", 0o1777)];
 
 /// Most overlays of one view: one bit each in the report.
 const OVERLAYS_MAX: u8 = 64;
@@ -352,7 +348,8 @@ impl<'a> Planner<'a> {
             return Ok(());
         };
         let missing = || ProfileError::Staged { path: staged.scratch.clone() };
-        let (folder, name) = (staged.scratch.parent().ok_or_else(missing)?, staged.scratch.file_name().ok_or_else(missing)?);
+        let (folder, name) =
+            (staged.scratch.parent().ok_or_else(missing)?, staged.scratch.file_name().ok_or_else(missing)?);
         let place = Path::new(STAGED).join(number.to_string());
         self.make_parents(&place)?;
         self.folder(&place, 0o700)?;
@@ -410,7 +407,9 @@ impl<'a> Planner<'a> {
     fn make_parents(&mut self, path: &Path) -> Result<(), ProfileError> {
         let parents: Vec<&Path> = path.ancestors().skip(1).filter(|parent| parent.parent().is_some()).collect();
         for parent in parents.into_iter().rev() {
-            if !self.made.contains(parent) && !self.mounts.contains_key(parent) && self.backing_of(parent) == Backing::Ours
+            if !self.made.contains(parent)
+                && !self.mounts.contains_key(parent)
+                && self.backing_of(parent) == Backing::Ours
             {
                 self.folder(parent, 0o755)?;
             }

@@ -169,9 +169,9 @@ impl Witness {
                 return Err(Fault::LandlockOld);
             }
         }
-        self.unwritable.iter().try_for_each(|path| {
-            refused(&open(path, libc::O_TMPFILE | libc::O_WRONLY), Fault::WroteOutside)
-        })
+        self.unwritable
+            .iter()
+            .try_for_each(|path| refused(&open(path, libc::O_TMPFILE | libc::O_WRONLY), Fault::WroteOutside))
     }
 
     fn reads(&self, landlock: Verdict) -> Verdict {
@@ -324,7 +324,10 @@ impl Status {
         Some(Self {
             no_new_privileges: field(b"NoNewPrivs")? == b"1",
             filtered: field(b"Seccomp")? == b"2",
-            no_capabilities: is_empty(b"CapInh")? && is_empty(b"CapPrm")? && is_empty(b"CapEff")? && is_empty(b"CapAmb")?,
+            no_capabilities: is_empty(b"CapInh")?
+                && is_empty(b"CapPrm")?
+                && is_empty(b"CapEff")?
+                && is_empty(b"CapAmb")?,
         })
     }
 }

@@ -79,6 +79,9 @@ fn escape_by_system_call_is_refused() {
         (Sockets::Namespaced, libc::SYS_socketpair, [30, 1, 0, 0, 0, 0], EPERM),
         (Sockets::Shared, libc::SYS_socket, [1, 1, 0, 0, 0, 0], EPERM),
         (Sockets::Shared, libc::SYS_socket, [2, 2, 0, 0, 0, 0], EPERM),
+        (Sockets::Shared, libc::SYS_shmget, [0; 6], EPERM),
+        (Sockets::Shared, libc::SYS_mq_open, [0; 6], EPERM),
+        (Sockets::Namespaced, libc::SYS_shmget, [0; 6], ALLOW),
         (Sockets::Shared, libc::SYS_socketpair, [1, 1, 0, 0, 0, 0], ALLOW),
     ] {
         let answer = run(&build(sockets), ARCHITECTURE, call(number), arguments);
