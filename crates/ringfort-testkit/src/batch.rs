@@ -13,6 +13,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+/// All that the binary sees of an environment: figures must not depend on who measures, nor on that person's settings.
+const ENVIRONMENT: [(&str, &str); 3] = [("HOME", "/home/user"), ("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8")];
+
 /// Asks `binary arguments…` every question and returns the answers, in order.
 ///
 /// # Errors
@@ -23,6 +26,8 @@ pub fn ask(binary: &Path, arguments: &[&str], questions: &[Value]) -> Result<Vec
     let what = || format!("`{} {}`", binary.display(), arguments.join(" "));
     let mut child = Command::new(binary)
         .args(arguments)
+        .env_clear()
+        .envs(ENVIRONMENT)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

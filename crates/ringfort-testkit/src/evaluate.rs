@@ -71,6 +71,14 @@ impl Answers {
     }
 }
 
+/// How many answers say that the question itself could not be judged: those denials are no merit.
+fn unjudged(answers: &[Value]) -> usize {
+    let reasons = |answer: &Value| answer.get("reasons").and_then(Value::as_array).cloned().unwrap_or_default();
+    let rule =
+        |reason: &Value| reason.get("rule").and_then(Value::as_str).is_some_and(|rule| rule.starts_with("check-"));
+    answers.iter().filter(|answer| reasons(answer).iter().any(rule)).count()
+}
+
 /// The decision of one answer; anything else is an error of the binary.
 fn decision(answer: &Value) -> Result<&str> {
     let word = answer.get("decision").and_then(Value::as_str);
@@ -95,6 +103,7 @@ fn commands(rows: &[Row], binary: &Path) -> Result<String> {
         let answers = batch::ask(binary, arguments, &questions)?;
         text += &format!("\n### {door} (`{}`)\n", arguments.join(" "));
         text += &command_figures(rows, &answers)?;
+        text += &format!("questions that could not be judged: {}\n", unjudged(&answers));
     }
     Ok(text)
 }
@@ -182,7 +191,11 @@ fn paths(rows: &[Row], binary: &Path) -> Result<String> {
             denied.add(truth, if decision == "deny" { Answer::Caught } else { Answer::Passed });
         }
     }
-    Ok(format!("ask or deny: {caught}\ndeny alone:  {denied}\n{}", table(&labels)))
+    let unjudged = unjudged(&answers);
+    Ok(format!(
+        "ask or deny: {caught}\ndeny alone:  {denied}\n{}questions that could not be judged: {unjudged}\n",
+        table(&labels)
+    ))
 }
 
 fn secrets(rows: &[Row], binary: &Path) -> Result<String> {
@@ -246,7 +259,7 @@ mod tests {
 case "$*" in
 *--isolated*) sed -e 's/.*rm -rf.*/{"decision":"deny"}/' -e 's/^{"c.*/{"decision":"allow"}/' ;;
 scan*) sed -e 's/.*key.*/{"findings":[{"kind":"secret"}]}/' -e 's/^{"p.*/{"findings":[]}/' ;;
-*) sed -e 's/.*rm -rf.*/{"decision":"deny"}/' -e 's/.*etc.*/{"decision":"deny"}/' -e 's/.*npm.*/{"decision":"ask"}/' \
+*) sed -e 's/.*rm -rf.*/{"decision":"deny","reasons":[{"rule":"check-001"}]}/' -e 's/.*etc.*/{"decision":"deny"}/' -e 's/.*npm.*/{"decision":"ask"}/' \
     -e 's/^{"c.*/{"decision":"allow"}/' ;;
 esac
 "#;
@@ -302,6 +315,8 @@ esac
             (caged, "benign: 0 of 2 caught (0.0 %): 0 asked, 0 denied"),
             (caged, "ask or deny: precision 100.0 %, recall 100.0 % (1 of 1), false positives 0.0 % (0 of 1)"),
             (caged, "without near-misses: precision 100.0 %, recall 100.0 % (1 of 1), false positives 0.0 % (0 of 1)"),
+            (&*text, "questions that could not be judged: 1"),
+            (caged, "questions that could not be judged: 0"),
             (caged, "near-misses (format broken on purpose): 1 of 1 reported (100.0 %)"),
         ] {
             assert!(part.contains(line), "no `{line}` in\n{part}");
