@@ -78,11 +78,6 @@ impl<'p> Draft<'p> {
         self.risk = self.risk.max(risk);
     }
 
-    /// The risk so far.
-    pub(super) fn risk_so_far(&self) -> Risk {
-        self.risk
-    }
-
     /// Lists what the action would do.
     pub(super) fn effects(&mut self, effects: &[Effect]) {
         self.effects.extend_from_slice(effects.get(..effects.len().min(EFFECTS_MAX)).unwrap_or(effects));
