@@ -224,7 +224,9 @@ fn insert(text: &[u8], name: &[u8], values: &[Option<Vec<u8>>]) -> Option<Vec<u8
     result.extend_from_slice(&lines);
     let rest = text.get(at..)?;
     // A header without variables ends within its line; what follows it there starts a line of its own.
-    result.extend_from_slice(rest.strip_prefix(b"\n").filter(|_| text.get(at.wrapping_sub(1)) != Some(&b'\n')).unwrap_or(rest));
+    result.extend_from_slice(
+        rest.strip_prefix(b"\n").filter(|_| text.get(at.wrapping_sub(1)) != Some(&b'\n')).unwrap_or(rest),
+    );
     Some(result)
 }
 

@@ -32,8 +32,29 @@ pub(super) fn config(text: &[u8], place: Place<'_>) -> Option<String> {
 /// Why a rebase in progress is not harmless.
 pub(super) fn rebase_todo(text: &[u8]) -> Option<String> {
     const HARMLESS: &[&str] = &[
-        "pick", "p", "reword", "r", "edit", "e", "squash", "s", "fixup", "f", "break", "b", "drop", "d", "label", "l",
-        "reset", "t", "merge", "m", "update-ref", "u", "noop",
+        "pick",
+        "p",
+        "reword",
+        "r",
+        "edit",
+        "e",
+        "squash",
+        "s",
+        "fixup",
+        "f",
+        "break",
+        "b",
+        "drop",
+        "d",
+        "label",
+        "l",
+        "reset",
+        "t",
+        "merge",
+        "m",
+        "update-ref",
+        "u",
+        "noop",
     ];
     for line in text.split(|b| matches!(b, b'\n' | b'\r')) {
         let word = line.split(|b| b.is_ascii_whitespace()).find(|word| !word.is_empty()).unwrap_or_default();

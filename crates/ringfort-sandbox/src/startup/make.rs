@@ -73,8 +73,7 @@ pub fn plan(workspace: &Path, scratch_dir: &Path) -> Result<Plan, PlanError> {
         Errno::NOSYS => PlanError::Unsupported,
         error => PlanError::Workspace { path: workspace.to_owned(), source: error.into() },
     };
-    let scratch_error =
-        |error: Errno| PlanError::Scratch { path: scratch_dir.to_owned(), source: error.into() };
+    let scratch_error = |error: Errno| PlanError::Scratch { path: scratch_dir.to_owned(), source: error.into() };
     let root = Root::open(workspace).map_err(workspace_error)?;
     let outer = Root::open(scratch_dir).map_err(scratch_error)?;
     let own = Path::new(SCRATCH_NAME);
@@ -164,7 +163,13 @@ impl Making {
         }
     }
 
-    fn stage(&mut self, path: &Path, identity: Identity, git: &[GitDirectory], scratch_dir: &Path) -> Result<(), Errno> {
+    fn stage(
+        &mut self,
+        path: &Path,
+        identity: Identity,
+        git: &[GitDirectory],
+        scratch_dir: &Path,
+    ) -> Result<(), Errno> {
         let parsed = match self.snapshot.items.get(path).map(|item| &item.body) {
             Some(Body::Bytes(bytes)) => Config::parse(bytes).map(|config| (config, bytes.clone())),
             _ => Err(super::ConfigError::TooLarge),

@@ -183,7 +183,13 @@ pub(super) fn inside_of(workspace: &Path, base: &Path, target: &Path) -> Option<
 /// Files and folders of the workspace that a configuration makes git read or run, relative to the workspace.
 ///
 /// `from`: the folder of the configuration file. `tree`: where commands start and the hooks path counts from.
-pub(super) fn named_paths(workspace: &Path, config: &Config, place: Place<'_>, from: &Path, tree: &Path) -> Vec<PathBuf> {
+pub(super) fn named_paths(
+    workspace: &Path,
+    config: &Config,
+    place: Place<'_>,
+    from: &Path,
+    tree: &Path,
+) -> Vec<PathBuf> {
     let mut named = Vec::new();
     for variable in config.variables() {
         let Some(value) = variable.value.as_deref().filter(|value| !value.is_empty()) else { continue };

@@ -152,7 +152,9 @@ impl Settling<'_> {
                         Some(why) => self.quarantine(path, &what, &why),
                     },
                     Ok(None) => self.quarantine(path, &what, "too large to be judged"),
-                    Err(error) => self.quarantine(path, &what, &format!("cannot be read: {error} (in {})", folder.display())),
+                    Err(error) => {
+                        self.quarantine(path, &what, &format!("cannot be read: {error} (in {})", folder.display()))
+                    }
                 }
             }
         }
@@ -166,13 +168,16 @@ impl Settling<'_> {
             Judge::GitFile => {
                 let target = repository::git_file_target(&self.snapshot.root, &self.snapshot.workspace, path);
                 let known = target.is_ok_and(|target| is_known(&target, git));
-                (!known).then(|| "it leads git to a folder that is no submodule or worktree of this workspace".to_owned())
+                (!known)
+                    .then(|| "it leads git to a folder that is no submodule or worktree of this workspace".to_owned())
             }
             Judge::CommonDirectory => judge::common_directory(text, folder),
             Judge::RebaseTodo => judge::rebase_todo(text),
             Judge::RustToolchain => judge::rust_toolchain(text),
             Judge::Keep => None,
-            Judge::Always | Judge::Hooks | Judge::Contents => Some("such files make programs outside run code".to_owned()),
+            Judge::Always | Judge::Hooks | Judge::Contents => {
+                Some("such files make programs outside run code".to_owned())
+            }
         }
     }
 
@@ -269,7 +274,11 @@ impl Settling<'_> {
         match self.enforcement {
             Enforcement::Unenforced => self.quarantine(path, &what, "new in a protected folder"),
             Enforcement::Mounted => {
-                self.fault(path, &what, "new in a folder that was read-only inside: by something outside, or a protection failed");
+                self.fault(
+                    path,
+                    &what,
+                    "new in a folder that was read-only inside: by something outside, or a protection failed",
+                );
             }
         }
     }
@@ -333,7 +342,8 @@ impl Settling<'_> {
                 if listing.truncated {
                     return State::Differs("it has many new entries");
                 }
-                let new = |e: &super::beneath::Listed| !names.contains(&e.name) && !is_sample(item.trigger, &e.name, e.kind);
+                let new =
+                    |e: &super::beneath::Listed| !names.contains(&e.name) && !is_sample(item.trigger, &e.name, e.kind);
                 let added: Vec<_> = listing.entries.into_iter().filter(new).map(|e| e.name).collect();
                 if added.is_empty() { State::Same } else { State::Added(added) }
             }
@@ -389,7 +399,11 @@ impl Settling<'_> {
         }
         let temporary = self.quarantine.fresh_name();
         let mode = self.snapshot.items.get(path).map_or(0o644, |item| item.identity.mode & 0o777);
-        let written = self.snapshot.root.make_parents(path).and_then(|()| self.snapshot.root.replace(path, &temporary, base, mode));
+        let written = self
+            .snapshot
+            .root
+            .make_parents(path)
+            .and_then(|()| self.snapshot.root.replace(path, &temporary, base, mode));
         match written {
             Ok(()) => push(&mut self.settled.restored, &mut self.settled.omitted, change(path, what, why)),
             Err(error) => self.fault(path, what, &format!("{why}; it could not be put back: {error}")),
@@ -468,7 +482,9 @@ impl Settling<'_> {
             None => self.quarantine.keep_bytes(&self.snapshot.workspace, &change, text),
         };
         match moved {
-            Ok(moved_to) => push(&mut self.settled.quarantined, &mut self.settled.omitted, Quarantined { change, moved_to }),
+            Ok(moved_to) => {
+                push(&mut self.settled.quarantined, &mut self.settled.omitted, Quarantined { change, moved_to })
+            }
             Err(error) => self.fault(path, what, &format!("{why}; no copy could be kept: {error}")),
         }
     }
@@ -530,7 +546,8 @@ fn place_by_name(folder: &Path) -> Place<'_> {
 fn is_known(target: &Path, git: &[GitDirectory]) -> bool {
     let Some(found) = git.iter().find(|g| g.path == target) else { return false };
     // Only below a real `.git` folder: one that merely looks like a repository may have come with the project.
-    let owns = |g: &&GitDirectory| matches!(g.kind, GitKind::Main | GitKind::Module) && g.path.iter().any(|p| p == ".git");
+    let owns =
+        |g: &&GitDirectory| matches!(g.kind, GitKind::Main | GitKind::Module) && g.path.iter().any(|p| p == ".git");
     git.iter().filter(|owner| owner.path != found.path).filter(owns).any(|owner| {
         let Ok(below) = target.strip_prefix(&owner.path) else { return false };
         let mut parts = below.iter();

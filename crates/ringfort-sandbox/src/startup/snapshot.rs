@@ -69,7 +69,12 @@ impl Snapshot {
     }
 
     /// Keeps `path`, and what is below it if it is a folder.
-    pub(super) fn keep(&mut self, path: &Path, trigger: &'static Trigger, notices: &mut Vec<Notice>) -> Option<Identity> {
+    pub(super) fn keep(
+        &mut self,
+        path: &Path,
+        trigger: &'static Trigger,
+        notices: &mut Vec<Notice>,
+    ) -> Option<Identity> {
         let identity = match self.root.identity(path) {
             Ok(identity) => identity?,
             Err(_) => {

@@ -45,7 +45,9 @@ pub(super) fn merge(base: &Config, inside: &Config, outside: &Config, place: Pla
             outcome.applied = changes.into_keys().collect();
             outcome.text = Some(text);
         }
-        None => outcome.withheld.extend(changes.into_keys().map(|n| (n, "the file cannot be edited without changing more"))),
+        None => {
+            outcome.withheld.extend(changes.into_keys().map(|n| (n, "the file cannot be edited without changing more")))
+        }
     }
     outcome
 }
@@ -63,7 +65,9 @@ fn refuse(name: &[u8], before: &Values, after: &Values, now: &Values, place: Pla
         return Some("it was changed outside in the meantime");
     }
     // The name of a remote is what people trust: it does not come to mean another place behind their back.
-    if let Some(Name { section: b"remote" | b"submodule", subsection: Some(_), key: b"url" | b"pushurl" }) = Name::split(name) {
+    if let Some(Name { section: b"remote" | b"submodule", subsection: Some(_), key: b"url" | b"pushurl" }) =
+        Name::split(name)
+    {
         let gone = !after.keys().any(|other| stem(other) == stem(name));
         let had_url = before.contains_key(&[stem(name), b".url"].concat());
         if had_url && !gone {

@@ -366,7 +366,10 @@ mod tests {
     fn deny_protected_files_are_never_kept_unjudged() {
         for trigger in TRIGGERS.iter().chain(GIT_TRIGGERS) {
             let kept = trigger.judge == Judge::Keep;
-            assert!(!kept || trigger.treatment == Treatment::Report || trigger.pattern == "ringfort.toml", "{trigger:?}");
+            assert!(
+                !kept || trigger.treatment == Treatment::Report || trigger.pattern == "ringfort.toml",
+                "{trigger:?}"
+            );
         }
     }
 }
