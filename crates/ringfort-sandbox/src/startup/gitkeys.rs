@@ -37,6 +37,8 @@ enum Value {
     Fetch,
     /// A refspec for pushing: neither forced nor a deletion.
     Push,
+    /// Whether tags are fetched.
+    Tags,
     /// Where a repository is.
     Url,
     /// How a submodule is updated: never a command.
@@ -107,7 +109,7 @@ const KEYS: &[(&str, bool, &[&str], Value)] = &[
     ("remote", true, &["url", "pushurl"], Value::Url),
     ("remote", true, &["fetch"], Value::Fetch),
     ("remote", true, &["push"], Value::Push),
-    ("remote", true, &["tagopt"], Value::Word),
+    ("remote", true, &["tagopt"], Value::Tags),
     ("remote", true, &["prune", "prunetags", "promisor", "skipdefaultupdate", "skipfetchall"], Value::Bool),
     ("remote", true, &["partialclonefilter", "gh-resolved"], Value::Reference),
     ("remote", false, &["pushdefault"], Value::Remote),
@@ -187,6 +189,7 @@ fn refuse(kind: Value, place: Place<'_>, value: Option<&[u8]>) -> Option<&'stati
         Value::Reference => (is_reference(value), "its value is not the name of a branch"),
         Value::Fetch => (is_refspec(value.strip_prefix(b"+").unwrap_or(value)), "its value is not a refspec"),
         Value::Push => (is_refspec(value), "its value forces or deletes what it pushes to"),
+        Value::Tags => (matches!(value, b"--tags" | b"--no-tags"), "its value is an option of another kind"),
         Value::Url => (is_url(value), "its address may start a program or another transport"),
         Value::Update => (matches!(value, b"checkout" | b"rebase" | b"merge" | b"none"), "its value may be a command"),
         Value::Folder => (is_folder(value), "its folder leaves the working tree or enters a git folder"),
