@@ -20,6 +20,12 @@ mod url_password;
 
 /// How far a detector may look back from its keyword. Bytes.
 pub(crate) const LOOK_BACK_BYTES_MAX: usize = 64;
+/// Most blanks between a name and its value.
+const BLANKS_MAX: usize = 64;
+/// Most colour sequences in a row.
+const COLOURS_MAX: usize = 4;
+/// Longest colour sequence behind its first two bytes.
+const COLOUR_BYTES_MAX: usize = 16;
 
 /// Every detector, in the order in which it runs.
 pub(crate) static DETECTORS: &[Detector] =
@@ -83,18 +89,24 @@ impl<'a> Candidate<'a> {
 
     /// Skips at most 64 blanks, and the colour sequences of a terminal.
     pub(crate) fn skip_blanks(&self, mut at: usize) -> usize {
-        let limit = at + 64;
+        let limit = at + BLANKS_MAX;
         while at < limit {
-            match self.rest(at) {
-                [b' ' | b'\t', ..] => at += 1,
-                [0x1b, b'[', sequence @ ..] => {
-                    let Some(last) = sequence.iter().take(16).position(|byte| (0x40..=0x7e).contains(byte)) else {
-                        return at;
-                    };
-                    at += 3 + last;
-                }
-                _ => return at,
+            let behind = self.skip_colours(at);
+            match self.byte(behind) {
+                Some(b' ' | b'\t') => at = behind + 1,
+                _ => return behind,
             }
+        }
+        at
+    }
+
+    /// Skips the colour sequences of a terminal.
+    pub(crate) fn skip_colours(&self, mut at: usize) -> usize {
+        for _ in 0..COLOURS_MAX {
+            let [0x1b, b'[', sequence @ ..] = self.rest(at) else { break };
+            let last = sequence.iter().take(COLOUR_BYTES_MAX).position(|byte| (0x40..=0x7e).contains(byte));
+            let Some(last) = last else { break };
+            at += 3 + last;
         }
         at
     }

@@ -68,7 +68,8 @@ impl Value {
 }
 
 /// Skips what closes a name: `"`, `'`, `\"`, `"]`, `)`.
-fn close_name(candidate: &Candidate<'_>, mut at: usize) -> usize {
+fn close_name(candidate: &Candidate<'_>, at: usize) -> usize {
+    let mut at = candidate.skip_colours(at);
     while candidate.byte(at) == Some(b'\\') {
         at += 1;
     }
