@@ -8,6 +8,7 @@
 
 pub mod approve;
 pub mod clock;
+pub mod decide;
 pub mod guard;
 pub mod pipeline;
 pub mod profile;

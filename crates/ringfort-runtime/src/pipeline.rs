@@ -7,7 +7,6 @@
 //! recorded does not happen; every failure on the way is a denial. Native and the selected provider are asked for
 //! every policy of the chain and the strictest answer counts.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,9 +16,8 @@ use ringfort_core::decision::{Decision, Risk};
 use ringfort_core::digest::Digest;
 use ringfort_core::door::Door;
 use ringfort_core::entry::{Entry, EntryKind};
-use ringfort_core::limits::PROVIDER_DEADLINE;
 use ringfort_core::permit::Permit;
-use ringfort_core::provider::{Context, SecurityProvider};
+use ringfort_core::provider::SecurityProvider;
 use ringfort_core::request::Request;
 use ringfort_core::ruling::{Reason, Remedy, Ring, Ruling};
 use ringfort_core::signal::{Containment, Response, Signal, SignalKind};
@@ -27,9 +25,8 @@ use ringfort_policy::Policy;
 use serde_json::Value;
 
 use crate::approve::{Answer, Approver, Question, Remember, Remembered, approval_key, may_remember};
+use crate::decide::Decider;
 use crate::guard::Guard;
-use crate::providers::native::{self, Native};
-use crate::providers::worker::Worker;
 
 /// A request that was allowed: the permit, and the ruling it was issued for.
 #[derive(Debug)]
@@ -75,9 +72,7 @@ pub struct PipelineParts {
 
 /// The spine of one session.
 pub struct Pipeline {
-    chain: Arc<[Policy]>,
-    native: Native,
-    selected: Option<Worker>,
+    decider: Decider,
     guard: Guard,
     trail: Arc<Trail>,
     clock: Arc<dyn Clock>,
@@ -89,12 +84,8 @@ pub struct Pipeline {
 impl Pipeline {
     /// The pipeline of one session.
     pub fn new(parts: PipelineParts) -> Self {
-        let selected =
-            (parts.provider.name() != native::NAME).then(|| Worker::new(parts.provider, PROVIDER_DEADLINE));
         Self {
-            native: Native::new(Arc::clone(&parts.chain)),
-            chain: parts.chain,
-            selected,
+            decider: Decider::new(parts.chain, parts.provider, Arc::clone(&parts.clock)),
             guard: parts.guard,
             trail: parts.trail,
             clock: parts.clock,
@@ -110,7 +101,7 @@ impl Pipeline {
     ///
     /// [`Denied`]: nothing has happened.
     pub fn admit(&self, request: &Request, door: &Door, approver: &dyn Approver) -> Result<Admitted, Box<Denied>> {
-        let ruling = self.decide(request, door); // the strictest of every policy in the chain, native and selected
+        let ruling = self.decider.decide(request, door.standing); // the strictest of the whole chain, by every provider
         let ruling = self.charge(request, ruling); // freeze, budget, loop guard
         let verdict = door.resolve(ruling); // what this door can fulfil
         let verdict = self.approve(verdict, request, door, approver); // Ask goes to a person
@@ -126,7 +117,7 @@ impl Pipeline {
 
     /// What [`Pipeline::admit`] would rule, without budget, approval, record or permit.
     pub fn check(&self, request: &Request, door: &Door) -> Ruling {
-        door.resolve(self.decide(request, door))
+        self.decider.check(request, door)
     }
 
     /// Records what happened. Called on every path after [`Pipeline::admit`] succeeded.
@@ -159,14 +150,7 @@ impl Pipeline {
 
     /// Answers a signal: the containment that any provider asks for takes effect from here on.
     pub fn respond(&self, signal: &Signal) {
-        let mut response = self.native.respond(signal);
-        if let Some(worker) = &self.selected {
-            let signal = signal.clone();
-            // A provider that fails to respond adds nothing, and can remove nothing.
-            if let Ok(theirs) = worker.ask(move |provider| provider.respond(&signal)) {
-                response = response.merge(theirs);
-            }
-        }
+        let response = self.decider.respond(signal);
         if response.contain.contains(&Containment::EndSession) {
             self.ended.store(true, Ordering::Release);
         }
@@ -181,43 +165,7 @@ impl Pipeline {
 
     /// The digests of the policies in the chain.
     pub fn policies(&self) -> Vec<Digest> {
-        self.chain.iter().map(Policy::digest).collect()
-    }
-
-    fn decide(&self, request: &Request, door: &Door) -> Ruling {
-        let mut rulings = Vec::with_capacity(self.chain.len() * 2);
-        for (policy_index, policy) in self.chain.iter().enumerate() {
-            let context =
-                Context { policy_index, policy: policy.digest(), now: self.clock.now(), standing: door.standing };
-            // Native parses hostile bytes; a panic of its own is a denial like any provider's.
-            let native = catch_unwind(AssertUnwindSafe(|| self.native.decide(request, &context)));
-            rulings.push(native.unwrap_or_else(|_panic| faulty(native::NAME, "panicked")));
-            if let Some(worker) = &self.selected {
-                let asked = request.clone();
-                let answer = worker.ask(move |provider| provider.decide(&asked, &context));
-                rulings.push(answer.unwrap_or_else(|fault| self.fault(worker.name(), request, &fault.to_string())));
-            }
-        }
-        Ruling::strictest(rulings)
-    }
-
-    fn fault(&self, provider: &str, request: &Request, what: &str) -> Ruling {
-        let ruling = faulty(provider, what);
-        self.respond_natively(&Signal {
-            kind: SignalKind::ProviderFault,
-            severity: Risk::High,
-            principal: Some(request.principal.clone()),
-            request: Some(request.digest()),
-            message: format!("provider `{provider}` {what}"),
-        });
-        ruling
-    }
-
-    /// Answers a signal about the selected provider without asking that provider.
-    fn respond_natively(&self, signal: &Signal) {
-        let response = self.native.respond(signal);
-        let mut contained = self.contained.lock().unwrap_or_else(PoisonError::into_inner);
-        *contained = std::mem::take(&mut *contained).merge(response);
+        self.decider.policies()
     }
 
     fn charge(&self, request: &Request, ruling: Ruling) -> Ruling {
@@ -302,13 +250,10 @@ impl Pipeline {
 
     fn append(&self, entry: &Entry, durability: Durability) -> Result<(), ringfort_audit::AppendError> {
         self.trail.append(entry, durability)?;
-        if let Some(worker) = &self.selected {
-            let copy = entry.clone();
-            // The trail has the entry whatever the provider does with its copy.
-            if !matches!(worker.ask(move |provider| provider.report(&copy)), Ok(Ok(()))) {
-                let missed = Entry::event("provider.report-missed").fact("provider", worker.name());
-                self.trail.append(&missed, Durability::Written)?;
-            }
+        // The trail has the entry whatever the provider does with its copy.
+        if let Err(provider) = self.decider.report(entry) {
+            let missed = Entry::event("provider.report-missed").fact("provider", provider);
+            self.trail.append(&missed, Durability::Written)?;
         }
         Ok(())
     }
@@ -317,11 +262,6 @@ impl Pipeline {
     fn issue(&self, request: &Request, ruling: &Ruling) -> Permit {
         Permit::issue(request.digest(), ruling.obligations.clone(), self.clock.now())
     }
-}
-
-fn faulty(provider: &str, what: &str) -> Ruling {
-    let message = format!("provider `{provider}` {what}, which counts as a denial");
-    Ruling::deny(Risk::High, Reason::new("runtime-004", Decision::Deny, message))
 }
 
 fn unasked(why: &str) -> Reason {

@@ -146,10 +146,6 @@ impl Session {
         let mut profile = self.profile.clone();
         profile.cwd.clone_from(&task.cwd);
         profile.environment.clone_from(&task.environment);
-        if let Some(promises) = &admitted.ruling.obligations.isolate {
-            profile.require.extend(promises.iter().copied());
-        }
-        tighten(&mut profile, &admitted);
         let spawn = Spawn {
             program: task.program.clone(),
             argv: task.argv.clone(),
@@ -279,20 +275,6 @@ pub fn promises_of(degree: DegreeRequest) -> BTreeSet<Promise> {
             held.into_iter().chain([Promise::NoPrivilege]).collect()
         }
     }
-}
-
-/// Lowers the profile's bounds to those of the ruling.
-fn tighten(profile: &mut Profile, admitted: &Admitted) {
-    let limits = &admitted.ruling.obligations.limits;
-    let lower = |mine: &mut Option<u64>, theirs: Option<u64>| {
-        if let Some(theirs) = theirs {
-            *mine = Some(mine.map_or(theirs, |mine| mine.min(theirs)));
-        }
-    };
-    lower(&mut profile.limits.memory_bytes_max, limits.memory_bytes_max);
-    lower(&mut profile.limits.processes_max, limits.processes_max);
-    lower(&mut profile.limits.file_bytes_max, limits.file_bytes_max);
-    lower(&mut profile.limits.cpu_s_max, limits.cpu_ms_max.map(|ms| ms.div_ceil(1000)));
 }
 
 /// Whether a shell would read this as one word that means itself.

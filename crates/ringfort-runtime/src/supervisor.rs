@@ -160,7 +160,7 @@ impl<'a> Supervisor<'a> {
                 }
             }
             if woken.cage {
-                while let Some(event) = self.cage.next_event()? {
+                while let Some(event) = self.cage.next_event() {
                     if let Some(end) = self.take_event(event)? {
                         ended = Some(end);
                         self.inputs.clear();
@@ -179,7 +179,7 @@ impl<'a> Supervisor<'a> {
     fn wait(&mut self, ended: bool) -> io::Result<Woken> {
         let mut fds: Vec<PollFd<'_>> = vec![PollFd::from_borrowed_fd(self.signals.0.as_fd(), PollFlags::IN)];
         let cage_at = (!ended).then(|| {
-            fds.push(PollFd::from_borrowed_fd(self.cage.events_fd(), PollFlags::IN));
+            fds.push(PollFd::from_borrowed_fd(self.cage.events(), PollFlags::IN));
             fds.len() - 1
         });
         let broker_from = fds.len();
@@ -237,7 +237,8 @@ impl<'a> Supervisor<'a> {
     fn take_event(&mut self, event: Event) -> io::Result<Option<Ended>> {
         match event {
             Event::Exited(status) => return Ok(Some(Ended::Exited(status))),
-            Event::Signalled(signal) => return Ok(Some(Ended::Signalled(signal))),
+            Event::Signaled(signal) => return Ok(Some(Ended::Signalled(signal))),
+            Event::Lost => return Ok(Some(Ended::Signalled(UnixSignal::SIGKILL as i32))),
             Event::Stopped(_) => self.stop()?,
             Event::Continued => {}
         }
@@ -264,6 +265,18 @@ impl<'a> Supervisor<'a> {
             // A program that cannot be told the new size keeps the old one.
             drop(tcsetwinsize(pty, size));
         }
+    }
+}
+
+/// Ends this process by `signal`, as the program ended; returns where that signal cannot end a process.
+pub fn end_by_signal(signal: i32) {
+    let Ok(signal) = UnixSignal::try_from(signal) else { return };
+    // The program has dumped core already, if it was allowed to.
+    drop(nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0));
+    let mut set = SigSet::empty();
+    set.add(signal);
+    if set.thread_unblock().is_ok() {
+        drop(nix::sys::signal::raise(signal));
     }
 }
 

@@ -64,7 +64,7 @@ impl<'a> BrokerServer<'a> {
 
     /// What to wait for.
     pub(super) fn interests(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let siblings = self.siblings.iter().flat_map(|sibling| [sibling.cage.events_fd(), sibling.channel.as_fd()]);
+        let siblings = self.siblings.iter().flat_map(|sibling| [sibling.cage.events(), sibling.channel.as_fd()]);
         std::iter::once(self.service.socket.as_fd()).chain(siblings)
     }
 
@@ -131,12 +131,12 @@ impl<'a> BrokerServer<'a> {
     fn look_after(&self, mut sibling: Sibling) -> Option<Sibling> {
         let ended = loop {
             match sibling.cage.next_event() {
-                Ok(Some(Event::Exited(status))) => break Reply::Exited(status),
-                Ok(Some(Event::Signalled(signal))) => break Reply::Signalled(signal),
-                Ok(Some(Event::Stopped(_) | Event::Continued)) => {}
-                Ok(None) if has_gone(sibling.channel.as_fd()) => break Reply::Failed("the client has gone".to_owned()),
-                Ok(None) => return Some(sibling),
-                Err(error) => break Reply::Failed(error.to_string()),
+                Some(Event::Exited(status)) => break Reply::Exited(status),
+                Some(Event::Signaled(signal)) => break Reply::Signalled(signal),
+                Some(Event::Lost) => break Reply::Failed("the cage was killed".to_owned()),
+                Some(Event::Stopped(_) | Event::Continued) => {}
+                None if has_gone(sibling.channel.as_fd()) => break Reply::Failed("the client has gone".to_owned()),
+                None => return Some(sibling),
             }
         };
         sibling.cage.kill_all();
