@@ -15,5 +15,6 @@ pub mod launch;
 pub mod probe;
 pub mod profile;
 mod runtimes;
+pub mod startup;
 #[expect(unsafe_code, reason = "the one place of this crate where system calls are made by hand")]
 mod syscall;

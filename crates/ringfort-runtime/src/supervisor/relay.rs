@@ -8,7 +8,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use ringfort_detect::Redactor;
+use ringfort_detect::{Redacted, Redactor};
 use rustix::event::PollFlags;
 use rustix::fs::{FileType, fstat};
 
@@ -114,8 +114,11 @@ impl Stream {
         if self.written < self.pending.len() {
             return;
         }
+        self.pending.clear();
+        self.written = 0;
+        let pending = &mut self.pending;
         if let Filter::Redact(redactor) | Filter::ScreenRedact(_, redactor) = &mut self.filter {
-            redactor.flush_idle(&mut self.pending);
+            redactor.flush_idle(&mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
         }
     }
 
@@ -139,28 +142,34 @@ impl Stream {
 
     fn filter_chunk(&mut self, count: usize) {
         let chunk = self.buffer.get(..count).unwrap_or_default();
+        let pending = &mut self.pending;
         match &mut self.filter {
-            Filter::Plain => self.pending.extend_from_slice(chunk),
-            Filter::Redact(redactor) => redactor.push(chunk, &mut self.pending),
-            Filter::Screen(screen) => screen.push(chunk, &mut self.pending),
+            Filter::Plain => pending.extend_from_slice(chunk),
+            Filter::Screen(screen) => screen.push(chunk, pending),
+            Filter::Redact(redactor) => {
+                redactor.push(chunk, &mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
+            }
             Filter::ScreenRedact(screen, redactor) => {
                 let mut shown = Vec::with_capacity(chunk.len());
                 screen.push(chunk, &mut shown);
-                redactor.push(&shown, &mut self.pending);
+                redactor.push(&shown, &mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
             }
         }
     }
 
     fn finish(&mut self) {
-        match &mut self.filter {
+        let pending = &mut self.pending;
+        match std::mem::replace(&mut self.filter, Filter::Plain) {
             Filter::Plain => {}
-            Filter::Redact(redactor) => redactor.finish(&mut self.pending),
-            Filter::Screen(screen) => screen.finish(&mut self.pending),
-            Filter::ScreenRedact(screen, redactor) => {
+            Filter::Screen(mut screen) => screen.finish(pending),
+            Filter::Redact(redactor) => {
+                redactor.finish(&mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
+            }
+            Filter::ScreenRedact(mut screen, mut redactor) => {
                 let mut shown = Vec::new();
                 screen.finish(&mut shown);
-                redactor.push(&shown, &mut self.pending);
-                redactor.finish(&mut self.pending);
+                redactor.push(&shown, &mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
+                redactor.finish(&mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
             }
         }
     }
