@@ -7,18 +7,21 @@
 //! settled after every process inside has ended, never before.
 
 use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use ringfort_core::clock::Clock;
 use ringfort_core::decision::Risk;
 use ringfort_core::door::DoorKind;
 use ringfort_core::entry::Entry;
-use ringfort_core::obligation::ApprovalChannel;
+use ringfort_core::obligation::{ApprovalChannel, Promise};
 use ringfort_core::principal::{Principal, PrincipalError};
 use ringfort_core::signal::{Signal, SignalKind};
+use ringfort_core::text::Text;
 use ringfort_sandbox::achieved::Achieved;
 use ringfort_sandbox::launch::LaunchError;
-use ringfort_sandbox::startup::{self, PlanError, Settled};
+use ringfort_sandbox::profile::Staged;
+use ringfort_sandbox::startup::{self, Change, Enforcement, PlanError, Settled, StagedFile};
 use serde_json::Value;
 
 use crate::approve::Approver;
@@ -124,10 +127,13 @@ fn in_cage(
 ) -> Result<(Ended, Achieved, Settled), RunError> {
     let plan = startup::plan(&session.workspace, context.folder.path())?;
     session.profile.protected.extend(plan.protected.iter().cloned());
-    session.profile.staged.extend(plan.staged.iter().cloned());
+    let staged = |file: &StagedFile| Staged { path: file.path.clone(), scratch: file.scratch.clone() };
+    session.profile.staged.extend(plan.staged.iter().map(staged));
+    for notice in &plan.notices {
+        session.warn(&notice.to_string());
+    }
 
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    use std::os::fd::AsFd as _;
     let (inside, outside) = stdio::prepare(stdin.as_fd(), stdout.as_fd(), stderr.as_fd())?;
     let (socket, inner) = broker::pair().map_err(RunError::Supervise)?;
     let principal = agent_of(task)?;
@@ -152,7 +158,8 @@ fn in_cage(
         broker: Some(service),
     };
     let ended = supervise(supervision);
-    let settled = startup::settle(&plan, context.quarantine);
+    let enforcement = if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
+    let settled = startup::settle(&plan, enforcement, context.quarantine);
     report_settled(session, task, &settled);
     Ok((ended.map_err(RunError::Supervise)?, achieved, settled))
 }
@@ -164,20 +171,33 @@ fn agent_of(task: &Task) -> Result<Principal, PrincipalError> {
     task.request.principal.try_child(if name.is_empty() { "program" } else { &name })
 }
 
+/// Puts what became of start-up files on the record, and raises a signal for whatever was harmful.
 fn report_settled(session: &Session, task: &Task, settled: &Settled) {
-    for change in &settled.quarantined {
-        let path = change.path.display().to_string();
-        let entry = Entry::event("startup.quarantined").fact("path", path.clone()).fact("why", change.why.clone());
-        if let Err(error) = session.pipeline.event(&entry) {
-            session.warn(&format!("an event could not be recorded: {error}"));
+    let quarantined: Vec<&Change> = settled.quarantined.iter().map(|one| &one.change).collect();
+    let harmful = [("startup.quarantined", quarantined), ("startup.restored", settled.restored.iter().collect()), ("startup.fault", settled.faults.iter().collect())];
+    for (event, changes) in harmful {
+        for change in changes {
+            record_change(session, event, change);
+            session.pipeline.respond(&Signal {
+                kind: SignalKind::StartupFile,
+                severity: Risk::High,
+                principal: Some(task.request.principal.clone()),
+                request: Some(task.request.digest()),
+                message: format!("{event}: `{}`: {}", change.path.display(), change.why),
+            });
         }
-        session.pipeline.respond(&Signal {
-            kind: SignalKind::StartupFile,
-            severity: Risk::High,
-            principal: Some(task.request.principal.clone()),
-            request: Some(task.request.digest()),
-            message: format!("start-up file `{path}` was quarantined: {}", change.why),
-        });
+    }
+    for change in &settled.applied {
+        record_change(session, "startup.applied", change);
+    }
+}
+
+fn record_change(session: &Session, event: &str, change: &Change) {
+    let path = Text::new(change.path.as_os_str().as_bytes()).escaped();
+    let entry = Entry::event(event).fact("path", path).fact("what", change.what.clone()).fact("why", change.why.clone());
+    let entry = Entry { session: Some(session.name.clone()), ..entry };
+    if let Err(error) = session.pipeline.event(&entry) {
+        session.warn(&format!("an event could not be recorded: {error}"));
     }
 }
 

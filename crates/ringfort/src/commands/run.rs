@@ -37,6 +37,9 @@ const EXIT_DENIED: u8 = 126;
 /// There is no such program.
 const EXIT_MISSING: u8 = 127;
 
+/// Most start-up files that are named at the end.
+const CHANGES_SHOWN_MAX: usize = 20;
+
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
 /// Run a program inside the rings (the main job)
@@ -297,9 +300,16 @@ fn report(session: &ringfort_runtime::session::Session, finished: &Finished, wis
     for warning in &finished.achieved.warnings {
         session.warn(warning);
     }
-    for change in &finished.settled.quarantined {
+    let settled = &finished.settled;
+    let quarantined = settled.quarantined.iter().map(|one| (&one.change, "was quarantined"));
+    let restored = settled.restored.iter().map(|change| (change, "was put back as it was"));
+    let faults = settled.faults.iter().map(|change| (change, "NEEDS ATTENTION"));
+    for (change, what) in quarantined.chain(restored).chain(faults).take(CHANGES_SHOWN_MAX) {
         let path = ringfort_core::text::escape_bytes(change.path.as_os_str().as_bytes());
-        session.warn(&format!("`{path}` was quarantined: {} (session {name})", change.why));
+        session.warn(&format!("start-up file `{path}` ({}) {what}: {}", change.what, change.why));
+    }
+    if !settled.is_clean() {
+        session.warn(&format!("what was taken out is kept in the folder `quarantine/{name}` of the state folder"));
     }
     if let Some(why) = &finished.unrecorded {
         session.warn(&format!("the outcome could not be recorded: {why}"));
