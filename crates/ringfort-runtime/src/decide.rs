@@ -19,7 +19,7 @@ use ringfort_core::provider::{Context, SecurityProvider};
 use ringfort_core::request::Request;
 use ringfort_core::ruling::{Reason, Ruling};
 use ringfort_core::signal::{Response, Signal};
-use ringfort_policy::Policy;
+use ringfort_policy::rule::Policy;
 
 use crate::providers::native::{self, Native};
 use crate::providers::worker::Worker;

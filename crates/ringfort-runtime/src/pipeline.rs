@@ -21,7 +21,7 @@ use ringfort_core::provider::SecurityProvider;
 use ringfort_core::request::Request;
 use ringfort_core::ruling::{Reason, Remedy, Ring, Ruling};
 use ringfort_core::signal::{Containment, Response, Signal, SignalKind};
-use ringfort_policy::Policy;
+use ringfort_policy::rule::Policy;
 use serde_json::Value;
 
 use crate::approve::{Answer, Approver, Question, Remember, Remembered, approval_key, may_remember};

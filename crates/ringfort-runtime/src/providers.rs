@@ -13,7 +13,7 @@ pub mod worker;
 use std::sync::Arc;
 
 use ringfort_core::provider::{Availability, SecurityProvider};
-use ringfort_policy::Policy;
+use ringfort_policy::rule::Policy;
 
 /// One entry of the registry.
 #[derive(Clone, Copy)]

@@ -173,6 +173,12 @@ impl Session {
         }
     }
 
+    /// Where a program of the outside is found inside: at its own path, or as a part of the private home.
+    pub fn visible_program(&self, program: &Path) -> PathBuf {
+        let bind = self.profile.home.binds.iter().find(|bind| bind.source == program);
+        bind.map_or_else(|| program.to_owned(), |bind| self.home.join(&bind.target))
+    }
+
     /// Tells the person at the terminal something that no record could take.
     pub fn warn(&self, message: &str) {
         // Nobody is left to tell if standard error is closed.

@@ -6,7 +6,7 @@
 //! **Invariant:** every process of a governed principal is started here, under a permit, inside a cage. Whatever way
 //! this function is left, the cages are killed first. A question pauses every relay.
 
-mod broker_server;
+pub mod broker_server;
 pub mod broker;
 mod relay;
 pub mod screen;
@@ -263,7 +263,7 @@ impl<'a> Supervisor<'a> {
             && let Ok(size) = tcgetwinsize(terminal::size_source(terminal))
         {
             // A program that cannot be told the new size keeps the old one.
-            drop(tcsetwinsize(pty, size));
+            let _ignored: Result<(), _> = tcsetwinsize(pty, size);
         }
     }
 }
@@ -272,11 +272,11 @@ impl<'a> Supervisor<'a> {
 pub fn end_by_signal(signal: i32) {
     let Ok(signal) = UnixSignal::try_from(signal) else { return };
     // The program has dumped core already, if it was allowed to.
-    drop(nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0));
+    let _ignored: Result<(), _> = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
     let mut set = SigSet::empty();
     set.add(signal);
     if set.thread_unblock().is_ok() {
-        drop(nix::sys::signal::raise(signal));
+        let _ignored: Result<(), _> = nix::sys::signal::raise(signal);
     }
 }
 

@@ -287,7 +287,7 @@ pub fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failure> {
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.root().join("run").join(&wishes.session));
     let environment = profile::environment(&loaded.config, &caller, scratch.as_deref());
 
-    let chain: Arc<[ringfort_policy::Policy]> = loaded.chain.clone().into();
+    let chain: Arc<[ringfort_policy::rule::Policy]> = loaded.chain.clone().into();
     let provider = providers::select(PROVIDERS, &loaded.config.policy.provider, &chain).map_err(Failure::guard)?;
     let limits = GuardLimits {
         actions_per_hour: effective.max_actions_per_hour,

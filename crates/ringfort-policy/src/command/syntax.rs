@@ -18,30 +18,18 @@ mod word;
 
 use std::borrow::Cow;
 
-pub(crate) use cursor::{is_blank, is_name};
+use ringfort_core::effect::Span;
+use ringfort_core::limits::COMMAND_BYTES_MAX;
+
+pub(crate) use cursor::is_name;
+pub(crate) use heredoc::{decode_ansi_c, document_text};
 
 /// Longest text that is analysed, in bytes.
-pub const INPUT_BYTES_MAX: usize = 1 << 20;
+pub const INPUT_BYTES_MAX: usize = COMMAND_BYTES_MAX;
 /// Deepest nesting of commands and words that is followed.
 pub const DEPTH_MAX: u32 = 64;
 /// Most words, pieces and commands in one text.
 pub const NODES_MAX: u32 = 600_000;
-
-/// A half-open range of byte offsets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Span {
-    /// Offset of the first byte.
-    pub start: usize,
-    /// Offset after the last byte.
-    pub end: usize,
-}
-
-impl Span {
-    /// The range from `start` up to, not including, `end`.
-    pub const fn new(start: usize, end: usize) -> Self {
-        Self { start, end }
-    }
-}
 
 /// Why a text has no complete tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use ringfort_core::provider::{Availability, Context, ReportError, SecurityProvid
 use ringfort_core::request::Request;
 use ringfort_core::ruling::{Reason, Ruling};
 use ringfort_core::signal::{Response, Signal};
-use ringfort_policy::Policy;
+use ringfort_policy::rule::Policy;
 
 use super::ProviderEntry;
 

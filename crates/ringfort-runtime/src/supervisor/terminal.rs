@@ -63,7 +63,7 @@ impl UserTerminal {
     pub fn restore(&self) {
         if self.raw.replace(false) {
             // There is nobody left to tell if a terminal that has gone away cannot be reset.
-            drop(tcsetattr(&self.fd, OptionalActions::Drain, &self.saved));
+            let _ignored: Result<(), _> = tcsetattr(&self.fd, OptionalActions::Drain, &self.saved);
         }
     }
 

@@ -243,7 +243,7 @@ impl<'a> Parser<'a> {
         };
         let raw = self.slice(from, from + close);
         self.pos = from + close + 1;
-        let bytes = if raw.contains(&b'\\') { Cow::Owned(super::heredoc::decode_ansi_c(raw)) } else { Cow::Borrowed(raw) };
+        let bytes = if raw.contains(&b'\\') { Cow::Owned(super::decode_ansi_c(raw)) } else { Cow::Borrowed(raw) };
         out.push(Piece::Text { bytes, quoted: true });
         Ok(())
     }
