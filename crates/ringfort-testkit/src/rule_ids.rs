@@ -83,8 +83,8 @@ fn ids(text: &str) -> Vec<(String, Option<String>)> {
 
 fn sentence(after: &str) -> Option<String> {
     let (gap, literal) = after.split_once('"')?;
-    let text = literal.split('"').next()?;
-    (gap.len() <= SENTENCE_DISTANCE && !gap.contains([';', '}']) && text.contains(' ')).then(|| text.to_owned())
+    let text = literal.replace("\\\"", "\u{1}").split('"').next()?.replace('\u{1}', "\"");
+    (gap.len() <= SENTENCE_DISTANCE && !gap.contains([';', '}']) && text.contains(' ')).then_some(text)
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
         let tree = [
             SourceFile::new(
                 "crates/ringfort-a/src/lib.rs",
-                "f('\"', \"door-001\", Deny, \"no way in\"); g(\"door-002\", x);\nh(\"sha-256\");\n// \"door-003\"\n\
+                "f('\"', \"door-001\", Deny, \"no \\\"way\\\" in\"); g(\"door-002\", x);\nh(\"sha-256\");\n// \"door-003\"\n\
                  #[cfg(test)]\nmod tests {\n    \"door-004\"\n}\n",
             ),
             SourceFile::new("crates/ringfort-a/rules/x.toml", "id = \"secret-001\"\nname = \"a key of x\"\n"),
@@ -104,7 +104,7 @@ mod tests {
             SourceFile::new(DOCUMENT, "| id | says |\n|---|---|\n| `door-001` | x |\n"),
         ];
         assert_eq!(used(&tree).into_keys().collect::<Vec<_>>(), ["door-001", "door-002", "secret-001"]);
-        assert_eq!(used(&tree).get("door-001").and_then(|place| place.draft.as_deref()), Some("no way in"));
+        assert_eq!(used(&tree).get("door-001").and_then(|place| place.draft.as_deref()), Some("no \"way\" in"));
         assert_eq!(
             missing_rows(&tree),
             "| `door-002` | (nothing found; see crates/ringfort-a/src/lib.rs) |\n| `secret-001` | a key of x |\n"

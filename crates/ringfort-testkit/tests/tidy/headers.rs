@@ -23,6 +23,9 @@ fn fault(file: &SourceFile) -> Option<String> {
         if first != format!("// {SPDX}") {
             return Some(format!("{path}: the first line is not `// {SPDX}`"));
         }
+        if path.ends_with("/tests.rs") {
+            return None; // its header is the one of the module it tests
+        }
         let header = lines.map(str::trim).find(|line| !line.is_empty() && !line.starts_with("#!["));
         return (!header.is_some_and(|line| line.starts_with("//! ")))
             .then(|| format!("{path}: no module header (`//!`) after the licence"));
@@ -48,6 +51,7 @@ fn deny_files_without_header() {
     let rust = format!("// {SPDX}\n#![expect(x)]\n\n//! Header.\n");
     let planted = [
         SourceFile::new("a/good.rs", rust.as_str()),
+        SourceFile::new("a/good/tests.rs", format!("// {SPDX}\nuse super::*;\n")),
         SourceFile::new("a/good.toml", format!("# {SPDX}\n")),
         SourceFile::new("a/good", format!("#!/bin/sh\n# {SPDX}\n")),
         SourceFile::new("a/corpora/x.toml", "x = 1\n"),
@@ -57,6 +61,10 @@ fn deny_files_without_header() {
         SourceFile::new("a/3.toml", "x = 1\n"),
         SourceFile::new("a/4", "#!/bin/sh\nset -eu\n"),
         SourceFile::new("a/5.sh", ""),
+        SourceFile::new("a/6/tests.rs", "use super::*;\n"),
     ];
-    assert_found(&faults(&planted), &["a/1.rs: the first", "a/2.rs: no module", "a/3.toml", "a/4", "a/5.sh"]);
+    assert_found(
+        &faults(&planted),
+        &["a/1.rs: the first", "a/2.rs: no module", "a/3.toml", "a/4", "a/5.sh", "a/6/tests.rs"],
+    );
 }
