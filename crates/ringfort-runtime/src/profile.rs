@@ -11,7 +11,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use ringfort_policy::config::Config;
+use ringfort_policy::path::{Place, Setting};
+use ringfort_policy::rule::Effective;
 use ringfort_sandbox::profile::{BindMode, DegreeRequest, HomeBind, Limits, Profile};
 
 use crate::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
@@ -70,22 +71,28 @@ pub struct Caller<'a> {
 }
 
 /// The profile that every cage of a session shares.
-pub fn build(config: &Config, workspace: &Path, caller: &Caller<'_>, degree: DegreeRequest) -> Profile {
+pub fn build(effective: &Effective, workspace: &Path, caller: &Caller<'_>, degree: DegreeRequest) -> Profile {
+    let setting = Setting::new(workspace, workspace, Some(caller.home));
+    let path = |place: &Place| place.to_path(&setting);
     let mut profile = Profile::new(workspace.to_owned(), caller.home.to_owned());
     profile.degree = degree;
     profile.home.binds = toolchains::binds(caller.home);
-    for relative in &config.sandbox.home_read_only {
-        let relative = Path::new(relative.strip_prefix("~/").unwrap_or(relative));
-        if let Ok(source) = caller.home.join(relative).canonicalize() {
-            profile.home.binds.push(HomeBind { source, target: relative.to_owned(), mode: BindMode::ReadOnly });
+    for source in effective.home_read_only.iter().filter_map(path) {
+        if let (Ok(target), Ok(source)) = (source.strip_prefix(caller.home), source.canonicalize()) {
+            profile.home.binds.push(HomeBind { source, target: target.to_owned(), mode: BindMode::ReadOnly });
         }
     }
+    profile.system.extend(effective.roots_read_only.iter().filter_map(path));
+    profile.writable.extend(effective.roots.iter().filter_map(path));
     if let Some(binary) = caller.binary {
         protect_binary(&mut profile, binary);
     }
-    profile.hidden.extend(config.sandbox.hidden.iter().map(|path| expand(path, caller.home, workspace)));
+    // A system folder that is closed to requests is still what programs and libraries are read from inside.
+    let is_shown = |path: &PathBuf| profile.system.contains(path) || workspace.starts_with(path);
+    let hidden: Vec<PathBuf> = effective.hidden.iter().filter_map(path).filter(|path| !is_shown(path)).collect();
+    profile.hidden.extend(hidden);
     profile.hidden.extend(caller.own_files.iter().cloned());
-    let limits = config.sandbox.limits.to_obligation();
+    let limits = effective.limits;
     profile.limits = Limits {
         processes_max: limits.processes_max,
         file_bytes_max: limits.file_bytes_max,
@@ -107,21 +114,14 @@ fn protect_binary(profile: &mut Profile, binary: &Path) {
     }
 }
 
-fn expand(path: &str, home: &Path, workspace: &Path) -> PathBuf {
-    match path.strip_prefix("~/") {
-        Some(relative) => home.join(relative),
-        None => workspace.join(path),
-    }
-}
-
 /// The environment of a program in a cage.
-pub fn environment(config: &Config, caller: &Caller<'_>, scratch: Option<&Path>) -> Vec<(OsString, OsString)> {
+pub fn environment(passthrough: &[String], caller: &Caller<'_>, scratch: Option<&Path>) -> Vec<(OsString, OsString)> {
     let passed = |name: &OsStr| {
         let bytes = name.as_bytes();
         !bytes.starts_with(OWN_PREFIX)
             && (PASSED.iter().any(|passed| passed.as_bytes() == bytes)
                 || bytes.starts_with(b"LC_")
-                || config.autonomy.shell_env_passthrough.iter().any(|passed| passed.as_bytes() == bytes))
+                || passthrough.iter().any(|passed| passed.as_bytes() == bytes))
     };
     let mut environment: Vec<(OsString, OsString)> =
         caller.environment.iter().filter(|(name, _)| passed(name)).cloned().collect();

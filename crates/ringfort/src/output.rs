@@ -105,6 +105,10 @@ pub fn ruling(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>, detail
         ruling.risk.as_str()
     )?;
     let reasons: Vec<_> = match detail {
+        // What asked stands beside what denied: a question that nobody could answer is the real reason.
+        Detail::Brief if decision == Decision::Deny => {
+            ruling.reasons.iter().filter(|reason| reason.decision >= Decision::Ask).collect()
+        }
         Detail::Brief => ruling.deciding().collect(),
         Detail::Full => ruling.reasons.iter().collect(),
     };

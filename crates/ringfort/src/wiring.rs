@@ -282,17 +282,16 @@ pub fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failure> {
         own_files: &own_files,
         binary: binary.as_deref(),
     };
-    let mut profile = profile::build(&loaded.config, &wishes.workspace, &caller, wishes.degree);
-    profile.hidden.extend(effective.hidden.iter().map(PathBuf::from));
+    let profile = profile::build(&effective, &wishes.workspace, &caller, wishes.degree);
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.root().join("run").join(&wishes.session));
-    let environment = profile::environment(&loaded.config, &caller, scratch.as_deref());
+    let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
 
     let chain: Arc<[ringfort_policy::rule::Policy]> = loaded.chain.clone().into();
     let provider = providers::select(PROVIDERS, &loaded.config.policy.provider, &chain).map_err(Failure::guard)?;
     let limits = GuardLimits {
-        actions_per_hour: effective.max_actions_per_hour,
+        actions_per_hour: effective.actions_per_hour_max,
         repeats_max: effective.loop_repeats_max,
-        ..GuardLimits::default()
+        loop_window: effective.loop_window,
     };
     let pipeline = Pipeline::new(PipelineParts {
         chain,

@@ -121,8 +121,8 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
         // Help is the framework's business; it is not on the hot path.
         return help();
     }
-    let result = parse(words).map_err(|failure| guard(failure, super::EXIT_USAGE)).and_then(|wishes| {
-        let world = World::read().map_err(|error| guard(Failure::guard(error), EXIT_GUARD))?;
+    let result = parse(words).map_err(|failure| guard(failure)).and_then(|wishes| {
+        let world = World::read().map_err(|error| guard(Failure::guard(error)))?;
         if world.broker().is_some() { nested(&world, wishes) } else { outermost(&world, wishes) }
     });
     match result {
@@ -144,9 +144,13 @@ fn help() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// A failure of the guard has its own status here.
-fn guard(failure: Failure, status: u8) -> Failure {
-    Failure { status: if status == super::EXIT_USAGE { super::EXIT_USAGE } else { EXIT_GUARD }, ..failure }
+/// A failure of the guard has its own status here; bad usage keeps its own.
+fn guard(failure: Failure) -> Failure {
+    Failure { status: guard_status(failure.status), ..failure }
+}
+
+fn guard_status(status: u8) -> u8 {
+    if status == super::EXIT_USAGE { status } else { EXIT_GUARD }
 }
 
 fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
@@ -237,20 +241,20 @@ fn leave(end: End) -> ExitCode {
 
 fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     // Signals and the terminal first: a provider may start a thread.
-    let signals = Signals::take().map_err(|error| guard(Failure::guard(error), EXIT_GUARD))?;
+    let signals = Signals::take().map_err(|error| guard(Failure::guard(error)))?;
     let places = world.places(&wishes.common);
     let folder = wishes.workspace.as_ref().map_or_else(|| world.cwd.clone(), |folder| world.cwd.join(folder));
     let workspace = workspace(world, &places, &folder)?;
     let degree = if wishes.minimal { DegreeRequest::Minimal } else { DegreeRequest::Auto };
     let cwd = if world.cwd.starts_with(&workspace) { world.cwd.clone() } else { workspace.clone() };
     let asked = RunWishes { common: &wishes.common, workspace, degree, session: session_name()? };
-    let mut wired = wire(world, asked).map_err(|failure| guard(failure, failure_status(&failure)))?;
+    let mut wired = wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
     for notice in &wired.notices {
         wired.session.warn(notice);
     }
 
     let words: Vec<Text> = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
-    let principal = world.principal().map_err(|error| guard(Failure::guard(error), EXIT_GUARD))?;
+    let principal = world.principal().map_err(|error| guard(Failure::guard(error)))?;
     let task = match wired.session.task(&principal, Provenance::User, words, &cwd, wired.environment.clone()) {
         Ok(task) => task,
         Err(error @ TaskError::NotFound(_)) => {
@@ -260,7 +264,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         }
         Err(error) => return Err(Failure::usage(error)),
     };
-    let folder = wired.state.new_run(&wired.session.name).map_err(|error| guard(Failure::guard(error), EXIT_GUARD))?;
+    let folder = wired.state.new_run(&wired.session.name).map_err(|error| guard(Failure::guard(error)))?;
     let terminal = UserTerminal::open();
     let approver = TerminalApprover::new(terminal.as_ref());
     let quarantine = wired.state.quarantine().join(&wired.session.name);
@@ -286,13 +290,9 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         }
         RunEnd::Failed(error) => {
             let failure = Failure::guard(anyhow::anyhow!("{}", chain(&error)));
-            Err(guard(failure, EXIT_GUARD).help("nothing has run; `ringfort doctor` shows what this host can enforce"))
+            Err(guard(failure).help("nothing has run; `ringfort doctor` shows what this host can enforce"))
         }
     }
-}
-
-fn failure_status(failure: &Failure) -> u8 {
-    failure.status
 }
 
 /// What a person should know at the end.
@@ -340,10 +340,10 @@ fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
         return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });
     }
     let Some(socket) = world.broker() else {
-        return Err(guard(Failure::guard(anyhow::anyhow!("the supervisor's socket is gone")), EXIT_GUARD));
+        return Err(guard(Failure::guard(anyhow::anyhow!("the supervisor's socket is gone"))));
     };
     let reply = broker::ask(socket.as_fd(), Operation::Run, &wishes.command, &world.cwd, &world.environment);
-    match reply.map_err(|error| guard(Failure::guard(error), EXIT_GUARD))? {
+    match reply.map_err(|error| guard(Failure::guard(error)))? {
         Reply::Exited(status) => Ok(ended(Ended::Exited(status))),
         Reply::Signalled(signal) => Ok(ended(Ended::Signalled(signal))),
         Reply::Denied(ruling) | Reply::Ruled(ruling) => {
@@ -351,6 +351,6 @@ fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
             show_denial(&ruling, &Action::Command(Command::from_words(words)), wishes.common.json)?;
             Ok(End::Status(EXIT_DENIED))
         }
-        Reply::Failed(why) => Err(guard(Failure::guard(anyhow::anyhow!(why)), EXIT_GUARD)),
+        Reply::Failed(why) => Err(guard(Failure::guard(anyhow::anyhow!(why)))),
     }
 }

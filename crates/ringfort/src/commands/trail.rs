@@ -10,10 +10,11 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use ringfort_audit::read::{self, Line};
+use ringfort_audit::read::Reader;
 use ringfort_audit::verify::verify;
+use ringfort_core::clock::Timestamp;
 use ringfort_core::text::escape_bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
 use crate::output;
@@ -72,22 +73,24 @@ pub fn run(args: &TrailArgs, common: &Common) -> Result<u8, Failure> {
     let mut out = anstream::stdout().lock();
     match &args.command {
         TrailCommand::Tail { count } => {
-            for line in read::tail(&dir, (*count).min(TAIL_ENTRIES_MAX)).map_err(Failure::guard)? {
+            let reader = Reader::open(&dir).map_err(Failure::guard)?;
+            for record in reader.tail((*count).min(TAIL_ENTRIES_MAX)).map_err(Failure::guard)? {
+                let value = serde_json::to_value(&record).map_err(Failure::guard)?;
                 if common.json {
-                    writeln!(out, "{}", String::from_utf8_lossy(&line.bytes))?;
+                    output::json_line(&mut out, &value)?;
                 } else {
-                    writeln!(out, "{}", summary(&line))?;
+                    writeln!(out, "{}", summary(&value))?;
                 }
             }
             Ok(EXIT_OK)
         }
         TrailCommand::Show { seq } => {
-            let line = read::entry(&dir, *seq).map_err(Failure::guard)?;
-            let line = line.ok_or_else(|| Failure::usage(anyhow::anyhow!("there is no entry {seq}")))?;
+            let record = Reader::open(&dir).map_err(Failure::guard)?.record(*seq).map_err(Failure::guard)?;
+            let record = record.ok_or_else(|| Failure::usage(anyhow::anyhow!("there is no entry {seq}")))?;
+            let value = serde_json::to_value(&record).map_err(Failure::guard)?;
             if common.json {
-                writeln!(out, "{}", String::from_utf8_lossy(&line.bytes))?;
+                output::json_line(&mut out, &value)?;
             } else {
-                let value: Value = serde_json::from_slice(&line.bytes).map_err(Failure::guard)?;
                 let pretty = serde_json::to_string_pretty(&value).map_err(Failure::guard)?;
                 // The lines are JSON of our own layout; what is inside strings is escaped by JSON already.
                 writeln!(out, "{pretty}")?;
@@ -99,14 +102,7 @@ pub fn run(args: &TrailArgs, common: &Common) -> Result<u8, Failure> {
             if common.json {
                 output::json_line(&mut out, &serde_json::to_value(&report).map_err(Failure::guard)?)?;
             } else {
-                let (entries, segments) = (report.entries, report.segments);
-                match &report.fault {
-                    None => writeln!(out, "whole: {entries} entries in {segments} segments")?,
-                    Some(fault) => writeln!(out, "FAULT {fault}")?,
-                }
-                for note in &report.notes {
-                    writeln!(out, "note: {note}")?;
-                }
+                writeln!(out, "{report}")?;
             }
             Ok(if report.fault.is_some() { EXIT_DENIED } else { EXIT_OK })
         }
@@ -114,20 +110,19 @@ pub fn run(args: &TrailArgs, common: &Common) -> Result<u8, Failure> {
 }
 
 /// One entry on one line, escaped.
-fn summary(line: &Line) -> String {
-    let value: Value = serde_json::from_slice(&line.bytes).unwrap_or_else(|_broken| json!({}));
-    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
-    let fact = |name: &str| value.get("facts").and_then(|facts| facts.get(name));
+fn summary(value: &Value) -> String {
+    let entry = value.get("entry").unwrap_or(value);
+    let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+    let fact = |name: &str| entry.get("facts").and_then(|facts| facts.get(name));
     let mut parts = vec![
         format!("{:>6}", value.get("seq").and_then(Value::as_u64).unwrap_or_default()),
-        text("time").to_owned(),
+        Timestamp(value.get("time").and_then(Value::as_u64).unwrap_or_default()).to_string(),
         format!("{:<8}", text("kind")),
     ];
     for (name, width) in [("decision", 5), ("risk", 8)] {
         parts.push(format!("{:<width$}", text(name)));
     }
-    parts.push(text("principal_name").to_owned());
-    if let Some(chain) = value.get("principal").and_then(Value::as_array) {
+    if let Some(chain) = entry.get("principal").and_then(Value::as_array) {
         let chain: Vec<&str> = chain.iter().filter_map(Value::as_str).collect();
         parts.push(chain.join("/"));
     }
@@ -139,7 +134,7 @@ fn summary(line: &Line) -> String {
         }
     }
     parts.push(text("action").to_owned());
-    if let Some(rules) = value.get("rules").and_then(Value::as_array).filter(|rules| !rules.is_empty()) {
+    if let Some(rules) = entry.get("rules").and_then(Value::as_array).filter(|rules| !rules.is_empty()) {
         let rules: Vec<&str> = rules.iter().filter_map(Value::as_str).collect();
         parts.push(format!("[{}]", rules.join(" ")));
     }
