@@ -22,6 +22,7 @@ use crate::fault::FaultKind;
 use crate::head::{HEAD_NAME, Head, Mark, Pair};
 use crate::lock::{self, Share};
 use crate::repair::Repair;
+use crate::scan::{HEX_BYTES, Hex};
 use crate::segment;
 use crate::sync::Syncer;
 use crate::time::TIME_BYTES;
@@ -283,8 +284,18 @@ impl Run {
     }
 }
 
-/// A digest as 64 lower-case hex digits, quickly.
-pub(crate) fn hex(digest: &Digest) -> String {
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
-    digest.as_bytes().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+/// A digest as 64 lower-case hex digits, without an allocation.
+pub(crate) fn hex_digits(digest: &Digest) -> Hex {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    let mut digits = [0; HEX_BYTES];
+    for ([high, low], byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(digest.as_bytes()) {
+        *high = digit(byte >> 4);
+        *low = digit(byte & 15);
+    }
+    digits
+}
+
+/// A digest as text.
+fn hex(digest: &Digest) -> String {
+    hex_digits(digest).into_iter().map(char::from).collect()
 }

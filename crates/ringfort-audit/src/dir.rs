@@ -107,10 +107,6 @@ impl Dir {
         Ok(Self { fd, path: path.into(), owner: stat.st_uid, modes })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Opens the file `name`, which has no slash in it.
     pub(crate) fn file(&self, name: &str, access: Access) -> Result<File, FileError> {
         let how = match access {

@@ -193,6 +193,12 @@ impl Head {
         Ok(Slots { damaged: 2 - marks.len(), mark: marks.into_iter().max_by_key(|mark| mark.turn) })
     }
 
+    /// Whether the file holds its slots and nothing else.
+    pub(crate) fn is_whole(&self, dir: &Dir) -> Result<bool, FileError> {
+        let metadata = self.file.metadata().map_err(|error| dir.error("examine", HEAD_NAME, error))?;
+        Ok(metadata.len() == 4 * SLOT_BYTES_U64)
+    }
+
     /// The newest mark of a pair. Who does not hold the lock of the pair may see both slots in the middle of a write,
     /// so a few tries are made.
     pub(crate) fn mark(&self, dir: &Dir, pair: Pair) -> Result<Result<Mark, FaultKind>, FileError> {

@@ -6,6 +6,7 @@
 //! **Invariant:** never holds more than one longest line and one read; a piece without a newline is never given out
 //! as a line. What a line means is not looked at.
 
+use std::borrow::Borrow;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -29,8 +30,8 @@ pub(crate) enum Piece<'a> {
 }
 
 /// Reads lines from `offset` up to `end`.
-pub(crate) struct Lines<'a> {
-    file: &'a File,
+pub(crate) struct Lines<F> {
+    file: F,
     buffer: Vec<u8>,
     /// Where in `buffer` the next line starts.
     start: usize,
@@ -39,8 +40,8 @@ pub(crate) struct Lines<'a> {
     end: u64,
 }
 
-impl<'a> Lines<'a> {
-    pub(crate) fn new(file: &'a File, offset: u64, end: u64) -> Self {
+impl<F: Borrow<File>> Lines<F> {
+    pub(crate) fn new(file: F, offset: u64, end: u64) -> Self {
         Self { file, buffer: Vec::new(), start: 0, offset, end }
     }
 
@@ -80,7 +81,7 @@ impl<'a> Lines<'a> {
         let wanted = usize::try_from(self.end.saturating_sub(position)).unwrap_or(usize::MAX).min(READ_BYTES);
         self.buffer.resize(have + wanted, 0);
         let target = self.buffer.get_mut(have..).unwrap_or_default();
-        let read = read_some(self.file, target, position);
+        let read = read_some(self.file.borrow(), target, position);
         self.buffer.truncate(have + *read.as_ref().unwrap_or(&0));
         Ok(read? > 0)
     }

@@ -15,7 +15,7 @@ use ringfort_core::digest::Digest;
 use ringfort_core::entry::Entry;
 use serde::Serialize;
 
-use crate::chain::{Chain, ChainError, Current, hex};
+use crate::chain::{Chain, ChainError, Current, hex_digits};
 use crate::dir::{Access, FileError};
 use crate::fault::FaultKind;
 use crate::head::{Mark, Pair};
@@ -222,7 +222,7 @@ fn tampered(seq: u64, fault: FaultKind) -> ChainError {
 
 /// Whether a line's hash is the hash of its body.
 pub(crate) fn has_own_hash(line: &Line<'_>) -> bool {
-    hex(&Digest::of(line.body)).as_bytes() == line.hash
+    hex_digits(&Digest::of(line.body)) == *line.hash
 }
 
 fn copy(from: &File, to: &File, start: u64, end: u64) -> io::Result<()> {
