@@ -15,6 +15,7 @@ use ringfort_core::finding::Confidence;
 use crate::detectors::{Candidate, DETECTORS, Detector, LOOK_BACK_BYTES_MAX, Match, Sight};
 use crate::grow::Tail;
 use crate::rules::{Before, Case, Pattern, RuleFile, VENDORS};
+use crate::shape;
 
 /// What a pattern sees from its keyword on. Longer values grow. Bytes.
 const PATTERN_REACH_BYTES: usize = 2048;
@@ -128,7 +129,11 @@ impl Engine {
                 let first = memchr::memrchr(b'\n', line).map_or(first, |at| first + at + 1);
                 let Some(span) = pattern.find(candidate.text, first..candidate.start) else { return };
                 let boundary = candidate.before(span.start.min(candidate.start)).is_none_or(|byte| !is_word(byte));
-                if span.start < span.end && (*before == Before::Any || span.start > candidate.start || boundary) {
+                let shown = shape::is_mask(candidate.slice(span.clone()));
+                if span.start < span.end
+                    && !shown
+                    && (*before == Before::Any || span.start > candidate.start || boundary)
+                {
                     found.push(Match { span, confidence: *confidence, tail: Tail::While(is_token) });
                 }
             }

@@ -43,6 +43,11 @@ const PLACEHOLDER_PARTS: &[&str] = &[
     "$(",
     "{{",
     "}}",
+    "%s",
+    "%d",
+    "{}",
+    "{:",
+    "(?",
     "%{",
     "#{",
     "process.env",
@@ -80,7 +85,6 @@ const PLACEHOLDER_WHOLE: &[&str] = &[
     "username",
     "anonymous",
     "localhost",
-    "hunter2",
     "authorization",
     "plaintext",
     "unknown",
@@ -122,6 +126,13 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         || PLACEHOLDER_WHOLE.iter().any(|whole| lower == whole.as_bytes())
         || PLACEHOLDER_PARTS.iter().any(|part| memchr::memmem::find(&lower, part.as_bytes()).is_some())
         || is_counted(&lower)
+}
+
+/// Whether a token is a mask or a shown form: a letter over and over, dots, an ellipsis.
+pub(crate) fn is_mask(token: &[u8]) -> bool {
+    let token = looked_at(token);
+    let run = |byte: u8| token.windows(5).any(|five| five.iter().all(|one| one.eq_ignore_ascii_case(&byte)));
+    run(b'x') || run(b'*') || run(b'.') || run(b'0') || distinct(token) < 5
 }
 
 /// Whether a value is `$NAME` or `%NAME`.

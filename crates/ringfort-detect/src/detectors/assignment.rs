@@ -25,6 +25,10 @@ const REACH_BYTES: usize = 1024;
 const VALUE_BYTES_MIN: usize = 8;
 /// Shortest value of a name that only says `key`. Bytes.
 const KEY_BYTES_MIN: usize = 16;
+/// Shortest value without quotes and digits that is a finding. Bytes.
+const WITHOUT_DIGITS_BYTES_MIN: usize = 32;
+/// Shortest value that needs no separator before it. Bytes.
+const UNMISTAKABLE_BYTES_MIN: usize = 20;
 
 pub(super) const ENTRY: Detector = Detector {
     id: "secret-004",
@@ -48,14 +52,15 @@ fn judge(candidate: &Candidate<'_>, found: &mut Vec<Match>) {
         Style::Quoted(b'"') => |byte| byte != b'"' && byte != b'\n',
         Style::Quoted(b'\'') => |byte| byte != b'\'' && byte != b'\n',
         Style::Quoted(_) => |byte| byte != b'`' && byte != b'\n',
-        Style::Environment | Style::Bare | Style::Flag => value::is_bare,
+        Style::Environment | Style::Bare | Style::Flag | Style::Apposed => value::is_bare,
     });
     found.push(Match { span: value.span, confidence, tail });
 }
 
 fn pending(candidate: &Candidate<'_>) -> Option<usize> {
     let name = Name::parse(candidate)?;
-    Some(Value::parse(candidate, &name).map_or(candidate.text.len(), |value| value.span.start))
+    let value = Value::parse(candidate, &name)?;
+    (value.span.end == candidate.text.len()).then_some(value.span.start)
 }
 
 /// Whether a value of this notion in this style is a secret.
@@ -67,16 +72,39 @@ fn is_secret(value: &[u8], notion: Notion, style: Style) -> bool {
     match (notion, style) {
         (Notion::Password, Style::Quoted(_)) if spaced => !is_prose(value),
         (_, _) if spaced => false,
-        (Notion::Password, Style::Quoted(_) | Style::Environment) => !shape::is_secret_name(value),
+        (_, Style::Apposed) | (Notion::Lone, _) => is_unmistakable(value),
+        (Notion::Password, Style::Quoted(_) | Style::Environment) => {
+            !shape::is_secret_name(value) && !(is_number(value) && value.contains(&b'.'))
+        }
         (Notion::Password, Style::Bare | Style::Flag) => {
             let digits = value.iter().any(u8::is_ascii_digit);
             !shape::is_secret_name(value) && (digits || !is_identifier(value)) && !is_number(value) && !is_code(value)
         }
         (Notion::Secret, Style::Quoted(_)) => is_marked(value) || (!is_identifier(value) && !is_code(value)),
         (Notion::Secret, Style::Environment) => is_marked(value) || (!shape::is_wordy(value) && !is_number(value)),
-        (Notion::Secret, Style::Bare | Style::Flag) => shape::looks_random(value) && !is_code(value),
-        (Notion::Key, _) => value.len() >= KEY_BYTES_MIN && shape::looks_random(value) && !is_code(value),
+        (Notion::Secret, Style::Bare | Style::Flag) => {
+            let digits = value.iter().any(u8::is_ascii_digit);
+            (digits || value.len() >= WITHOUT_DIGITS_BYTES_MIN) && shape::looks_random(value) && !is_code(value)
+        }
+        (Notion::Key, _) => {
+            value.len() >= KEY_BYTES_MIN && is_token(value) && shape::looks_random(value) && !is_code(value)
+        }
     }
+}
+
+/// Whether a value can hardly be anything else, whatever stands before it.
+fn is_unmistakable(value: &[u8]) -> bool {
+    value.len() >= UNMISTAKABLE_BYTES_MIN
+        && value.iter().filter(|byte| byte.is_ascii_digit()).count() >= 3
+        && shape::distinct(value) >= 10
+        && is_token(value)
+        && shape::looks_random(value)
+        && !is_code(value)
+}
+
+/// Whether a value has no other characters than tokens have.
+fn is_token(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=.:~@!%".contains(byte))
 }
 
 /// Whether a value begins with a mark that makers of tokens use, as `sec_` and `sk-` do.
@@ -94,8 +122,15 @@ fn is_identifier(value: &[u8]) -> bool {
     plain && ((digits <= 2 && shape::is_wordy(value)) || is_number(value))
 }
 
+/// A number, a version or a date; with a base or a type, as programs write them.
 fn is_number(value: &[u8]) -> bool {
-    value.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-' | b':'))
+    const TYPES: [&[u8]; 12] =
+        [b"u8", b"u16", b"u32", b"u64", b"usize", b"i8", b"i16", b"i32", b"i64", b"isize", b"f32", b"f64"];
+    if let [b'0', b'x' | b'X', digits @ ..] = value {
+        return digits.len() <= 16 && digits.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'_');
+    }
+    let number = TYPES.iter().find_map(|kind| value.strip_suffix(*kind)).unwrap_or(value);
+    number.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-' | b':'))
 }
 
 /// A path or an address, which names where a secret is.
@@ -107,15 +142,21 @@ fn is_path(value: &[u8]) -> bool {
         || memchr::memmem::find(value, b"://").is_some()
 }
 
-/// An expression instead of a value: a call, an index, a field of something, a type.
+/// An expression instead of a value: a call, an index, a field of something, a type, a constant.
 fn is_code(value: &[u8]) -> bool {
-    let dotted = value.split(|byte| *byte == b'.').count() > 1
-        && value.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
-        && value.split(|byte| *byte == b'.').all(|part| part.first().is_some_and(|byte| !byte.is_ascii_digit()))
-        && shape::is_wordy(value);
-    dotted
-        || value.starts_with(b"&")
-        || value.starts_with(b"*")
+    let mut parts = value.split(|byte| *byte == b'.');
+    let first = parts.next().unwrap_or_default();
+    let is_name = |part: &[u8]| {
+        part.first().is_some_and(|byte| !byte.is_ascii_digit())
+            && part.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    };
+    let small = first.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_');
+    let field = first.len() < value.len() && small && is_name(first) && shape::is_wordy(first) && parts.all(is_name);
+    let constant = value.contains(&b'_')
+        && value.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_');
+    field
+        || constant
+        || matches!(value.first(), Some(b'&' | b'*' | b':' | b'@' | b'-'))
         || value.windows(2).any(|pair| matches!(pair, b"::" | b"->" | b"()" | b"[]" | b"=="))
 }
 

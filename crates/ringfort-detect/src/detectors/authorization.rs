@@ -48,6 +48,7 @@ fn judge(candidate: &Candidate<'_>, found: &mut Vec<Match>) {
     let called = matches!(candidate.byte(start + length), Some(b'(' | b'[' | b'{' | b'<' | b'$'));
     let is_secret = length >= CREDENTIAL_BYTES_MIN
         && !called
+        && memchr::memmem::find(value, b"://").is_none()
         && !shape::is_placeholder(value)
         && if certain { !shape::is_wordy(value) } else { shape::looks_random(value) };
     if is_secret {
@@ -60,7 +61,8 @@ fn pending(candidate: &Candidate<'_>) -> Option<usize> {
     if candidate.slice(candidate.start..candidate.end).eq_ignore_ascii_case(b"cookie") {
         return header_value(candidate);
     }
-    credential_start(candidate).map(|(start, _)| start)
+    let (start, _) = credential_start(candidate)?;
+    candidate.rest(start).iter().all(|byte| is_credential(*byte)).then_some(start)
 }
 
 /// Where the value of a header begins: behind the closing quote of its name, a separator and an opening quote.

@@ -15,7 +15,7 @@ use crate::shape;
 /// Longest user part that is looked at. Bytes.
 const USER_BYTES_MAX: usize = 512;
 /// Shortest password that is a finding. Bytes.
-const PASSWORD_BYTES_MIN: usize = 3;
+const PASSWORD_BYTES_MIN: usize = 4;
 /// Shortest token in place of a user. Bytes.
 const TOKEN_BYTES_MIN: usize = 20;
 

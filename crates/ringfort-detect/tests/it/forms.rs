@@ -83,6 +83,9 @@ fn redact_every_notation() {
         "aws_secret_access_key = «wJalFAKEtnFEMI/K7MDENG+bPxRfiCYFAKEFAKE0»",
         "if password == \"«s3cr3tp4ss»\" {",
         "\"password\": \"«pässwörtchen1»\"",
+        "the api token «q7zk2mpx9lw4q7zk2mpx9lw4t5» was refused",
+        "vendor token - '«q7zk2mpx9lw4q7zk2mpx9lw4t5»'",
+        "GET /v1/items?key=«q7zk2mpx9lw4q7zk2mpx9lw4t5»&n=2",
         "SOME_VENDOR_KEY=«q7zk2mpx9lw4q7zk2mpx9lw4»",
     ] {
         check(marked);

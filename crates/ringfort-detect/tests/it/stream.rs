@@ -116,6 +116,8 @@ fn redact_lets_a_prompt_go_when_the_source_pauses() {
         ("Continue? [y/N] ", "Continue? [y/N] "),
         ("50 % done\r", "50 % done\r"),
         ("use token=q7zk2mpx9lw4 now? ", "use token=q7zk*[REDACTED] now? "),
+        ("is this token the right one? ", "is this token the right one? "),
+        ("The token: is it ready? [y/N] ", "The token: is it ready? [y/N] "),
         ("your token=q7zk2m", "your token="),
         ("ghp_FAKE0FAKE", ""),
         ("abc gh", "abc "),

@@ -19,6 +19,8 @@ pub(super) enum Notion {
     Secret,
     /// Perhaps a credential, perhaps the key of a table.
     Key,
+    /// Just `key`.
+    Lone,
 }
 
 /// How a name is written, beside its letters.
@@ -41,6 +43,8 @@ pub(super) enum Mark {
 pub(super) struct Name {
     pub(super) notion: Notion,
     pub(super) mark: Mark,
+    /// First letter of the name.
+    pub(super) start: usize,
     /// After the last letter of the name.
     pub(super) end: usize,
 }
@@ -185,8 +189,13 @@ impl Name {
         if suffix_bytes > SUFFIX_BYTES_MAX || is_other_word(candidate, stem, suffix) || is_harmless(prefix, suffix) {
             return None;
         }
+        // What goes on behind `key` names something else: `KEY_SIZE`, `keyTransform`.
+        let weak = matches!(notion, Notion::Key | Notion::Lone);
+        if weak && !suffix.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
         let whole = candidate.slice(start..stem + suffix_bytes);
-        Some(Self { notion, mark: mark(candidate, start, whole), end: stem + suffix_bytes })
+        Some(Self { notion, mark: mark(candidate, start, whole), start, end: stem + suffix_bytes })
     }
 }
 
@@ -207,6 +216,9 @@ fn key_notion(candidate: &Candidate<'_>, prefix: &[u8]) -> Option<Notion> {
     let stem = prefix.get(..stem_end).unwrap_or_default().to_ascii_lowercase();
     if STRONG.iter().any(|word| stem.ends_with(word)) {
         return Some(Notion::Secret);
+    }
+    if prefix.is_empty() {
+        return Some(Notion::Lone);
     }
     let camel = candidate.byte(candidate.start) == Some(b'K') && prefix.last().is_some_and(u8::is_ascii_lowercase);
     (camel || (stem_end < prefix.len() && stem_end > 0)).then_some(Notion::Key)

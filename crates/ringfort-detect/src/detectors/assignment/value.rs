@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::super::Candidate;
-use super::name::{Mark, Name};
+use super::name::{Mark, Name, Notion};
 
 /// Longest type between a name and its value, as in `token: &str = "…"`. Bytes.
 const TYPE_BYTES_MAX: usize = 48;
@@ -25,6 +25,8 @@ pub(super) enum Style {
     Bare,
     /// Behind an option: `--name value`.
     Flag,
+    /// Behind nothing but a blank: `token q7…`.
+    Apposed,
 }
 
 /// A value.
@@ -54,12 +56,18 @@ impl Value {
         {
             return quoted(candidate, at);
         }
+        let apposed = separator == Separator::Blank && name.mark != Mark::Flag;
         if let Some(value) = quoted(candidate, at) {
-            return Some(value);
+            return match separator {
+                Separator::Comma => is_pair(candidate, name, &value).then_some(value),
+                _ if apposed => Some(Self { style: Style::Apposed, ..value }),
+                _ => Some(value),
+            };
         }
         let style = match (separator, name.mark) {
             (Separator::Comma, _) => return None,
-            (Separator::Blank, _) | (_, Mark::Flag) => Style::Flag,
+            _ if apposed => Style::Apposed,
+            (_, Mark::Flag) => Style::Flag,
             (Separator::Equals, Mark::Capitals) if closed == name.end && at == closed + 1 => Style::Environment,
             _ => Style::Bare,
         };
@@ -84,14 +92,17 @@ fn separator(candidate: &Candidate<'_>, name: &Name, closed: usize) -> Option<(S
         [b'=', b'=' | b'>', ..] | [b'!' | b'?' | b'+' | b':', b'=', ..] => (Separator::Equals, at + 2),
         [b':', b':', ..] => return None,
         [b'=', ..] => (Separator::Equals, at + 1),
-        [b':', ..] => (Separator::Colon, at + 1),
+        [b':', ..] if name.notion != Notion::Lone => (Separator::Colon, at + 1),
         [b',', ..] if closed > name.end => (Separator::Comma, at + 1),
         [b'>', ..] if name.mark == Mark::Element && at == name.end => (Separator::Angle, at + 1),
         // `<input name="token" value="…">`, `<add key="ApiKey" value="…">`
         [b'v' | b'V', ..] if closed > name.end && at > closed && starts(candidate, at, b"value=") => {
             (Separator::Equals, at + 6)
         }
-        _ if name.mark == Mark::Flag && closed == name.end && at > closed => (Separator::Blank, at),
+        [b'-', b' ', ..] if name.notion == Notion::Secret && at > closed => (Separator::Blank, at + 1),
+        _ if closed == name.end && at > closed && (name.mark == Mark::Flag || name.notion == Notion::Secret) => {
+            (Separator::Blank, at)
+        }
         _ => return None,
     };
     Some(found)
@@ -138,6 +149,13 @@ fn quoted(candidate: &Candidate<'_>, at: usize) -> Option<Value> {
         slashes = if *byte == b'\\' { slashes + 1 } else { 0 };
     }
     Some(Value { span: start..candidate.text.len(), style: Style::Quoted(quote) })
+}
+
+/// Whether name and value are all there is between brackets, as in `("password", "…")`.
+fn is_pair(candidate: &Candidate<'_>, name: &Name, value: &Value) -> bool {
+    let opened = name.start.checked_sub(2).and_then(|at| candidate.byte(at));
+    let closed = candidate.byte(value.span.end + 1);
+    matches!(opened, Some(b'(' | b'[')) && matches!(closed, Some(b')' | b']'))
 }
 
 /// Whether a byte can be part of a value without quotes.
