@@ -215,7 +215,7 @@ fn narrowed(limits: Limits, by: &LimitObligation) -> Limits {
 pub enum Event {
     /// It was stopped by this signal; [`Cage::signal`] with SIGCONT lets it go on.
     Stopped(i32),
-    /// It goes on.
+    /// It goes on. Not told when it stops again at once.
     Continued,
     /// It ended with this status.
     Exited(i32),

@@ -19,7 +19,7 @@ fn run(program: &[Instruction], architecture: u32, number: u32, arguments: [u64;
                     offset => {
                         let offset = (offset - ARGUMENTS_OFFSET) as usize;
                         let argument = arguments[offset / 8];
-                        if offset % 8 == 0 { argument as u32 } else { (argument >> 32) as u32 }
+                        if offset.is_multiple_of(8) { argument as u32 } else { (argument >> 32) as u32 }
                     }
                 }
             }
