@@ -53,12 +53,47 @@ fn treatment(id: &str) -> Treatment {
 /// What one simple command amounts to.
 #[derive(Default)]
 struct Tally {
-    /// Something in it is asked about or denied.
+    /// Something in it is asked about or denied, which answers for the whole command: a person who says yes to it
+    /// has seen it all, and a door that runs commands cages them in any case.
     answered: bool,
-    /// It needs the cage, whatever is asked about.
+    /// It needs the cage.
     caged: Option<&'static str>,
-    /// It reaches the network, which an approval of the whole answers as well.
-    network: bool,
+    /// It changes files where it may.
+    writes_inside: bool,
+}
+
+/// A simple command in its place.
+struct Part<'a> {
+    analysis: &'a Analysis,
+    command: &'a SimpleCommand,
+    setting: &'a Setting<'a>,
+}
+
+impl Part<'_> {
+    /// Whether what the program writes without being told where, lies in the workspace: version control in the
+    /// working folder, which nothing in the text has moved elsewhere.
+    fn stays_inside(&self) -> bool {
+        let git = self.command.program == Program::Known(b"git".to_vec()) && self.command.knowledge == Knowledge::Catalogue;
+        let moved = |known: &[u8]| [&b"-C"[..], b"-c", b"--git-dir", b"--work-tree", b"--exec-path"].iter().any(|o| known.starts_with(o));
+        git && self.setting.is_inside(&self.setting.cwd)
+            && self.command.assignments.is_empty()
+            && self.command.args.iter().all(|argument| argument.known().is_none_or(|known| !moved(known)))
+            && self.analysis.commands.iter().all(|command| self.keeps_folder(command))
+    }
+
+    /// Whether a command leaves the working folder inside the workspace, and the variables of git alone.
+    fn keeps_folder(&self, command: &SimpleCommand) -> bool {
+        match command.program.name() {
+            Some(b"cd") => command.args.iter().all(|argument| match argument.known() {
+                Some([b'/', ..]) => argument.known().is_some_and(|path| self.setting.is_inside(&self.setting.resolve(path))),
+                Some([b'-' | b'~', ..]) | None => false,
+                Some(path) => path.split(|b| *b == b'/').all(|part| part != b".."),
+            }) && !command.args.is_empty(),
+            Some(b"pushd" | b"popd" | b"export" | b"declare" | b"typeset") => false,
+            Some(_) => true,
+            None => command.assignments.iter().all(|(name, _)| !name.starts_with(b"GIT_")),
+        }
+    }
 }
 
 impl Policy {
@@ -160,7 +195,7 @@ impl Policy {
     /// Answers one simple command: lists, then effects, then what is left of its risk.
     fn add_simple(&self, draft: &mut Draft<'_>, analysis: &Analysis, command: &SimpleCommand, setting: &Setting<'_>) {
         self.add_command_lists(draft, analysis, command, setting);
-        let mut tally = Tally::default();
+        let mut tally = Tally { answered: self.is_asked(analysis, command), ..Tally::default() };
         match (&command.program, command.knowledge) {
             (Program::Unknown(_), _) => {
                 tally.answered = true;
@@ -172,17 +207,32 @@ impl Policy {
             _ => {}
         }
         for effect in analysis.effects.get(command.effects.clone()).unwrap_or(&[]) {
-            self.add_effect(draft, effect, command, &mut tally, setting);
+            self.add_effect(draft, effect, &Part { analysis, command, setting }, &mut tally);
         }
-        if tally.network && !tally.answered && tally.caged.is_none() {
-            tally.caged = Some("it reaches the network");
+        if tally.answered || command.risk == Risk::Critical {
+            return;
+        }
+        let explained = tally.writes_inside && command.risk <= Risk::Medium;
+        if tally.caged.is_none() && !explained && self.role == Role::Whole && self.ask.covers(command.risk) {
+            tally.caged = Some("its risk is not low");
         }
         if let Some(why) = tally.caged {
             draft.cage(Some(command.span), || why.to_owned());
-        } else if !tally.answered && command.risk < Risk::Critical && self.ask.covers(command.risk) {
-            let added = draft.add(&table::POLICY_RISK, Decision::Ask, table::POLICY_RISK.meaning).at(command.span);
-            added.widen(|| self.ask_remedy(command.risk));
         }
+    }
+
+    /// Whether a hazard of this command has been asked about.
+    fn is_asked(&self, analysis: &Analysis, command: &SimpleCommand) -> bool {
+        analysis.hazards.iter().any(|hazard| {
+            let within = command.span.start <= hazard.span.start && hazard.span.end <= command.span.end;
+            let asked = match treatment(hazard.rule.id) {
+                Treatment::ByRisk => self.ask.covers(hazard.rule.risk),
+                Treatment::Unresolved => self.unresolved > Decision::Allow,
+                Treatment::Deny => true,
+                Treatment::ByEffect | Treatment::Cage => false,
+            };
+            within && asked
+        })
     }
 
     fn add_command_lists(&self, draft: &mut Draft<'_>, analysis: &Analysis, command: &SimpleCommand, setting: &Setting<'_>) {
@@ -227,7 +277,8 @@ impl Policy {
         }
     }
 
-    fn add_effect(&self, draft: &mut Draft<'_>, effect: &Effect, command: &SimpleCommand, tally: &mut Tally, setting: &Setting<'_>) {
+    fn add_effect(&self, draft: &mut Draft<'_>, effect: &Effect, part: &Part<'_>, tally: &mut Tally) {
+        let (command, setting) = (part.command, part.setting);
         if self.is_readonly() && changes(effect, command.risk) {
             tally.answered = true;
             return self.add_readonly(draft, effect.span);
@@ -236,7 +287,7 @@ impl Policy {
             EffectKind::ReadPath => self.add_read(draft, effect, tally, setting),
             EffectKind::ReadSecret => self.add_secret(draft, effect, tally, setting),
             EffectKind::WritePath | EffectKind::DeletePath | EffectKind::DeleteTree | EffectKind::Persist => {
-                self.add_write(draft, effect, command, tally, setting);
+                self.add_write(draft, effect, part, tally);
             }
             EffectKind::ExecuteFile => {
                 self.add_execute(draft, effect, tally, setting);
@@ -310,8 +361,13 @@ impl Policy {
         }
     }
 
-    fn add_write(&self, draft: &mut Draft<'_>, effect: &Effect, command: &SimpleCommand, tally: &mut Tally, setting: &Setting<'_>) {
+    fn add_write(&self, draft: &mut Draft<'_>, effect: &Effect, part: &Part<'_>, tally: &mut Tally) {
+        let (command, setting) = (part.command, part.setting);
         let Some(zone) = self.zone_of(effect, PathOp::Write, setting) else {
+            if effect.kind == EffectKind::WritePath && effect.span == command.span && part.stays_inside() {
+                tally.writes_inside = true;
+                return;
+            }
             if effect.kind == EffectKind::WritePath && self.unresolved != Decision::Deny {
                 tally.caged = Some("what it writes is only known at run time");
                 return;
@@ -327,7 +383,7 @@ impl Policy {
                 EffectKind::DeletePath if command.risk >= Risk::Medium => {
                     self.add_unbounded(draft, effect, command, tally, "it removes files");
                 }
-                _ => {}
+                _ => tally.writes_inside = true,
             },
             Zone::Startup => self.add_startup(draft, effect, tally),
             Zone::Scratch if effect.kind != EffectKind::Persist => tally.caged = Some("it writes outside the workspace"),
@@ -366,7 +422,7 @@ impl Policy {
     }
 
     fn add_network(&self, draft: &mut Draft<'_>, effect: &Effect, tally: &mut Tally) {
-        tally.network = true;
+        tally.caged = Some("it reaches the network");
         if let Some(Ok(to)) = effect.target.as_deref().map(egress::parse)
             && self.add_closed_host(draft, &to, effect.span)
         {

@@ -65,7 +65,7 @@ impl Policy {
 
     /// Denies a place that is closed, in whatever way it is reached. A start-up file in the workspace is asked about.
     pub(super) fn add_closed(&self, draft: &mut Draft<'_>, zone: Zone<'_>, op: PathOp, span: Span) {
-        draft.risk(if op == PathOp::Read { Risk::High } else { Risk::Critical });
+        draft.risk(if op == PathOp::Read || zone == Zone::Startup { Risk::High } else { Risk::Critical });
         let never = || "nothing opens it to an agent; do it yourself, outside".to_owned();
         match zone {
             Zone::System(folder) => {
@@ -115,12 +115,16 @@ impl Policy {
             Some(0) | None => path,
             Some(at) => path.get(..at).unwrap_or(path),
         };
-        let folder = escape_bytes(folder);
+        let narrow = folder.iter().filter(|b| **b == b'/').count() > 1;
         let key = if op == PathOp::Read { "allowed_roots_read_only" } else { "allowed_roots" };
-        draft
-            .add(&table::PATH_OUTSIDE, Decision::Deny, table::PATH_OUTSIDE.meaning)
-            .at(span)
-            .widen(|| format!("`autonomy.{key} = [\"{folder}\"]`: every agent may then use what is below it"));
+        let added = draft.add(&table::PATH_OUTSIDE, Decision::Deny, table::PATH_OUTSIDE.meaning).at(span);
+        if narrow {
+            added.widen(|| {
+                format!("`autonomy.{key} = [\"{}\"]`: every agent may then use what is below it", escape_bytes(folder))
+            });
+        } else {
+            added.instead(|| "work on a copy in the workspace".to_owned());
+        }
     }
 
     pub(super) fn is_readonly(&self) -> bool {
