@@ -85,8 +85,10 @@ fn around(path: &Path, hidden: &[PathBuf], grants: &mut Vec<PathBuf>) -> Result<
 }
 
 fn notes(profile: &Profile) -> Vec<String> {
-    let mut notes =
-        vec!["modes, owners and times of files outside can still be read, and changed on own files".to_owned()];
+    let mut notes = vec![
+        "modes, owners and times of files outside can still be read, and changed on own files".to_owned(),
+        "there are no pseudo-terminals and no shared memory (`/dev/pts`, `/dev/shm`)".to_owned(),
+    ];
     if !profile.home.files.is_empty() {
         notes.push("there is no private home: its files are missing".to_owned());
     }
