@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 
 /// How much of a value is looked at. Bytes.
-const LOOKED_AT_BYTES_MAX: usize = 256;
+pub(crate) const LOOKED_AT_BYTES_MAX: usize = 256;
 /// Shortest value that can look random. Bytes.
 const RANDOM_BYTES_MIN: usize = 8;
 

@@ -20,7 +20,7 @@ use name::{Name, Notion};
 use value::{Style, Value};
 
 /// What is looked at, from the word on. Longer values grow. Bytes.
-const REACH_BYTES: usize = 1024;
+const REACH_BYTES: usize = 512;
 /// Shortest value that is a finding. Bytes.
 const VALUE_BYTES_MIN: usize = 8;
 /// Shortest value of a name that only says `key`. Bytes.
@@ -65,6 +65,8 @@ fn pending(candidate: &Candidate<'_>) -> Option<usize> {
 
 /// Whether a value of this notion in this style is a secret.
 fn is_secret(value: &[u8], notion: Notion, style: Style) -> bool {
+    // The start of a long value tells enough, and keeps hostile text cheap.
+    let value = value.get(..value.len().min(shape::LOOKED_AT_BYTES_MAX)).unwrap_or_default();
     if value.len() < VALUE_BYTES_MIN || shape::is_placeholder(value) || is_path(value) {
         return false;
     }
