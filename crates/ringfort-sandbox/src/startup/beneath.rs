@@ -246,19 +246,32 @@ fn kind_of(kind: FileType) -> Kind {
 
 /// The names in `directory`, at most `entries_max`.
 pub(super) fn list(directory: BorrowedFd<'_>, entries_max: usize) -> Result<Listing, Errno> {
+    let mut listing = Listing::default();
+    listing.truncated = visit(directory, entries_max, |name, kind| {
+        listing.entries.push(Listed { name: name.to_owned(), kind });
+    })?;
+    Ok(listing)
+}
+
+/// Shows each name in `directory`, at most `entries_max`; says whether there are more.
+pub(super) fn visit(
+    directory: BorrowedFd<'_>,
+    entries_max: usize,
+    mut each: impl FnMut(&OsStr, Kind),
+) -> Result<bool, Errno> {
     let mut buffer = [MaybeUninit::<u8>::uninit(); LISTING_BUFFER_BYTES];
     let mut reader = RawDir::new(directory, &mut buffer);
-    let mut listing = Listing::default();
+    let mut seen = 0;
     while let Some(entry) = reader.next() {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name == "." || name == ".." {
             continue;
         }
-        if listing.entries.len() >= entries_max {
-            listing.truncated = true;
-            break;
+        if seen >= entries_max {
+            return Ok(true);
         }
+        seen += 1;
         let kind = match entry.file_type() {
             FileType::Unknown => match identity_at(directory, name) {
                 Ok(identity) => identity.kind,
@@ -267,9 +280,9 @@ pub(super) fn list(directory: BorrowedFd<'_>, entries_max: usize) -> Result<List
             },
             known => kind_of(known),
         };
-        listing.entries.push(Listed { name: name.to_owned(), kind });
+        each(name, kind);
     }
-    Ok(listing)
+    Ok(false)
 }
 
 /// Gives the owner all rights on the file or folder `name`, if it is one: what is unreadable cannot be judged.

@@ -5,6 +5,8 @@ use super::*;
 use proptest::prelude::*;
 use std::process::Command;
 
+type Expected = &'static [(&'static str, Option<&'static str>)];
+
 fn shown(text: &[u8]) -> Result<Vec<(String, Option<String>)>, ConfigError> {
     let lossy = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
     let config = Config::parse(text)?;
@@ -13,7 +15,7 @@ fn shown(text: &[u8]) -> Result<Vec<(String, Option<String>)>, ConfigError> {
 
 #[test]
 fn reads_what_git_reads() {
-    let cases: &[(&[u8], &[(&str, Option<&str>)])] = &[
+    let cases: &[(&[u8], Expected)] = &[
         (b"", &[]),
         (b"\xEF\xBB\xBF[a]b=c", &[("a.b", Some("c"))]),
         (b"[Core]\n\tFileMode = True\n", &[("core.filemode", Some("True"))]),
