@@ -57,6 +57,8 @@ pub(super) struct Identity {
 #[derive(Debug)]
 pub(super) struct Root {
     fd: OwnedFd,
+    /// Folders that were shut at or after this moment are opened up to look into them; others stay shut.
+    opens_since: Option<Moment>,
 }
 
 /// One name of a listing.
@@ -78,11 +80,16 @@ impl Root {
     pub(super) fn open(path: &Path) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
-        Ok(Self { fd })
+        Ok(Self::from_fd(fd))
     }
 
     pub(super) fn from_fd(fd: OwnedFd) -> Self {
-        Self { fd }
+        Self { fd, opens_since: None }
+    }
+
+    /// The same folder; what was shut in it since `moment` is opened up by giving its owner all rights.
+    pub(super) fn opening(&self, moment: Moment) -> Result<Self, Errno> {
+        Ok(Self { fd: self.directory(Path::new(""))?, opens_since: Some(moment) })
     }
 
     pub(super) fn open_at(&self, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
@@ -100,7 +107,28 @@ impl Root {
 
     /// The folder at `path` (empty: the root), for reading.
     pub(super) fn directory(&self, path: &Path) -> Result<OwnedFd, Errno> {
-        self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK, Mode::empty())
+        let open = || self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK, Mode::empty());
+        match (open(), self.opens_since) {
+            (Err(Errno::ACCESS), Some(since)) => {
+                self.open_up(path, since)?;
+                open()
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Makes the folders on the way to `path`, and the one there, readable if they were shut since `since`.
+    fn open_up(&self, path: &Path, since: Moment) -> Result<(), Errno> {
+        let mut way = PathBuf::new();
+        for part in path {
+            way.push(part);
+            let (parent, name) = self.parent(&way)?;
+            let identity = identity_at(parent.as_fd(), name)?;
+            if identity.kind == Kind::Directory && identity.mode & 0o500 != 0o500 && identity.changed >= since {
+                make_accessible(parent.as_fd(), name)?;
+            }
+        }
+        Ok(())
     }
 
     /// The folder that holds `path`, and its name there. `None` for a path without a last name.
@@ -246,19 +274,32 @@ fn kind_of(kind: FileType) -> Kind {
 
 /// The names in `directory`, at most `entries_max`.
 pub(super) fn list(directory: BorrowedFd<'_>, entries_max: usize) -> Result<Listing, Errno> {
+    let mut listing = Listing::default();
+    listing.truncated = visit(directory, entries_max, |name, kind| {
+        listing.entries.push(Listed { name: name.to_owned(), kind });
+    })?;
+    Ok(listing)
+}
+
+/// Shows each name in `directory`, at most `entries_max`; says whether there are more.
+pub(super) fn visit(
+    directory: BorrowedFd<'_>,
+    entries_max: usize,
+    mut each: impl FnMut(&OsStr, Kind),
+) -> Result<bool, Errno> {
     let mut buffer = [MaybeUninit::<u8>::uninit(); LISTING_BUFFER_BYTES];
     let mut reader = RawDir::new(directory, &mut buffer);
-    let mut listing = Listing::default();
+    let mut seen = 0;
     while let Some(entry) = reader.next() {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name == "." || name == ".." {
             continue;
         }
-        if listing.entries.len() >= entries_max {
-            listing.truncated = true;
-            break;
+        if seen >= entries_max {
+            return Ok(true);
         }
+        seen += 1;
         let kind = match entry.file_type() {
             FileType::Unknown => match identity_at(directory, name) {
                 Ok(identity) => identity.kind,
@@ -267,9 +308,9 @@ pub(super) fn list(directory: BorrowedFd<'_>, entries_max: usize) -> Result<List
             },
             known => kind_of(known),
         };
-        listing.entries.push(Listed { name: name.to_owned(), kind });
+        each(name, kind);
     }
-    Ok(listing)
+    Ok(false)
 }
 
 /// Gives the owner all rights on the file or folder `name`, if it is one: what is unreadable cannot be judged.

@@ -5,8 +5,9 @@
 //! with the bytes each one occupies, and an edit that changes named variables and leaves all other text as it was.
 //!
 //! **Invariant:** whatever git would read differently, or what is too large to say, is an error and never a guess.
-//! Stricter than git: NUL bytes and variables outside a section are refused. Includes are never followed; what a
-//! key *means* is judged in `gitkeys`, not here.
+//! One exception: gits before 2.45 turn tabs and carriage returns inside an unquoted value into spaces; here they
+//! stay, and `gitkeys` finds no value with them harmless. Stricter than git: NUL bytes and variables outside a
+//! section are refused. Includes are never followed; what a key *means* is judged in `gitkeys`, not here.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

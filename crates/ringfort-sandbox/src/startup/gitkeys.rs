@@ -256,7 +256,7 @@ fn is_url(value: &[u8]) -> bool {
     let scheme = value.get(..head).unwrap_or_default();
     let authority = after.split(|b| *b == b'/').next().unwrap_or_default();
     let host = authority.rsplit(|b| *b == b'@').next().unwrap_or_default();
-    SCHEMES.iter().any(|known| scheme == *known) && host.first() != Some(&b'-') && authority.first() != Some(&b'-')
+    SCHEMES.contains(&scheme) && host.first() != Some(&b'-') && authority.first() != Some(&b'-')
 }
 
 fn is_folder(value: &[u8]) -> bool {

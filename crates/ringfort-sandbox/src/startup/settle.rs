@@ -46,15 +46,21 @@ pub enum Enforcement {
 pub fn settle(plan: &Plan, enforcement: Enforcement, quarantine_dir: &Path) -> Settled {
     let snapshot = &plan.snapshot;
     let prefix = format!("{:x}-{:x}", snapshot.started.seconds, snapshot.started.nanoseconds);
+    // What was shut inside (a folder that can be entered but not listed) must not hide anything.
+    let opening = snapshot.root.opening(snapshot.started);
     let mut settling = Settling {
         snapshot,
         enforcement,
         quarantine: Quarantine::open(quarantine_dir, prefix),
         settled: Settled::default(),
     };
-    match walk::walk(&snapshot.root, &snapshot.workspace, AFTER) {
-        Ok(mut found) => {
-            repository::expand(&snapshot.root, &mut found);
+    let walked = opening.and_then(|root| {
+        let mut found = walk::walk(&root, &snapshot.workspace, AFTER)?;
+        repository::expand(&root, &mut found);
+        Ok(found)
+    });
+    match walked {
+        Ok(found) => {
             settling.judge_found(&found);
         }
         Err(error) => settling.fault(Path::new("."), "workspace", &format!("cannot be inspected: {error}")),

@@ -7,7 +7,7 @@
 //! **Invariant:** no link is followed; what was not visited is named in `unvisited` (or `overflow` is set), never
 //! taken for empty. It changes nothing and judges nothing.
 
-use super::beneath::{self, Kind, Listing, Root};
+use super::beneath::{self, Kind, Root};
 use super::repository::{GitDirectory, GitKind, git_file_target};
 use super::trigger::{GIT_FILE, Scope, TRIGGERS, Trigger};
 use rustix::io::Errno;
@@ -139,17 +139,12 @@ pub(super) fn walk(root: &Root, workspace: &Path, limits: WalkLimits) -> Result<
             continue;
         }
         directories += 1;
-        let listing = match walker.list(&path, limits.entries_max - entries) {
-            Ok(listing) => listing,
-            Err(Errno::NOENT | Errno::NOTDIR) if depth > 0 => continue,
-            Err(_) if depth > 0 => {
-                walker.found.unvisited(path);
-                continue;
-            }
+        match walker.directory(&path, depth, limits.entries_max - entries) {
+            Ok(seen) => entries += seen,
+            Err(Errno::NOENT | Errno::NOTDIR) if depth > 0 => {}
+            Err(_) if depth > 0 => walker.found.unvisited(path),
             Err(error) => return Err(error),
-        };
-        entries += listing.entries.len();
-        walker.directory(&path, depth, &listing);
+        }
     }
     Ok(walker.found)
 }
@@ -163,26 +158,26 @@ struct Walker<'a> {
 }
 
 impl Walker<'_> {
-    fn list(&self, path: &Path, entries_max: usize) -> Result<Listing, Errno> {
-        beneath::list(self.root.directory(path)?.as_fd(), entries_max)
-    }
-
-    fn directory(&mut self, path: &Path, depth: usize, listing: &Listing) {
-        let has = |name: &str| listing.entries.iter().any(|e| e.name == name);
+    /// Looks at each entry of one folder; says how many there were.
+    fn directory(&mut self, path: &Path, depth: usize, entries_max: usize) -> Result<usize, Errno> {
+        let folder = self.root.directory(path)?;
+        let (mut seen, mut parts) = (0, Parts::default());
+        let truncated = beneath::visit(folder.as_fd(), entries_max, |name, kind| {
+            seen += 1;
+            parts.note(name);
+            if self.entry(path, depth, name, kind) == Inside::Look && kind == Kind::Directory {
+                self.descend(path.join(name), depth);
+            }
+        })?;
         // A repository without a working tree: git uses it from inside. It may hold other start-up files besides.
-        if has("HEAD") && ((has("objects") && has("refs")) || has("commondir")) {
+        if parts.is_repository() {
             self.found.git(path.to_owned(), GitKind::Bare);
         }
-        for entry in &listing.entries {
-            let inside = self.entry(path, depth, &entry.name, entry.kind);
-            if inside == Inside::Look && entry.kind == Kind::Directory {
-                self.descend(path.join(&entry.name), depth);
-            }
-        }
-        if listing.truncated {
+        if truncated {
             self.probe_all(path, depth);
             self.found.unvisited(path.to_owned());
         }
+        Ok(seen)
     }
 
     fn descend(&mut self, path: PathBuf, depth: usize) {
@@ -263,6 +258,32 @@ impl Walker<'_> {
                 self.entry(path, depth, OsStr::new(name), identity.kind);
             }
         }
+    }
+}
+
+/// Which parts of a git folder were seen.
+#[derive(Default)]
+struct Parts {
+    head: bool,
+    objects: bool,
+    refs: bool,
+    common: bool,
+}
+
+impl Parts {
+    fn note(&mut self, name: &OsStr) {
+        match name.as_bytes() {
+            b"HEAD" => self.head = true,
+            b"objects" => self.objects = true,
+            b"refs" => self.refs = true,
+            b"commondir" => self.common = true,
+            _ => {}
+        }
+    }
+
+    /// As git itself tells one.
+    fn is_repository(&self) -> bool {
+        self.head && ((self.objects && self.refs) || self.common)
     }
 }
 

@@ -5,6 +5,8 @@ use super::*;
 use proptest::prelude::*;
 use std::process::Command;
 
+type Expected = &'static [(&'static str, Option<&'static str>)];
+
 fn shown(text: &[u8]) -> Result<Vec<(String, Option<String>)>, ConfigError> {
     let lossy = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
     let config = Config::parse(text)?;
@@ -13,7 +15,7 @@ fn shown(text: &[u8]) -> Result<Vec<(String, Option<String>)>, ConfigError> {
 
 #[test]
 fn reads_what_git_reads() {
-    let cases: &[(&[u8], &[(&str, Option<&str>)])] = &[
+    let cases: &[(&[u8], Expected)] = &[
         (b"", &[]),
         (b"\xEF\xBB\xBF[a]b=c", &[("a.b", Some("c"))]),
         (b"[Core]\n\tFileMode = True\n", &[("core.filemode", Some("True"))]),
@@ -127,6 +129,11 @@ fn as_git_lists(config: &Config) -> Vec<u8> {
     out
 }
 
+/// With white space as gits before 2.45 say it.
+fn plain(listed: &[u8]) -> Vec<u8> {
+    listed.iter().map(|b| if matches!(b, b'\t' | b'\r') { b' ' } else { *b }).collect()
+}
+
 /// Fragments that make interesting files often.
 fn fragment() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
@@ -176,7 +183,7 @@ proptest! {
         let text = parts.concat().into_bytes();
         let Some(says) = git_says(&text) else { eprintln!("skipped: no git here"); return Ok(()) };
         match (Config::parse(&text), says) {
-            (Ok(ours), Some(theirs)) => prop_assert_eq!(as_git_lists(&ours), theirs),
+            (Ok(ours), Some(theirs)) => prop_assert_eq!(plain(&as_git_lists(&ours)), plain(&theirs)),
             (Ok(_), None) => prop_assert!(false, "read although git refuses it"),
             (Err(_), Some(theirs)) => prop_assert!(
                 theirs.split(|b| *b == 0).any(|v| !v.is_empty() && !v.split(|b| *b == b'\n').next().unwrap_or_default().contains(&b'.')),

