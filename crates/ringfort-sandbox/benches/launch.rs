@@ -70,8 +70,11 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
+/// What is timed, by name.
+type Kind<'a> = (&'a str, Box<dyn Fn() + 'a>);
+
 fn compare(profiles: &[(&str, Profile)]) {
-    let mut kinds: Vec<(&str, Box<dyn Fn() + '_>)> = vec![("plain spawn", Box::new(plain))];
+    let mut kinds: Vec<Kind<'_>> = vec![("plain spawn", Box::new(plain))];
     for (name, profile) in profiles {
         kinds.push((name, Box::new(move || caged(profile))));
     }
