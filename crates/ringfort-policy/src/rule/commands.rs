@@ -206,6 +206,7 @@ impl Policy {
             (Program::Known(_), Knowledge::Partial) => tally.caged = Some("not every argument of the program is known"),
             _ => {}
         }
+        self.add_arguments(draft, command, &mut tally, setting);
         for effect in analysis.effects.get(command.effects.clone()).unwrap_or(&[]) {
             self.add_effect(draft, effect, &Part { analysis, command, setting }, &mut tally);
         }
@@ -213,7 +214,8 @@ impl Policy {
             return;
         }
         let explained = tally.writes_inside && command.risk <= Risk::Medium;
-        if tally.caged.is_none() && !explained && self.role == Role::Whole && self.ask.covers(command.risk) {
+        let known = explained || command.risk < Risk::Medium || !self.ask.covers(command.risk);
+        if tally.caged.is_none() && !known && self.role == Role::Whole {
             tally.caged = Some("its risk is not low");
         }
         if let Some(why) = tally.caged {
@@ -233,6 +235,30 @@ impl Policy {
             };
             within && asked
         })
+    }
+
+    /// Denies a closed place among the arguments, whatever the program does with it: any program may read its
+    /// arguments, and no catalogue knows them all.
+    fn add_arguments(&self, draft: &mut Draft<'_>, command: &SimpleCommand, tally: &mut Tally, setting: &Setting<'_>) {
+        if matches!(command.program.name(), Some(b"echo" | b"printf")) {
+            return;
+        }
+        for argument in &command.args {
+            let Some(word) = argument.known() else { continue };
+            let value = match word.iter().position(|b| matches!(b, b'=' | b'@')) {
+                Some(at) => word.get(at + 1..).unwrap_or(&[]),
+                None => word,
+            };
+            if !matches!(value, [b'/' | b'~', ..]) || value.iter().any(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let path = setting.resolve(value);
+            let zone = self.zones.zone(&path, PathOp::Read, setting);
+            if matches!(zone, Zone::DotFolder(_) | Zone::Forbidden(_) | Zone::Credential) {
+                tally.answered = true;
+                self.add_closed(draft, zone, PathOp::Read, argument.span);
+            }
+        }
     }
 
     fn add_command_lists(&self, draft: &mut Draft<'_>, analysis: &Analysis, command: &SimpleCommand, setting: &Setting<'_>) {
@@ -375,7 +401,9 @@ impl Policy {
             tally.answered = true;
             return draft.unresolved(table::PATH_UNKNOWN.id, effect.span, table::PATH_UNKNOWN.meaning);
         };
-        match zone {
+        let removes = matches!(effect.kind, EffectKind::DeletePath | EffectKind::DeleteTree);
+        let below = if removes { self.forbidden_below(effect, setting) } else { None };
+        match below.unwrap_or(zone) {
             Zone::Device => {}
             Zone::Workspace | Zone::Root | Zone::NamedSecret => match effect.kind {
                 EffectKind::Persist => self.add_startup(draft, effect, tally),
@@ -395,7 +423,7 @@ impl Policy {
                 tally.answered = true;
                 draft.risk(Risk::High);
                 let path = setting.resolve(effect.target.as_deref().unwrap_or("").as_bytes());
-                self.deny_outside(draft, &path, PathOp::Write, effect.span);
+                self.deny_outside(draft, &path, PathOp::Write, effect.span, setting);
             }
             Zone::Outside | Zone::Scratch => tally.caged = Some("it writes outside the workspace"),
             closed => {
@@ -428,6 +456,12 @@ impl Policy {
         {
             tally.answered = true;
         }
+    }
+
+    /// A configured place that goes away with an effect's target.
+    fn forbidden_below(&self, effect: &Effect, setting: &Setting<'_>) -> Option<Zone<'_>> {
+        let path = setting.resolve(effect.target.as_deref()?.as_bytes());
+        self.zones.forbidden_below(&path, setting)
     }
 
     /// The zone of an effect's target; `None` where the target is only known at run time.
