@@ -117,7 +117,8 @@ pub(crate) enum Style {
 /// One option.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opt {
-    pub(crate) name: &'static str,
+    /// Spellings, separated by single spaces.
+    pub(crate) names: &'static str,
     pub(crate) takes: Takes,
     pub(crate) role: Role,
 }
@@ -167,7 +168,8 @@ pub(crate) enum Special {
 /// What is known about one program or sub-command.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
-    pub(crate) names: &'static [&'static str],
+    /// Names, separated by single spaces.
+    pub(crate) names: &'static str,
     pub(crate) risk: Risk,
     pub(crate) style: Style,
     pub(crate) options: &'static [Opt],
@@ -182,26 +184,26 @@ pub(crate) struct Entry {
 }
 
 /// A program that only reads and computes.
-pub(crate) const fn low(names: &'static [&'static str]) -> Entry {
+pub(crate) const fn low(names: &'static str) -> Entry {
     entry(names, Risk::Low)
 }
 
 /// A program with recoverable changes.
-pub(crate) const fn medium(names: &'static [&'static str]) -> Entry {
+pub(crate) const fn medium(names: &'static str) -> Entry {
     entry(names, Risk::Medium)
 }
 
 /// A program that reaches beyond the workspace.
-pub(crate) const fn high(names: &'static [&'static str]) -> Entry {
+pub(crate) const fn high(names: &'static str) -> Entry {
     entry(names, Risk::High)
 }
 
 /// A program that is only used to destroy or take over.
-pub(crate) const fn critical(names: &'static [&'static str]) -> Entry {
+pub(crate) const fn critical(names: &'static str) -> Entry {
     entry(names, Risk::Critical)
 }
 
-const fn entry(names: &'static [&'static str], risk: Risk) -> Entry {
+const fn entry(names: &'static str, risk: Risk) -> Entry {
     Entry {
         names,
         risk,
@@ -259,23 +261,23 @@ impl Entry {
 
     /// The sub-command `name`.
     pub(crate) fn sub(&self, name: &[u8]) -> Option<&'static Entry> {
-        self.subs.iter().find(|sub| sub.names.iter().any(|n| n.as_bytes() == name))
+        self.subs.iter().find(|sub| lists(sub.names, name))
     }
 }
 
 /// An option without a value.
-pub(crate) const fn flag(name: &'static str, role: Role) -> Opt {
-    Opt { name, takes: Takes::Nothing, role }
+pub(crate) const fn flag(names: &'static str, role: Role) -> Opt {
+    Opt { names, takes: Takes::Nothing, role }
 }
 
 /// An option with a value.
-pub(crate) const fn value(name: &'static str, role: Role) -> Opt {
-    Opt { name, takes: Takes::Value, role }
+pub(crate) const fn value(names: &'static str, role: Role) -> Opt {
+    Opt { names, takes: Takes::Value, role }
 }
 
 /// An option whose value, if any, is attached.
-pub(crate) const fn attached(name: &'static str, role: Role) -> Opt {
-    Opt { name, takes: Takes::Attached, role }
+pub(crate) const fn attached(names: &'static str, role: Role) -> Opt {
+    Opt { names, takes: Takes::Attached, role }
 }
 
 /// Every family, in the order of the folder.
@@ -312,15 +314,19 @@ const fn build() -> [u16; SLOTS] {
     while family < families.len() {
         let mut index = 0;
         while index < families[family].len() {
-            let names = families[family][index].names;
-            let mut name = 0;
-            while name < names.len() {
-                let mut slot = slot_of(names[name].as_bytes());
+            let names = families[family][index].names.as_bytes();
+            let mut start = 0;
+            while start < names.len() {
+                let mut end = start;
+                while end < names.len() && names[end] != b' ' {
+                    end += 1;
+                }
+                let mut slot = slot_of(names, start, end);
                 while table[slot] != EMPTY {
                     slot = (slot + 1) % SLOTS;
                 }
                 table[slot] = (family * 1024 + index) as u16;
-                name += 1;
+                start = end + 1;
             }
             index += 1;
         }
@@ -329,14 +335,19 @@ const fn build() -> [u16; SLOTS] {
     table
 }
 
-const fn slot_of(name: &[u8]) -> usize {
+const fn slot_of(text: &[u8], start: usize, end: usize) -> usize {
     let mut hash = 0x811c_9dc5_u32;
-    let mut index = 0;
-    while index < name.len() {
-        hash = (hash ^ name[index] as u32).wrapping_mul(0x0100_0193);
+    let mut index = start;
+    while index < end {
+        hash = (hash ^ text[index] as u32).wrapping_mul(0x0100_0193);
         index += 1;
     }
     ((hash ^ (hash >> 15)) as usize) % SLOTS
+}
+
+/// Whether `name` is one of the space-separated `names`.
+pub(crate) fn lists(names: &str, name: &[u8]) -> bool {
+    names.as_bytes().split(|b| *b == b' ').any(|listed| listed == name)
 }
 
 /// The entry for a program's last path component.
@@ -356,14 +367,14 @@ pub(crate) fn lookup(name: &[u8]) -> Option<&'static Entry> {
 }
 
 fn find(name: &[u8]) -> Option<&'static Entry> {
-    let mut slot = slot_of(name);
+    let mut slot = slot_of(name, 0, name.len());
     loop {
         let place = *TABLE.get(slot)?;
         if place == EMPTY {
             return None;
         }
         let entry = FAMILIES.get(usize::from(place / 1024))?.get(usize::from(place % 1024))?;
-        if entry.names.iter().any(|n| n.as_bytes() == name) {
+        if lists(entry.names, name) {
             return Some(entry);
         }
         slot = (slot + 1) % SLOTS;
@@ -372,7 +383,7 @@ fn find(name: &[u8]) -> Option<&'static Entry> {
 
 /// Number of names in the catalogue.
 pub(crate) fn len() -> usize {
-    FAMILIES.iter().flat_map(|family| family.iter()).map(|entry| entry.names.len()).sum()
+    FAMILIES.iter().flat_map(|family| family.iter()).map(|entry| entry.names.split(' ').count()).sum()
 }
 
 #[cfg(test)]
@@ -383,8 +394,8 @@ mod tests {
     fn every_name_is_found_and_unique() {
         let mut seen = std::collections::BTreeSet::new();
         for entry in FAMILIES.iter().flat_map(|family| family.iter()) {
-            for name in entry.names {
-                assert!(seen.insert(*name), "{name} appears twice");
+            for name in entry.names.split(' ') {
+                assert!(seen.insert(name), "{name} appears twice");
                 assert!(std::ptr::eq(lookup(name.as_bytes()).unwrap(), entry), "{name} is not found");
             }
         }
@@ -395,7 +406,7 @@ mod tests {
     #[test]
     fn versions_are_ignored_and_unknown_names_are_unknown() {
         for (name, expected) in [("python3.12", "python"), ("gcc-13", "gcc"), ("bash.exe", "bash")] {
-            assert!(lookup(name.as_bytes()).unwrap().names.contains(&expected), "{name}");
+            assert!(lookup(name.as_bytes()).unwrap().names.split(' ').any(|n| n == expected), "{name}");
         }
         for name in ["", "3.12", "no-such-program", "lsx", "-"] {
             assert!(lookup(name.as_bytes()).is_none(), "{name}");

@@ -33,7 +33,13 @@ impl Walker<'_> {
         self.pipeline_chains();
         self.word_chains();
         self.file_chains();
-        let both: Vec<usize> = self.traits.iter().enumerate().filter(|(_, traits)| **traits & (NETWORK | SECRET) == NETWORK | SECRET).map(|(index, _)| index).collect();
+        let both: Vec<usize> = self
+            .traits
+            .iter()
+            .enumerate()
+            .filter(|(_, traits)| **traits & (NETWORK | SECRET) == NETWORK | SECRET)
+            .map(|(index, _)| index)
+            .collect();
         for index in both {
             self.chain(&hazard::SECRET_SENT, index, index);
         }
@@ -133,19 +139,35 @@ impl Walker<'_> {
                 if !matches!(effect.kind, EffectKind::ExecuteFile | EffectKind::ReadPath) {
                     continue;
                 }
-                let Some((_, writer)) = writes.iter().rev().find(|(written, at)| *written == path && *at != index) else { continue };
+                let Some((_, writer)) = writes.iter().rev().find(|(written, at)| *written == path && *at != index)
+                else {
+                    continue;
+                };
                 let written = self.reach(*writer);
                 let reads = self.traits.get(index).copied().unwrap_or(0);
                 match effect.kind {
-                    EffectKind::ExecuteFile if written & NETWORK != 0 => found.push((&hazard::DOWNLOAD_EXECUTED, *writer, index)),
-                    EffectKind::ExecuteFile if written & DECODES != 0 => found.push((&hazard::DECODED_EXECUTED, *writer, index)),
-                    EffectKind::ReadPath if written & SECRET != 0 && reads & NETWORK != 0 => found.push((&hazard::SECRET_SENT, *writer, index)),
-                    EffectKind::ReadPath if written & NETWORK != 0 && reads & RUNS_INPUT != 0 => found.push((&hazard::DOWNLOAD_EXECUTED, *writer, index)),
+                    EffectKind::ExecuteFile if written & NETWORK != 0 => {
+                        found.push((&hazard::DOWNLOAD_EXECUTED, *writer, index))
+                    }
+                    EffectKind::ExecuteFile if written & DECODES != 0 => {
+                        found.push((&hazard::DECODED_EXECUTED, *writer, index))
+                    }
+                    EffectKind::ReadPath if written & SECRET != 0 && reads & NETWORK != 0 => {
+                        found.push((&hazard::SECRET_SENT, *writer, index))
+                    }
+                    EffectKind::ReadPath if written & NETWORK != 0 && reads & RUNS_INPUT != 0 => {
+                        found.push((&hazard::DOWNLOAD_EXECUTED, *writer, index))
+                    }
                     _ => {}
                 }
             }
             if writes.len() < CHAINS_MAX {
-                writes.extend(effects.iter().filter(|e| e.kind == EffectKind::WritePath).filter_map(|e| Some((e.target.as_deref()?, index))));
+                writes.extend(
+                    effects
+                        .iter()
+                        .filter(|e| e.kind == EffectKind::WritePath)
+                        .filter_map(|e| Some((e.target.as_deref()?, index))),
+                );
             }
         }
         for (rule, from, to) in found {
@@ -160,14 +182,23 @@ impl Walker<'_> {
         if command.place.stage == 0 {
             return own;
         }
-        let same = self.out.commands.iter().enumerate().take(index).rev().take_while(|(_, c)| c.place.pipeline >= command.place.pipeline);
-        same.filter(|(_, c)| c.place.pipeline == command.place.pipeline).fold(own, |all, (at, _)| all | self.traits.get(at).copied().unwrap_or(0))
+        let same = self
+            .out
+            .commands
+            .iter()
+            .enumerate()
+            .take(index)
+            .rev()
+            .take_while(|(_, c)| c.place.pipeline >= command.place.pipeline);
+        same.filter(|(_, c)| c.place.pipeline == command.place.pipeline)
+            .fold(own, |all, (at, _)| all | self.traits.get(at).copied().unwrap_or(0))
     }
 }
 
 /// Every pair of an earlier and a later stage that belongs together.
 fn pairs(group: &[Stage], found: &mut Vec<(&'static Rule, usize, usize)>) {
-    let earlier = |traits: u16, stage: usize| group.iter().find(|s| s.stage < stage && s.traits & traits != 0).map(|s| s.command);
+    let earlier =
+        |traits: u16, stage: usize| group.iter().find(|s| s.stage < stage && s.traits & traits != 0).map(|s| s.command);
     for stage in group {
         if found.len() >= CHAINS_MAX {
             return;
@@ -178,7 +209,8 @@ fn pairs(group: &[Stage], found: &mut Vec<(&'static Rule, usize, usize)>) {
         }
         if stage.traits & NETWORK != 0 {
             found.extend(earlier(SECRET, stage.stage).map(|from| (&hazard::SECRET_SENT, from, stage.command)));
-            let shell = group.iter().find(|s| s.stage < stage.stage && s.traits & SHELL != 0 && s.traits & RUNS_INPUT != 0);
+            let shell =
+                group.iter().find(|s| s.stage < stage.stage && s.traits & SHELL != 0 && s.traits & RUNS_INPUT != 0);
             found.extend(shell.map(|s| (&hazard::REMOTE_SHELL, s.command, stage.command)));
         }
     }

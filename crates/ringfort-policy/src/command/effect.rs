@@ -16,8 +16,8 @@ use ringfort_core::decision::Risk;
 use ringfort_core::effect::{Effect, EffectKind, Span};
 use ringfort_core::limits::EFFECTS_MAX;
 
-use super::analysis::{Argument, Arity, Hazard, Knowledge, PlaceKind, Source, HOLE};
-use super::catalogue::{Entry, Mode, Opt, Role, Special, Style, Takes};
+use super::analysis::{Argument, Arity, HOLE, Hazard, Knowledge, PlaceKind, Source};
+use super::catalogue::{Entry, Mode, Opt, Role, Special, Style, Takes, lists};
 use super::hazard::{self, Rule};
 use super::target::{self, Class};
 use super::walk::Walker;
@@ -76,7 +76,14 @@ impl Subject {
 
 impl Walker<'_> {
     /// Records one effect of `subject`.
-    pub(super) fn effect(&mut self, subject: &mut Subject, kind: EffectKind, target: Option<String>, span: Span, risk: Risk) {
+    pub(super) fn effect(
+        &mut self,
+        subject: &mut Subject,
+        kind: EffectKind,
+        target: Option<String>,
+        span: Span,
+        risk: Risk,
+    ) {
         subject.raise(risk);
         subject.traits |= match kind {
             EffectKind::OpenNetwork => NETWORK,
@@ -127,7 +134,9 @@ impl Walker<'_> {
         let mut at = 0;
         while let Some(arg) = args.get(at) {
             let bytes = arg.bytes.as_slice();
-            let is_option = entry.style != Style::Plain && bytes.first() == Some(&b'-') && (bytes.len() > 1 || named(entry, b"-").is_some());
+            let is_option = entry.style != Style::Plain
+                && bytes.first() == Some(&b'-')
+                && (bytes.len() > 1 || named(entry, b"-").is_some());
             if bytes == b"--" && entry.style != Style::Plain {
                 operands.extend(at + 1..args.len());
                 return operands;
@@ -154,7 +163,8 @@ impl Walker<'_> {
     fn option(&mut self, entry: &'static Entry, args: &[Argument], at: usize, subject: &mut Subject) -> usize {
         let Some(arg) = args.get(at) else { return at + 1 };
         let bytes = arg.bytes.as_slice();
-        let long = bytes.starts_with(b"--") || entry.style == Style::Long || bytes == b"-" || bytes.first() == Some(&b'+');
+        let long =
+            bytes.starts_with(b"--") || entry.style == Style::Long || bytes == b"-" || bytes.first() == Some(&b'+');
         if long {
             let (name, value) = split_value(bytes);
             if let Some(opt) = named(entry, name).or_else(|| abbreviated(entry, name)) {
@@ -177,7 +187,15 @@ impl Walker<'_> {
         at + 1
     }
 
-    fn option_value(&mut self, entry: &'static Entry, opt: &Opt, value: Option<&[u8]>, args: &[Argument], at: usize, subject: &mut Subject) -> usize {
+    fn option_value(
+        &mut self,
+        entry: &'static Entry,
+        opt: &Opt,
+        value: Option<&[u8]>,
+        args: &[Argument],
+        at: usize,
+        subject: &mut Subject,
+    ) -> usize {
         let Some(arg) = args.get(at) else { return at + 1 };
         if let Some(value) = value {
             self.role(opt.role, arg, value, subject);
@@ -205,7 +223,13 @@ impl Walker<'_> {
     }
 
     /// Applies the roles of the operands, sub-commands first.
-    pub(super) fn operands(&mut self, entry: &'static Entry, args: &[Argument], operands: &[usize], subject: &mut Subject) {
+    pub(super) fn operands(
+        &mut self,
+        entry: &'static Entry,
+        args: &[Argument],
+        operands: &[usize],
+        subject: &mut Subject,
+    ) {
         if subject.has(Mode::Show) {
             return;
         }
@@ -223,7 +247,8 @@ impl Walker<'_> {
             };
             match role {
                 Role::Command | Role::Environment => {
-                    let start = if role == Role::Environment { self.environment(args, *position, subject) } else { *position };
+                    let start =
+                        if role == Role::Environment { self.environment(args, *position, subject) } else { *position };
                     self.run_rest(args, start, subject);
                     return;
                 }
@@ -244,9 +269,17 @@ impl Walker<'_> {
     }
 
     /// Goes on with the sub-command, if it is known; false when the entry itself applies.
-    fn subcommand(&mut self, entry: &'static Entry, args: &[Argument], operands: &[usize], subject: &mut Subject) -> bool {
+    fn subcommand(
+        &mut self,
+        entry: &'static Entry,
+        args: &[Argument],
+        operands: &[usize],
+        subject: &mut Subject,
+    ) -> bool {
         let Some(position) = operands.first() else {
-            if args.iter().all(|arg| arg.known().is_some_and(|b| entry.sub(b).is_some_and(|sub| sub.risk == Risk::Low))) && !args.is_empty() {
+            if args.iter().all(|arg| arg.known().is_some_and(|b| entry.sub(b).is_some_and(|sub| sub.risk == Risk::Low)))
+                && !args.is_empty()
+            {
                 return true;
             }
             return false;
@@ -291,7 +324,9 @@ impl Walker<'_> {
             Role::Write => self.write(arg, bytes, subject),
             Role::Delete => self.delete(arg, bytes, subject),
             Role::Execute | Role::Load => self.execute_file(arg, bytes, subject),
-            Role::Shell => subject.jobs.push(Job::Text { text: Argument { bytes: bytes.to_vec(), ..arg.clone() }, kind: PlaceKind::Text }),
+            Role::Shell => subject
+                .jobs
+                .push(Job::Text { text: Argument { bytes: bytes.to_vec(), ..arg.clone() }, kind: PlaceKind::Text }),
             Role::Code(language) => self.code(language, arg, bytes, subject),
             Role::Host => self.host(arg, bytes, subject),
             Role::Data => self.data(arg, bytes, subject),
@@ -342,7 +377,9 @@ impl Walker<'_> {
             Class::Startup => (EffectKind::Persist, Some(&hazard::WRITES_STARTUP)),
             Class::ProjectStartup => (EffectKind::Persist, Some(&hazard::WRITES_PROJECT_STARTUP)),
             Class::System => (EffectKind::WritePath, Some(&hazard::WRITES_SYSTEM)),
-            Class::Unknown | Class::Root | Class::Temporary | Class::Inside | Class::Outside => (EffectKind::WritePath, None),
+            Class::Unknown | Class::Root | Class::Temporary | Class::Inside | Class::Outside => {
+                (EffectKind::WritePath, None)
+            }
         };
         if kind == EffectKind::Persist {
             self.effect(subject, EffectKind::WritePath, target.text(), arg.span, Risk::Medium);
@@ -377,7 +414,10 @@ impl Walker<'_> {
             let (_, value) = split_value(&arg.bytes);
             let bytes = value.unwrap_or(&arg.bytes);
             let bytes = bytes.strip_prefix(b"@").or_else(|| bytes.strip_prefix(b"file://")).unwrap_or(bytes);
-            if known == Knowledge::Unknown && (bytes.contains(&b'/') || bytes.first() == Some(&b'.')) && bytes.len() < 4096 {
+            if known == Knowledge::Unknown
+                && (bytes.contains(&b'/') || bytes.first() == Some(&b'.'))
+                && bytes.len() < 4096
+            {
                 let target = self.resolve(arg, bytes);
                 if target::is_secret(&target.path, self.context) {
                     self.effect(subject, EffectKind::ReadSecret, target.text(), arg.span, Risk::High);
@@ -434,11 +474,14 @@ fn is_program(entry: &Entry) -> bool {
 /// Whether an option of this program could run, load, write or delete something.
 fn may_run(entry: &Entry) -> bool {
     entry.special == Some(Special::Find)
-        || entry.options.iter().any(|opt| matches!(opt.role, Role::Execute | Role::Load | Role::Shell | Role::Code(_) | Role::Command))
+        || entry
+            .options
+            .iter()
+            .any(|opt| matches!(opt.role, Role::Execute | Role::Load | Role::Shell | Role::Code(_) | Role::Command))
 }
 
 fn named(entry: &Entry, name: &[u8]) -> Option<&'static Opt> {
-    entry.options.iter().find(|opt| opt.name.as_bytes() == name)
+    entry.options.iter().find(|opt| lists(opt.names, name))
 }
 
 /// GNU programs accept the beginning of a long name.
@@ -446,14 +489,17 @@ fn abbreviated(entry: &Entry, name: &[u8]) -> Option<&'static Opt> {
     if name.len() < 4 || entry.style == Style::Long {
         return None;
     }
-    entry.options.iter().find(|opt| opt.name.as_bytes().starts_with(name))
+    entry.options.iter().find(|opt| opt.names.split(' ').any(|listed| listed.as_bytes().starts_with(name)))
 }
 
 /// An option of a program with long names whose value is glued to it.
 fn glued<'b>(entry: &Entry, bytes: &'b [u8]) -> Option<(&'static Opt, &'b [u8])> {
     entry.options.iter().filter(|opt| opt.takes != Takes::Nothing).find_map(|opt| {
-        let rest = bytes.strip_prefix(opt.name.as_bytes())?;
-        (!rest.is_empty()).then(|| (opt, rest.strip_prefix(b":").unwrap_or(rest)))
+        let rest = opt
+            .names
+            .split(' ')
+            .find_map(|name| bytes.strip_prefix(name.as_bytes()).filter(|rest| !rest.is_empty()))?;
+        Some((opt, rest.strip_prefix(b":").unwrap_or(rest)))
     })
 }
 
@@ -477,7 +523,18 @@ pub(super) fn is_socket(bytes: &[u8]) -> bool {
 /// Whether the text of an argument looks like it makes a program start a shell.
 fn starts_shell(bytes: &[u8]) -> bool {
     const SHELLS: [&[u8]; 12] = [
-        b"/bin/sh", b"/bin/bash", b"/bin/dash", b"/bin/zsh", b"/bin/ksh", b"exec \"sh\"", b"exec 'sh'", b"!sh", b"!/bin", b"system(", b"os.execute", b"exec=",
+        b"/bin/sh",
+        b"/bin/bash",
+        b"/bin/dash",
+        b"/bin/zsh",
+        b"/bin/ksh",
+        b"exec \"sh\"",
+        b"exec 'sh'",
+        b"!sh",
+        b"!/bin",
+        b"system(",
+        b"os.execute",
+        b"exec=",
     ];
     bytes.len() >= 3
         && bytes.len() <= 64 << 10

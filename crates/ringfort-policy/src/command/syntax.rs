@@ -345,10 +345,7 @@ pub fn parse(text: &[u8]) -> Parsed<'_> {
 
 /// Parses text that was found inside other text, `depth` levels down.
 pub(crate) fn parse_at_depth(text: &[u8], depth: u32) -> Parsed<'_> {
-    let fault = |kind| Parsed {
-        fault: Some(Fault { kind, span: Span::new(0, text.len()) }),
-        ..Parsed::default()
-    };
+    let fault = |kind| Parsed { fault: Some(Fault { kind, span: Span::new(0, text.len()) }), ..Parsed::default() };
     if text.len() > INPUT_BYTES_MAX {
         return fault(FaultKind::TooLong);
     }

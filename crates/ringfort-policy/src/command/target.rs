@@ -6,7 +6,7 @@
 //! **Invariant:** no file is looked at, so links are not followed: that is for path policy at the moment of use.
 //! A pattern is classed by the most sensitive thing that it could match.
 
-use super::analysis::{is_glob, Argument, Context, Source, HOLE};
+use super::analysis::{Argument, Context, HOLE, Source, is_glob};
 
 /// What kind of place a path is, ordered by nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,46 +34,188 @@ pub(super) enum Class {
 }
 
 const SECRET_EXAMPLES: [&str; 14] = [
-    "/etc/shadow", "/etc/gshadow", "/etc/sudoers", ".ssh/id_rsa", ".ssh/id_ed25519", ".ssh/id_ecdsa", ".aws/credentials", ".netrc",
-    ".env", ".kube/config", ".git-credentials", ".pgpass", ".npmrc", ".docker/config.json",
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/sudoers",
+    ".ssh/id_rsa",
+    ".ssh/id_ed25519",
+    ".ssh/id_ecdsa",
+    ".aws/credentials",
+    ".netrc",
+    ".env",
+    ".kube/config",
+    ".git-credentials",
+    ".pgpass",
+    ".npmrc",
+    ".docker/config.json",
 ];
 const SECRET_FILES: [&[u8]; 26] = [
-    b".netrc", b"_netrc", b".pgpass", b".my.cnf", b".npmrc", b".pypirc", b".git-credentials", b".vault-token", b".htpasswd", b".env",
-    b"id_rsa", b"id_dsa", b"id_ecdsa", b"id_ed25519", b"id_ecdsa_sk", b"id_ed25519_sk", b"wallet.dat", b"key4.db", b"logins.json",
-    b"Login Data", b"krb5.keytab", b".bash_history", b".zsh_history", b".psql_history", b".mysql_history", b".terraformrc",
+    b".netrc",
+    b"_netrc",
+    b".pgpass",
+    b".my.cnf",
+    b".npmrc",
+    b".pypirc",
+    b".git-credentials",
+    b".vault-token",
+    b".htpasswd",
+    b".env",
+    b"id_rsa",
+    b"id_dsa",
+    b"id_ecdsa",
+    b"id_ed25519",
+    b"id_ecdsa_sk",
+    b"id_ed25519_sk",
+    b"wallet.dat",
+    b"key4.db",
+    b"logins.json",
+    b"Login Data",
+    b"krb5.keytab",
+    b".bash_history",
+    b".zsh_history",
+    b".psql_history",
+    b".mysql_history",
+    b".terraformrc",
 ];
 const SECRET_TAILS: [&[u8]; 14] = [
-    b".aws/credentials", b".aws/config", b".kube/config", b".docker/config.json", b".config/gh/hosts.yml", b".config/gcloud", b".azure",
-    b".gnupg", b".cargo/credentials.toml", b".cargo/credentials", b".config/op", b".password-store", b".local/share/keyrings", b".m2/settings.xml",
+    b".aws/credentials",
+    b".aws/config",
+    b".kube/config",
+    b".docker/config.json",
+    b".config/gh/hosts.yml",
+    b".config/gcloud",
+    b".azure",
+    b".gnupg",
+    b".cargo/credentials.toml",
+    b".cargo/credentials",
+    b".config/op",
+    b".password-store",
+    b".local/share/keyrings",
+    b".m2/settings.xml",
 ];
 const SECRET_PATHS: [&[u8]; 11] = [
-    b"/etc/shadow", b"/etc/shadow-", b"/etc/gshadow", b"/etc/gshadow-", b"/etc/sudoers", b"/etc/master.passwd", b"/etc/security/opasswd",
-    b"/proc/self/environ", b"/proc/kcore", b"/dev/mem", b"/var/run/docker.sock",
+    b"/etc/shadow",
+    b"/etc/shadow-",
+    b"/etc/gshadow",
+    b"/etc/gshadow-",
+    b"/etc/sudoers",
+    b"/etc/master.passwd",
+    b"/etc/security/opasswd",
+    b"/proc/self/environ",
+    b"/proc/kcore",
+    b"/dev/mem",
+    b"/var/run/docker.sock",
 ];
 const STARTUP_FILES: [&[u8]; 25] = [
-    b".bashrc", b".bash_profile", b".bash_login", b".bash_logout", b".bash_aliases", b".profile", b".zshrc", b".zshenv", b".zprofile",
-    b".zlogin", b".zlogout", b".kshrc", b".cshrc", b".tcshrc", b".login", b".xinitrc", b".xprofile", b".xsession", b".inputrc", b".vimrc",
-    b".tmux.conf", b".gitconfig", b".pam_environment", b"authorized_keys", b"authorized_keys2",
+    b".bashrc",
+    b".bash_profile",
+    b".bash_login",
+    b".bash_logout",
+    b".bash_aliases",
+    b".profile",
+    b".zshrc",
+    b".zshenv",
+    b".zprofile",
+    b".zlogin",
+    b".zlogout",
+    b".kshrc",
+    b".cshrc",
+    b".tcshrc",
+    b".login",
+    b".xinitrc",
+    b".xprofile",
+    b".xsession",
+    b".inputrc",
+    b".vimrc",
+    b".tmux.conf",
+    b".gitconfig",
+    b".pam_environment",
+    b"authorized_keys",
+    b"authorized_keys2",
 ];
 const STARTUP_TAILS: [&[u8]; 9] = [
-    b".ssh/rc", b".ssh/config", b".ssh/environment", b".config/fish", b".config/autostart", b".config/systemd", b".config/git",
-    b"Library/LaunchAgents", b".local/share/applications",
+    b".ssh/rc",
+    b".ssh/config",
+    b".ssh/environment",
+    b".config/fish",
+    b".config/autostart",
+    b".config/systemd",
+    b".config/git",
+    b"Library/LaunchAgents",
+    b".local/share/applications",
 ];
 const STARTUP_PATHS: [&[u8]; 24] = [
-    b"/etc/cron", b"/etc/anacrontab", b"/var/spool/cron", b"/var/spool/at", b"/etc/rc", b"/etc/init", b"/etc/systemd", b"/lib/systemd",
-    b"/usr/lib/systemd", b"/etc/profile", b"/etc/bash", b"/etc/zsh", b"/etc/environment", b"/etc/ld.so", b"/etc/passwd", b"/etc/shadow",
-    b"/etc/group", b"/etc/sudoers", b"/etc/pam.d", b"/etc/ssh", b"/etc/udev", b"/etc/security", b"/Library/Launch", b"/etc/hosts",
+    b"/etc/cron",
+    b"/etc/anacrontab",
+    b"/var/spool/cron",
+    b"/var/spool/at",
+    b"/etc/rc",
+    b"/etc/init",
+    b"/etc/systemd",
+    b"/lib/systemd",
+    b"/usr/lib/systemd",
+    b"/etc/profile",
+    b"/etc/bash",
+    b"/etc/zsh",
+    b"/etc/environment",
+    b"/etc/ld.so",
+    b"/etc/passwd",
+    b"/etc/shadow",
+    b"/etc/group",
+    b"/etc/sudoers",
+    b"/etc/pam.d",
+    b"/etc/ssh",
+    b"/etc/udev",
+    b"/etc/security",
+    b"/Library/Launch",
+    b"/etc/hosts",
 ];
 const PROJECT_STARTUP: [&[u8]; 12] = [
-    b".git/hooks", b".git/config", b".git/info/attributes", b".husky", b".envrc", b".mcp.json", b".claude", b".codex", b".cursor",
-    b".gemini", b".vscode/tasks.json", b".vscode/settings.json",
+    b".git/hooks",
+    b".git/config",
+    b".git/info/attributes",
+    b".husky",
+    b".envrc",
+    b".mcp.json",
+    b".claude",
+    b".codex",
+    b".cursor",
+    b".gemini",
+    b".vscode/tasks.json",
+    b".vscode/settings.json",
 ];
 const SYSTEM_FOLDERS: [&[u8]; 20] = [
-    b"/etc", b"/usr", b"/bin", b"/sbin", b"/lib", b"/lib32", b"/lib64", b"/boot", b"/sys", b"/proc", b"/dev", b"/var", b"/opt", b"/root",
-    b"/run", b"/srv", b"/System", b"/Library", b"/Applications", b"/private",
+    b"/etc",
+    b"/usr",
+    b"/bin",
+    b"/sbin",
+    b"/lib",
+    b"/lib32",
+    b"/lib64",
+    b"/boot",
+    b"/sys",
+    b"/proc",
+    b"/dev",
+    b"/var",
+    b"/opt",
+    b"/root",
+    b"/run",
+    b"/srv",
+    b"/System",
+    b"/Library",
+    b"/Applications",
+    b"/private",
 ];
 const SINKS: [&[u8]; 9] = [
-    b"/dev/null", b"/dev/zero", b"/dev/full", b"/dev/random", b"/dev/urandom", b"/dev/tty", b"/dev/stdin", b"/dev/stdout", b"/dev/stderr",
+    b"/dev/null",
+    b"/dev/zero",
+    b"/dev/full",
+    b"/dev/random",
+    b"/dev/urandom",
+    b"/dev/tty",
+    b"/dev/stdin",
+    b"/dev/stdout",
+    b"/dev/stderr",
 ];
 
 /// A path as far as it can be resolved without looking.
@@ -97,7 +239,8 @@ pub(super) fn resolve(argument: &Argument, bytes: &[u8], cwd: Option<&[u8]>, con
     let mut certain = argument.source.is_none();
     if argument.source == Some(Source::Glob) {
         // A leading dot in a pattern can match the parent folder.
-        certain = !bytes.split(|b| *b == b'/').any(|part| part.first() == Some(&b'.') && part.iter().any(|b| is_glob(*b)));
+        certain =
+            !bytes.split(|b| *b == b'/').any(|part| part.first() == Some(&b'.') && part.iter().any(|b| is_glob(*b)));
     }
     certain &= !bytes.contains(&HOLE);
     let mut path = Vec::with_capacity(bytes.len() + 16);
@@ -156,7 +299,8 @@ fn normalise(path: &[u8], absolute: bool) -> Vec<u8> {
 
 /// Whether `path` is `folder` or below it.
 pub(super) fn is_below(path: &[u8], folder: &[u8]) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/') || folder.ends_with(b"/"))
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/') || folder.ends_with(b"/"))
 }
 
 /// The part of `path` below a home folder, if it is in one.
@@ -178,7 +322,9 @@ fn home_relative<'p>(path: &'p [u8], context: &Context<'_>) -> Option<&'p [u8]> 
 
 /// Whether reading `path` discloses a credential.
 pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
-    if path.iter().any(|b| is_glob(*b) || *b == HOLE) && SECRET_EXAMPLES.iter().any(|secret| pattern_reaches(path, secret.as_bytes())) {
+    if path.iter().any(|b| is_glob(*b) || *b == HOLE)
+        && SECRET_EXAMPLES.iter().any(|secret| pattern_reaches(path, secret.as_bytes()))
+    {
         return true;
     }
     let name = path.rsplit(|b| *b == b'/').next().unwrap_or(&[]);
@@ -192,7 +338,8 @@ pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
     if path.split(|b| *b == b'/').any(|part| folder_of_keys(&part)) && !matches!(name, b"config" | b"authorized_keys") {
         return true;
     }
-    let process = path.strip_prefix(b"/proc/").is_some_and(|rest| rest.ends_with(b"/environ") || rest.ends_with(b"/mem"));
+    let process =
+        path.strip_prefix(b"/proc/").is_some_and(|rest| rest.ends_with(b"/environ") || rest.ends_with(b"/mem"));
     if process || SECRET_PATHS.iter().any(|secret| is_below(path, secret)) || is_below(path, b"/etc/sudoers.d") {
         return true;
     }
@@ -232,7 +379,9 @@ fn matches_pattern(pattern: &[u8], text: &[u8]) -> bool {
                 continue;
             }
             Some(b'?') => Some(p + 1),
-            Some(b'[') => pattern.get(p..).and_then(|rest| rest.iter().position(|b| *b == b']')).map(|close| p + close + 1),
+            Some(b'[') => {
+                pattern.get(p..).and_then(|rest| rest.iter().position(|b| *b == b']')).map(|close| p + close + 1)
+            }
             Some(byte) if text.get(t) == Some(byte) => Some(p + 1),
             _ => None,
         };
@@ -291,9 +440,21 @@ pub(super) fn class(path: &[u8], cwd: Option<&[u8]>, context: &Context<'_>) -> C
     match path.first() {
         Some(b'/') if SYSTEM_FOLDERS.iter().any(|folder| is_below(folder, bare)) => Class::Root,
         Some(b'/' | b'~') => Class::Outside,
-        Some(b'.') if bare == b"." || bare == b".." || bare.starts_with(b"../") => if bare == b"." || bare == b".." { Class::Root } else { Class::Outside },
+        Some(b'.') if bare == b"." || bare == b".." || bare.starts_with(b"../") => {
+            if bare == b"." || bare == b".." {
+                Class::Root
+            } else {
+                Class::Outside
+            }
+        }
         Some(&HOLE) | None => Class::Unknown,
-        _ if cwd.is_none() => if bare.is_empty() { Class::Root } else { Class::Inside },
+        _ if cwd.is_none() => {
+            if bare.is_empty() {
+                Class::Root
+            } else {
+                Class::Inside
+            }
+        }
         _ => Class::Outside,
     }
 }
@@ -313,7 +474,9 @@ fn strip_stars(path: &[u8]) -> &[u8] {
 
 fn is_device(path: &[u8]) -> bool {
     let Some(rest) = path.strip_prefix(b"/dev/") else {
-        return [&b"/proc/sysrq-trigger"[..], b"/proc/sys", b"/sys/kernel", b"/sys/firmware", b"/sys/power"].iter().any(|p| is_below(path, p));
+        return [&b"/proc/sysrq-trigger"[..], b"/proc/sys", b"/sys/kernel", b"/sys/firmware", b"/sys/power"]
+            .iter()
+            .any(|p| is_below(path, p));
     };
     !rest.is_empty() && !is_below(rest, b"shm") && !rest.starts_with(b"tcp/") && !rest.starts_with(b"udp/")
 }

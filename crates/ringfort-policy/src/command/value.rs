@@ -8,7 +8,7 @@
 
 use ringfort_core::effect::Span;
 
-use super::analysis::{is_glob, Argument, Arity, Source, HOLE};
+use super::analysis::{Argument, Arity, HOLE, Source, is_glob};
 use super::syntax::{Body, Parameter, Piece, Word};
 
 /// Most words that one brace expansion may give.

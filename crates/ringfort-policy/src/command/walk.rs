@@ -13,9 +13,12 @@ mod state;
 use ringfort_core::decision::Risk;
 use ringfort_core::effect::{EffectKind, Span};
 
-use super::analysis::{Analysis, Argument, Certainty, Context, Knowledge, Place, PlaceKind, Problem, Program, Redirection, SimpleCommand, Source, Timing, HOLE};
+use super::analysis::{
+    Analysis, Argument, Certainty, Context, HOLE, Knowledge, Place, PlaceKind, Problem, Program, Redirection,
+    SimpleCommand, Source, Timing,
+};
 use super::catalogue::{self, Entry, Role, Special};
-use super::effect::{Job, Subject, RUNS_WORD, SHELL};
+use super::effect::{Job, RUNS_WORD, SHELL, Subject};
 use super::hazard::{self, Rule};
 use super::syntax::{self, Document, FaultKind, Script};
 use super::value::Variables;
@@ -72,7 +75,13 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn top() -> Self {
-        let place = Place { kind: PlaceKind::Top, pipeline: 0, stage: 0, timing: Timing::Foreground, certainty: Certainty::Always };
+        let place = Place {
+            kind: PlaceKind::Top,
+            pipeline: 0,
+            stage: 0,
+            timing: Timing::Foreground,
+            certainty: Certainty::Always,
+        };
         Self { place, via: None, depth: 0, runs: 0 }
     }
 
@@ -230,8 +239,12 @@ impl<'c> Walker<'c> {
                 syntax::Command::Compound(compound) => self.compound(unit, compound, inner),
             }
             if stages > 1 {
-                let known = self.output.take().filter(|(pipeline, at, _)| *pipeline == inner.place.pipeline && *at == stage);
-                self.input = Some(known.map_or_else(|| Argument::hole(Source::Input, unit.map.span(command_span(command))), |(_, _, text)| text));
+                let known =
+                    self.output.take().filter(|(pipeline, at, _)| *pipeline == inner.place.pipeline && *at == stage);
+                self.input = Some(known.map_or_else(
+                    || Argument::hole(Source::Input, unit.map.span(command_span(command))),
+                    |(_, _, text)| text,
+                ));
             }
         }
         self.input = outer;
@@ -253,12 +266,18 @@ impl<'c> Walker<'c> {
         let redirections = self.redirections(unit, &simple.redirects, frame);
         let inside = first..self.out.commands.len();
         let known: Vec<(Vec<u8>, Option<Vec<u8>>)> = if words.is_empty() {
-            simple.assignments.iter().zip(&assignments).map(|(a, (name, value))| (name.clone(), self.new_value(a, value))).collect()
+            simple
+                .assignments
+                .iter()
+                .zip(&assignments)
+                .map(|(a, (name, value))| (name.clone(), self.new_value(a, value)))
+                .collect()
         } else {
             Vec::new()
         };
         let fork = stages > 1 || frame.place.timing == Timing::Background;
-        if fork && words.first().is_some_and(|w| w.known().is_some_and(|name| self.functions.iter().any(|f| f == name))) {
+        if fork && words.first().is_some_and(|w| w.known().is_some_and(|name| self.functions.iter().any(|f| f == name)))
+        {
             self.hazard(&hazard::FORK_BOMB, span);
         }
         let index = self.execute(words, assignments, redirections, frame, span);
@@ -273,7 +292,14 @@ impl<'c> Walker<'c> {
     }
 
     /// Records one command, its effects, and then whatever it runs. Returns its index.
-    pub(super) fn execute(&mut self, mut words: Vec<Argument>, assignments: Vec<(Vec<u8>, Argument)>, redirections: Vec<Redirection>, frame: Frame, span: Span) -> usize {
+    pub(super) fn execute(
+        &mut self,
+        mut words: Vec<Argument>,
+        assignments: Vec<(Vec<u8>, Argument)>,
+        redirections: Vec<Redirection>,
+        frame: Frame,
+        span: Span,
+    ) -> usize {
         let index = self.out.commands.len();
         if index >= COMMANDS_MAX {
             self.problem(&hazard::TOO_MANY_PARTS, span);
@@ -321,9 +347,21 @@ impl<'c> Walker<'c> {
         index
     }
 
-    fn finish(&mut self, index: usize, start: usize, words: Vec<Argument>, assignments: Vec<(Vec<u8>, Argument)>, knowledge: Knowledge, subject: &mut Subject) {
+    fn finish(
+        &mut self,
+        index: usize,
+        start: usize,
+        words: Vec<Argument>,
+        assignments: Vec<(Vec<u8>, Argument)>,
+        knowledge: Knowledge,
+        subject: &mut Subject,
+    ) {
         if subject.traits & SHELL != 0 {
-            let sockets = self.out.commands.get(index).is_some_and(|c| c.redirections.iter().any(|r| super::effect::is_socket(&r.target.bytes)));
+            let sockets = self
+                .out
+                .commands
+                .get(index)
+                .is_some_and(|c| c.redirections.iter().any(|r| super::effect::is_socket(&r.target.bytes)));
             if sockets {
                 self.rule(subject, &hazard::REMOTE_SHELL, subject.span);
             }
@@ -339,7 +377,8 @@ impl<'c> Walker<'c> {
             command.assignments = assignments;
             command.risk = subject.risk;
             command.effects = start..end;
-            command.knowledge = if subject.partial && knowledge == Knowledge::Catalogue { Knowledge::Partial } else { knowledge };
+            command.knowledge =
+                if subject.partial && knowledge == Knowledge::Catalogue { Knowledge::Partial } else { knowledge };
         }
     }
 
@@ -349,7 +388,10 @@ impl<'c> Walker<'c> {
             return self.unknown_program(first, words, frame, subject);
         };
         let base = name.rsplit(|b| *b == b'/').next().unwrap_or(name);
-        if !base.iter().all(|b| b.is_ascii_graphic()) || matches!(base.first(), Some(b'-')) || base.iter().any(|b| matches!(b, b'\\' | b'=' | b'{' | b'}')) {
+        if !base.iter().all(|b| b.is_ascii_graphic())
+            || matches!(base.first(), Some(b'-'))
+            || base.iter().any(|b| matches!(b, b'\\' | b'=' | b'{' | b'}'))
+        {
             let rule = if base.is_ascii() { &hazard::ODD_PROGRAM_NAME } else { &hazard::LOOK_ALIKE };
             self.rule(subject, rule, first.span);
         }
@@ -378,13 +420,25 @@ impl<'c> Walker<'c> {
         if knowledge == Knowledge::Unknown {
             subject.raise(Risk::Medium);
             self.scan(words, knowledge, subject);
-            self.effect(subject, EffectKind::Unknown, Some(String::from_utf8_lossy(name).into_owned()), first.span, Risk::Medium);
+            self.effect(
+                subject,
+                EffectKind::Unknown,
+                Some(String::from_utf8_lossy(name).into_owned()),
+                first.span,
+                Risk::Medium,
+            );
         }
         knowledge
     }
 
     /// A program that is only known at run time; what it probably is can only raise the risk.
-    fn unknown_program(&mut self, first: &Argument, words: &[Argument], frame: Frame, subject: &mut Subject) -> Knowledge {
+    fn unknown_program(
+        &mut self,
+        first: &Argument,
+        words: &[Argument],
+        frame: Frame,
+        subject: &mut Subject,
+    ) -> Knowledge {
         subject.traits |= RUNS_WORD;
         self.rule(subject, &hazard::PROGRAM_UNKNOWN, first.span);
         self.effect(subject, EffectKind::ExecuteFile, None, first.span, Risk::High);
@@ -424,7 +478,10 @@ impl<'c> Walker<'c> {
                 let end = words.last().map_or(span.end, |w| w.span.end).max(span.end);
                 inner.place.kind = PlaceKind::Wrapped;
                 let redirections = self.out.commands.get(index).map(|c| c.redirections.clone()).unwrap_or_default();
-                let inherited = redirections.into_iter().filter(|r| r.op == syntax::RedirectOp::Document || r.op == syntax::RedirectOp::Text).collect();
+                let inherited = redirections
+                    .into_iter()
+                    .filter(|r| r.op == syntax::RedirectOp::Document || r.op == syntax::RedirectOp::Text)
+                    .collect();
                 self.execute(words, Vec::new(), inherited, inner, Span::new(span.start, end));
             }
             Job::Text { text, kind } => {
@@ -452,7 +509,11 @@ impl<'c> Walker<'c> {
         if let Some(command) = self.out.commands.get_mut(index) {
             command.risk = command.risk.max(Risk::High);
             if command.effects.end == effects {
-                self.out.effects.push(ringfort_core::effect::Effect { kind: EffectKind::ExecuteText, target: None, span: text.span });
+                self.out.effects.push(ringfort_core::effect::Effect {
+                    kind: EffectKind::ExecuteText,
+                    target: None,
+                    span: text.span,
+                });
                 command.effects.end += 1;
             }
         }
@@ -479,7 +540,16 @@ fn command_span(command: &syntax::Command<'_>) -> Span {
 
 /// Whether the path names a program in a folder that only the system writes.
 fn is_standard(name: &[u8]) -> bool {
-    const FOLDERS: [&[u8]; 8] = [b"/bin", b"/sbin", b"/usr/bin", b"/usr/sbin", b"/usr/local/bin", b"/usr/local/sbin", b"/opt/homebrew/bin", b"/snap/bin"];
+    const FOLDERS: [&[u8]; 8] = [
+        b"/bin",
+        b"/sbin",
+        b"/usr/bin",
+        b"/usr/sbin",
+        b"/usr/local/bin",
+        b"/usr/local/sbin",
+        b"/opt/homebrew/bin",
+        b"/snap/bin",
+    ];
     let folder = name.iter().rposition(|b| *b == b'/').and_then(|at| name.get(..at)).unwrap_or(&[]);
     FOLDERS.contains(&folder)
 }
@@ -487,6 +557,21 @@ fn is_standard(name: &[u8]) -> bool {
 /// Whether a shell among the arguments of this program is a sign that it is made to start one.
 fn scans_shells(entry: &Entry) -> bool {
     let wraps = entry.operands.iter().any(|role| matches!(role, Role::Command | Role::Environment));
-    let special = matches!(entry.special, Some(Special::Shell | Special::Git | Special::Container | Special::Test | Special::Alias | Special::Cd | Special::Declare | Special::Reads));
-    !wraps && !special && (entry.risk > Risk::Low || entry.options.iter().any(|o| matches!(o.role, Role::Load | Role::Execute | Role::Shell)))
+    let special = matches!(
+        entry.special,
+        Some(
+            Special::Shell
+                | Special::Git
+                | Special::Container
+                | Special::Test
+                | Special::Alias
+                | Special::Cd
+                | Special::Declare
+                | Special::Reads
+        )
+    );
+    !wraps
+        && !special
+        && (entry.risk > Risk::Low
+            || entry.options.iter().any(|o| matches!(o.role, Role::Load | Role::Execute | Role::Shell)))
 }

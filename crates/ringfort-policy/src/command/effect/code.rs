@@ -12,34 +12,135 @@ use super::super::analysis::{Argument, Source};
 use super::super::catalogue::{Entry, Language, Mode};
 use super::super::hazard;
 use super::super::walk::Walker;
-use super::{contains, Subject, DECODES, RUNS_INPUT, RUNS_WORD};
+use super::{DECODES, RUNS_INPUT, RUNS_WORD, Subject, contains};
 
 /// Longest code that is looked at, in bytes; longer code is not understood.
 const CODE_BYTES_MAX: usize = 256 << 10;
 
 const PROCESS: [&[u8]; 31] = [
-    b"os.system", b"subprocess", b"popen", b"Popen", b"pty.spawn", b"os.exec", b"os.spawn", b"posix_spawn", b"child_process", b"execSync", b"spawnSync", b"spawn(", b"exec(", b"exec ", b"system(", b"system ", b"shell_exec", b"passthru", b"proc_open",
-    b"qx", b"`", b"Kernel.", b"Open3", b"IO.popen", b"os.execute", b"io.popen", b"Runtime.getRuntime", b"ProcessBuilder", b"do shell script", b"Deno.run", b"Deno.Command",
+    b"os.system",
+    b"subprocess",
+    b"popen",
+    b"Popen",
+    b"pty.spawn",
+    b"os.exec",
+    b"os.spawn",
+    b"posix_spawn",
+    b"child_process",
+    b"execSync",
+    b"spawnSync",
+    b"spawn(",
+    b"exec(",
+    b"exec ",
+    b"system(",
+    b"system ",
+    b"shell_exec",
+    b"passthru",
+    b"proc_open",
+    b"qx",
+    b"`",
+    b"Kernel.",
+    b"Open3",
+    b"IO.popen",
+    b"os.execute",
+    b"io.popen",
+    b"Runtime.getRuntime",
+    b"ProcessBuilder",
+    b"do shell script",
+    b"Deno.run",
+    b"Deno.Command",
 ];
 const EVALUATION: [&[u8]; 16] = [
-    b"eval", b"__import__", b"compile(", b"exec(", b"importlib", b"getattr(", b"b64decode", b"fromhex", b"marshal", b"pickle", b"new Function", b"vm.run", b"unpack", b"Buffer.from", b"codecs.decode", b"base64_decode",
+    b"eval",
+    b"__import__",
+    b"compile(",
+    b"exec(",
+    b"importlib",
+    b"getattr(",
+    b"b64decode",
+    b"fromhex",
+    b"marshal",
+    b"pickle",
+    b"new Function",
+    b"vm.run",
+    b"unpack",
+    b"Buffer.from",
+    b"codecs.decode",
+    b"base64_decode",
 ];
 const NETWORK_CALLS: [&[u8]; 21] = [
-    b"socket", b"urllib", b"requests.", b"http.client", b"httpx", b"aiohttp", b"ftplib", b"smtplib", b"paramiko", b"telnetlib", b"require('http", b"require(\"http", b"fetch(", b"require('net", b"require(\"net", b"Net::HTTP", b"LWP::", b"IO::Socket", b"TCPSocket", b"fsockopen", b"open-uri",
+    b"socket",
+    b"urllib",
+    b"requests.",
+    b"http.client",
+    b"httpx",
+    b"aiohttp",
+    b"ftplib",
+    b"smtplib",
+    b"paramiko",
+    b"telnetlib",
+    b"require('http",
+    b"require(\"http",
+    b"fetch(",
+    b"require('net",
+    b"require(\"net",
+    b"Net::HTTP",
+    b"LWP::",
+    b"IO::Socket",
+    b"TCPSocket",
+    b"fsockopen",
+    b"open-uri",
 ];
 const DELETIONS: [&[u8]; 12] = [
-    b"rmtree", b"os.remove", b"os.unlink", b".unlink(", b"rmSync", b"unlinkSync", b"fs.rm", b"unlink ", b"FileUtils.rm", b"File.delete", b"rmdir", b"remove_tree",
+    b"rmtree",
+    b"os.remove",
+    b"os.unlink",
+    b".unlink(",
+    b"rmSync",
+    b"unlinkSync",
+    b"fs.rm",
+    b"unlink ",
+    b"FileUtils.rm",
+    b"File.delete",
+    b"rmdir",
+    b"remove_tree",
 ];
 const WRITES: [&[u8]; 12] = [
-    b"'w'", b"\"w\"", b"'a'", b"\"a\"", b"'wb'", b"write_text", b"writeFile", b"File.write", b"shutil.", b"os.rename", b"os.chmod", b"file_put_contents",
+    b"'w'",
+    b"\"w\"",
+    b"'a'",
+    b"\"a\"",
+    b"'wb'",
+    b"write_text",
+    b"writeFile",
+    b"File.write",
+    b"shutil.",
+    b"os.rename",
+    b"os.chmod",
+    b"file_put_contents",
 ];
-const SECRETS: [&[u8]; 10] = [b".ssh/", b"id_rsa", b".aws/", b"/etc/shadow", b".netrc", b".env'", b".env\"", b"os.environ", b"process.env", b"/proc/self/environ"];
+const SECRETS: [&[u8]; 10] = [
+    b".ssh/",
+    b"id_rsa",
+    b".aws/",
+    b"/etc/shadow",
+    b".netrc",
+    b".env'",
+    b".env\"",
+    b"os.environ",
+    b"process.env",
+    b"/proc/self/environ",
+];
 const DANGER: [&[u8]; 5] = [b"rmtree('/')", b"rmtree(\"/\")", b"rm -rf /", b"rm -rf ~", b"/dev/sd"];
 
 impl Walker<'_> {
     /// Inline code.
     pub(in crate::command) fn code(&mut self, language: Language, arg: &Argument, bytes: &[u8], subject: &mut Subject) {
-        if language == Language::Sed || language == Language::Sql || language == Language::Editor || language == Language::Awk {
+        if language == Language::Sed
+            || language == Language::Sql
+            || language == Language::Editor
+            || language == Language::Awk
+        {
             self.small_language(language, arg, bytes, subject);
             return;
         }
@@ -61,7 +162,13 @@ impl Walker<'_> {
         if process || any(&EVALUATION) {
             self.rule(subject, &hazard::INLINE_CODE, arg.span);
         }
-        if network && (process || contains(bytes, b"dup2")) && (contains(bytes, b"dup2") || contains(bytes, b"/sh") || contains(bytes, b"bash") || contains(bytes, b"pty")) {
+        if network
+            && (process || contains(bytes, b"dup2"))
+            && (contains(bytes, b"dup2")
+                || contains(bytes, b"/sh")
+                || contains(bytes, b"bash")
+                || contains(bytes, b"pty"))
+        {
             self.rule(subject, &hazard::REMOTE_SHELL, arg.span);
         }
         if any(&DELETIONS) {
@@ -90,7 +197,10 @@ impl Walker<'_> {
         match language {
             Language::Editor => {
                 self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::Medium);
-                if any(&[b"!", b"system", b"shell", b"python", b"py3", b"lua", b"perl", b"ruby", b"term", b"job", b"delete", b"call"]) {
+                if any(&[
+                    b"!", b"system", b"shell", b"python", b"py3", b"lua", b"perl", b"ruby", b"term", b"job", b"delete",
+                    b"call",
+                ]) {
                     self.rule(subject, &hazard::INLINE_CODE, arg.span);
                 }
             }
@@ -98,12 +208,26 @@ impl Walker<'_> {
                 if sql(&[b"DROP ", b"TRUNCATE ", b"DELETE FROM", b"FLUSHALL", b"FLUSHDB"]) {
                     self.rule(subject, &hazard::DESTROYS_REMOTE, arg.span);
                 }
-                if any(&[b".shell", b".system", b"\\!"]) || sql(&[b"COPY ", b"OUTFILE", b"LOAD_FILE", b"LOAD_EXTENSION", b"PG_READ", b"XP_CMDSHELL", b"CONFIG SET", b"EVAL "]) || any(&[b".load", b".import", b".output", b".once", b"edit("]) {
+                if any(&[b".shell", b".system", b"\\!"])
+                    || sql(&[
+                        b"COPY ",
+                        b"OUTFILE",
+                        b"LOAD_FILE",
+                        b"LOAD_EXTENSION",
+                        b"PG_READ",
+                        b"XP_CMDSHELL",
+                        b"CONFIG SET",
+                        b"EVAL ",
+                    ])
+                    || any(&[b".load", b".import", b".output", b".once", b"edit("])
+                {
                     self.rule(subject, &hazard::INLINE_CODE, arg.span);
                 }
             }
             Language::Awk => {
-                if any(&[b"system", b"getline", b"| \"", b"|\"", b"|&", b"\" |", b"@load", b"/inet"]) || (contains(bytes, b"|") && !contains(bytes, b"||") && contains(bytes, b"print")) {
+                if any(&[b"system", b"getline", b"| \"", b"|\"", b"|&", b"\" |", b"@load", b"/inet"])
+                    || (contains(bytes, b"|") && !contains(bytes, b"||") && contains(bytes, b"print"))
+                {
                     self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::High);
                     self.rule(subject, &hazard::INLINE_CODE, arg.span);
                 }
@@ -139,11 +263,18 @@ impl Walker<'_> {
         }
     }
 
-    pub(in crate::command) fn stream_editor(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+    pub(in crate::command) fn stream_editor(
+        &mut self,
+        entry: &'static Entry,
+        args: &[Argument],
+        subject: &mut Subject,
+    ) {
         let operands = self.options(entry, args, subject);
         let given = args.iter().any(|a| {
             let bytes = a.bytes.as_slice();
-            let short = bytes.first() == Some(&b'-') && bytes.get(1) != Some(&b'-') && bytes.iter().any(|b| matches!(b, b'e' | b'f'));
+            let short = bytes.first() == Some(&b'-')
+                && bytes.get(1) != Some(&b'-')
+                && bytes.iter().any(|b| matches!(b, b'e' | b'f'));
             short || [&b"--expression"[..], b"--file", b"--source"].iter().any(|long| bytes.starts_with(long))
         });
         self.base(entry, subject);
@@ -159,14 +290,31 @@ impl Walker<'_> {
     }
 
     /// `python`, `node`, `perl` and the like.
-    pub(in crate::command) fn interpreter(&mut self, language: Language, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+    pub(in crate::command) fn interpreter(
+        &mut self,
+        language: Language,
+        entry: &'static Entry,
+        args: &[Argument],
+        subject: &mut Subject,
+    ) {
         let operands = self.options(entry, args, subject);
         if subject.has(Mode::Show) {
             return;
         }
         subject.raise(entry.risk);
-        let inline = self.out.effects.iter().rev().take(16).any(|e| e.kind == EffectKind::ExecuteText && e.span.start >= subject.span.start);
-        if let Some(module) = args.iter().position(|a| a.bytes == b"-m").and_then(|at| args.get(at + 1)).filter(|_| language == Language::Python) {
+        let inline = self
+            .out
+            .effects
+            .iter()
+            .rev()
+            .take(16)
+            .any(|e| e.kind == EffectKind::ExecuteText && e.span.start >= subject.span.start);
+        if let Some(module) = args
+            .iter()
+            .position(|a| a.bytes == b"-m")
+            .and_then(|at| args.get(at + 1))
+            .filter(|_| language == Language::Python)
+        {
             self.module(module, args, subject);
             return;
         }
@@ -217,13 +365,16 @@ impl Walker<'_> {
 fn sed_runs(script: &[u8]) -> bool {
     let text = script;
     let command = text.first() == Some(&b'e') && matches!(text.get(1), Some(b' ') | None);
-    let addressed = text.windows(2).any(|pair| matches!(pair, [b'0'..=b'9' | b'$' | b'/' | b';' | b'{' | b'\n', b'e'])) && ends_command(text);
+    let addressed = text.windows(2).any(|pair| matches!(pair, [b'0'..=b'9' | b'$' | b'/' | b';' | b'{' | b'\n', b'e']))
+        && ends_command(text);
     command || addressed || flags(script).is_some_and(|flags| flags.contains(&b'e'))
 }
 
 fn ends_command(text: &[u8]) -> bool {
     text.windows(2).enumerate().any(|(at, pair)| match pair {
-        [b'0'..=b'9' | b'$' | b';' | b'{' | b'\n', b'e'] => matches!(text.get(at + 2), None | Some(b' ' | b';' | b'\n' | b'}')) && text.first() != Some(&b's'),
+        [b'0'..=b'9' | b'$' | b';' | b'{' | b'\n', b'e'] => {
+            matches!(text.get(at + 2), None | Some(b' ' | b';' | b'\n' | b'}')) && text.first() != Some(&b's')
+        }
         [b'/', b'e'] => text.first() == Some(&b'/') && matches!(text.get(at + 2), None | Some(b' ')),
         _ => false,
     })
@@ -232,7 +383,9 @@ fn ends_command(text: &[u8]) -> bool {
 /// Whether a sed script writes files: the `w` command or flag.
 fn sed_writes(script: &[u8]) -> bool {
     let command = script.windows(2).enumerate().any(|(at, pair)| {
-        pair == b"w " && (at == 0 || matches!(script.get(at - 1), Some(b'0'..=b'9' | b'$' | b';' | b'{' | b'\n' | b'/'))) && script.first() != Some(&b's')
+        pair == b"w "
+            && (at == 0 || matches!(script.get(at - 1), Some(b'0'..=b'9' | b'$' | b';' | b'{' | b'\n' | b'/')))
+            && script.first() != Some(&b's')
     });
     command || flags(script).is_some_and(|flags| flags.iter().any(|b| matches!(b, b'w' | b'W')))
 }

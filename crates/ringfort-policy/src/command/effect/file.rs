@@ -6,12 +6,12 @@
 use ringfort_core::decision::Risk;
 use ringfort_core::effect::EffectKind;
 
-use super::super::analysis::{Argument, Source, HOLE};
+use super::super::analysis::{Argument, HOLE, Source};
 use super::super::catalogue::{Entry, Mode, Role};
 use super::super::hazard;
 use super::super::target::{self, Class};
 use super::super::walk::Walker;
-use super::{contains, split_value, Job, Subject};
+use super::{Job, Subject, contains, split_value};
 
 impl Walker<'_> {
     /// Removing a file, or a tree in recursive mode.
@@ -19,18 +19,29 @@ impl Walker<'_> {
         let target = self.resolve(arg, bytes);
         let class = target::class(&target.path, self.cwd(), self.context);
         let tree = subject.has(Mode::Recursive);
-        let kind = if tree || arg.source == Some(Source::Glob) { EffectKind::DeleteTree } else { EffectKind::DeletePath };
+        let kind =
+            if tree || arg.source == Some(Source::Glob) { EffectKind::DeleteTree } else { EffectKind::DeletePath };
         self.effect(subject, kind, target.text(), arg.span, Risk::Medium);
         let holes = bytes.contains(&HOLE);
         match class {
-            Class::Root if tree || arg.source == Some(Source::Glob) => self.rule(subject, &hazard::DELETES_EVERYTHING, arg.span),
-            Class::System | Class::Device | Class::Startup if tree => self.rule(subject, &hazard::DELETES_EVERYTHING, arg.span),
-            Class::System | Class::Device | Class::Startup | Class::ProjectStartup => self.rule(subject, &hazard::WRITES_SYSTEM, arg.span),
-            _ if contains(&target.path, b"/var/log") || target.path.ends_with(b"_history") => self.rule(subject, &hazard::HIDES_TRACES, arg.span),
+            Class::Root if tree || arg.source == Some(Source::Glob) => {
+                self.rule(subject, &hazard::DELETES_EVERYTHING, arg.span)
+            }
+            Class::System | Class::Device | Class::Startup if tree => {
+                self.rule(subject, &hazard::DELETES_EVERYTHING, arg.span)
+            }
+            Class::System | Class::Device | Class::Startup | Class::ProjectStartup => {
+                self.rule(subject, &hazard::WRITES_SYSTEM, arg.span)
+            }
+            _ if contains(&target.path, b"/var/log") || target.path.ends_with(b"_history") => {
+                self.rule(subject, &hazard::HIDES_TRACES, arg.span)
+            }
             Class::Root => subject.raise(Risk::High),
             _ if holes || !target.certain => self.rule(subject, &hazard::DELETES_UNKNOWN, arg.span),
             Class::Outside | Class::Unknown if tree => self.rule(subject, &hazard::DELETES_OUTSIDE, arg.span),
-            _ if target::is_below(&target.path, b".git") || target.path.ends_with(b"/.git") => self.rule(subject, &hazard::REWRITES_HISTORY, arg.span),
+            _ if target::is_below(&target.path, b".git") || target.path.ends_with(b"/.git") => {
+                self.rule(subject, &hazard::REWRITES_HISTORY, arg.span)
+            }
             _ => {}
         }
         if holes && bytes.first() == Some(&HOLE) && bytes.get(1) == Some(&b'/') && tree {
@@ -58,7 +69,9 @@ impl Walker<'_> {
         let mut roots = Vec::new();
         while let Some(arg) = args.get(at) {
             if matches!(arg.bytes.first(), Some(b'-' | b'(' | b')' | b'!' | b',')) {
-                if !matches!(arg.bytes.as_slice(), b"-H" | b"-L" | b"-P" | b"-O0" | b"-O1" | b"-O2" | b"-O3") || !roots.is_empty() {
+                if !matches!(arg.bytes.as_slice(), b"-H" | b"-L" | b"-P" | b"-O0" | b"-O1" | b"-O2" | b"-O3")
+                    || !roots.is_empty()
+                {
                     break;
                 }
             } else {
@@ -92,7 +105,9 @@ impl Walker<'_> {
                 _ => {}
             }
         }
-        if let Some(name) = args.iter().skip_while(|a| !matches!(a.bytes.as_slice(), b"-name" | b"-iname" | b"-path")).nth(1) {
+        if let Some(name) =
+            args.iter().skip_while(|a| !matches!(a.bytes.as_slice(), b"-name" | b"-iname" | b"-path")).nth(1)
+        {
             let target = self.resolve(name, &name.bytes);
             if target::is_secret(&target.path, self.context) && !subject.jobs.is_empty() {
                 self.effect(subject, EffectKind::ReadSecret, None, name.span, Risk::High);
@@ -105,7 +120,9 @@ impl Walker<'_> {
         for root in roots {
             let target = self.resolve(root, &root.bytes);
             match target::class(&target.path, self.cwd(), self.context) {
-                Class::Root | Class::System | Class::Device if !filtered || target.path == b"/" => self.rule(subject, &hazard::DELETES_EVERYTHING, root.span),
+                Class::Root | Class::System | Class::Device if !filtered || target.path == b"/" => {
+                    self.rule(subject, &hazard::DELETES_EVERYTHING, root.span)
+                }
                 Class::Inside | Class::Temporary if target.certain => {}
                 Class::Root if target.path != b"/" => subject.raise(Risk::High),
                 _ => self.rule(subject, &hazard::DELETES_OUTSIDE, root.span),
@@ -169,12 +186,22 @@ impl Walker<'_> {
 
     /// A long option of tar; returns how many following words are its value.
     fn tar_long(&mut self, arg: &Argument, next: Option<&Argument>, subject: &mut Subject) -> usize {
-        const COMMANDS: [&[u8]; 7] =
-            [b"--use-compress-program", b"--to-command", b"--info-script", b"--new-volume-script", b"--rsh-command", b"--rmt-command", b"--checkpoint-action"];
+        const COMMANDS: [&[u8]; 7] = [
+            b"--use-compress-program",
+            b"--to-command",
+            b"--info-script",
+            b"--new-volume-script",
+            b"--rsh-command",
+            b"--rmt-command",
+            b"--checkpoint-action",
+        ];
         let (name, value) = split_value(&arg.bytes);
         let runs = name.len() > 4 && COMMANDS.iter().any(|option| option.starts_with(name));
         if !runs {
-            return usize::from(value.is_none() && matches!(name, b"--file" | b"--directory" | b"--exclude" | b"--files-from" | b"--transform"));
+            return usize::from(
+                value.is_none()
+                    && matches!(name, b"--file" | b"--directory" | b"--exclude" | b"--files-from" | b"--transform"),
+            );
         }
         let (text, taken) = match (value, next) {
             (Some(value), _) => (Argument { bytes: value.to_vec(), ..arg.clone() }, 0),
@@ -183,7 +210,10 @@ impl Walker<'_> {
         };
         if b"--checkpoint-action".starts_with(name) {
             if let Some(command) = text.bytes.strip_prefix(b"exec=") {
-                subject.jobs.push(Job::Text { text: Argument { bytes: command.to_vec(), ..text.clone() }, kind: super::PlaceKind::Text });
+                subject.jobs.push(Job::Text {
+                    text: Argument { bytes: command.to_vec(), ..text.clone() },
+                    kind: super::PlaceKind::Text,
+                });
             }
         } else {
             subject.jobs.push(Job::Text { text, kind: super::PlaceKind::Text });
@@ -207,8 +237,11 @@ impl Walker<'_> {
         self.base(entry, subject);
         let mut operands = operands.iter().filter_map(|position| args.get(*position));
         let Some(mode) = operands.next() else { return };
-        let numeric = mode.bytes.len() == 4 && mode.bytes.iter().all(u8::is_ascii_digit) && matches!(mode.bytes.first(), Some(b'2' | b'4' | b'6'));
-        let sets_id = numeric || (contains(&mode.bytes, b"+") || contains(&mode.bytes, b"=")) && mode.bytes.contains(&b's');
+        let numeric = mode.bytes.len() == 4
+            && mode.bytes.iter().all(u8::is_ascii_digit)
+            && matches!(mode.bytes.first(), Some(b'2' | b'4' | b'6'));
+        let sets_id =
+            numeric || (contains(&mode.bytes, b"+") || contains(&mode.bytes, b"=")) && mode.bytes.contains(&b's');
         if sets_id {
             self.effect(subject, EffectKind::ChangePrivilege, None, mode.span, Risk::High);
             self.rule(subject, &hazard::CHANGES_PRIVILEGE, mode.span);
@@ -218,28 +251,57 @@ impl Walker<'_> {
             let class = target::class(&target.path, self.cwd(), self.context);
             self.effect(subject, EffectKind::WritePath, target.text(), arg.span, Risk::Medium);
             match class {
-                Class::Root if target.path == b"/" || subject.has(Mode::Recursive) && !target.path.ends_with(b".") => self.rule(subject, &hazard::WEAKENS_SECURITY, arg.span),
+                Class::Root if target.path == b"/" || subject.has(Mode::Recursive) && !target.path.ends_with(b".") => {
+                    self.rule(subject, &hazard::WEAKENS_SECURITY, arg.span)
+                }
                 Class::System | Class::Device | Class::Startup => self.rule(subject, &hazard::WRITES_SYSTEM, arg.span),
-                _ if target::is_secret(&target.path, self.context) && mode.bytes.last().is_some_and(|b| !matches!(b, b'0')) => subject.raise(Risk::High),
+                _ if target::is_secret(&target.path, self.context)
+                    && mode.bytes.last().is_some_and(|b| !matches!(b, b'0')) =>
+                {
+                    subject.raise(Risk::High)
+                }
                 _ => {}
             }
         }
     }
 
     /// A git sub-command.
-    pub(in crate::command) fn git_sub(&mut self, sub: &'static Entry, name: &[u8], args: &[Argument], subject: &mut Subject) {
+    pub(in crate::command) fn git_sub(
+        &mut self,
+        sub: &'static Entry,
+        name: &[u8],
+        args: &[Argument],
+        subject: &mut Subject,
+    ) {
         let operands = self.options(sub, args, subject);
         self.operands(sub, args, &operands, subject);
-        let operand = |count: usize| operands.get(count).and_then(|position| args.get(*position)).map(|a| a.bytes.as_slice());
+        let operand =
+            |count: usize| operands.get(count).and_then(|position| args.get(*position)).map(|a| a.bytes.as_slice());
         let has = |flag: &[u8]| args.iter().any(|a| a.bytes == flag);
-        let letter = |letter: u8| args.iter().any(|a| a.bytes.len() > 1 && a.bytes.first() == Some(&b'-') && a.bytes.get(1) != Some(&b'-') && a.bytes.contains(&letter));
+        let letter = |letter: u8| {
+            args.iter().any(|a| {
+                a.bytes.len() > 1
+                    && a.bytes.first() == Some(&b'-')
+                    && a.bytes.get(1) != Some(&b'-')
+                    && a.bytes.contains(&letter)
+            })
+        };
         let discards = match name {
             b"clean" => !(has(b"-n") || has(b"--dry-run")) && (letter(b'f') || has(b"--force")),
-            b"checkout" | b"restore" => operand(0) == Some(b".") || has(b"--force") || letter(b'f') || has(b"--") && args.last().is_some_and(|a| a.bytes == b"."),
+            b"checkout" | b"restore" => {
+                operand(0) == Some(b".")
+                    || has(b"--force")
+                    || letter(b'f')
+                    || has(b"--") && args.last().is_some_and(|a| a.bytes == b".")
+            }
             b"stash" => matches!(operand(0), Some(b"drop" | b"clear")),
             b"reflog" => matches!(operand(0), Some(b"expire" | b"delete")),
             b"branch" => letter(b'D'),
-            b"push" => operands.iter().filter_map(|p| args.get(*p)).skip(1).any(|a| matches!(a.bytes.first(), Some(b'+' | b':'))),
+            b"push" => operands
+                .iter()
+                .filter_map(|p| args.get(*p))
+                .skip(1)
+                .any(|a| matches!(a.bytes.first(), Some(b'+' | b':'))),
             b"gc" => args.iter().any(|a| a.bytes.starts_with(b"--prune=")),
             b"update-ref" => has(b"-d"),
             _ => false,
@@ -257,7 +319,9 @@ impl Walker<'_> {
                 }
             }
             b"config" => self.git_config(args, subject),
-            b"rebase" | b"difftool" | b"mergetool" | b"lfs" | b"submodule-update" => self.effect(subject, EffectKind::ExecuteText, None, subject.span, Risk::Medium),
+            b"rebase" | b"difftool" | b"mergetool" | b"lfs" | b"submodule-update" => {
+                self.effect(subject, EffectKind::ExecuteText, None, subject.span, Risk::Medium)
+            }
             b"remote" if matches!(operand(0), Some(b"add" | b"set-url")) => self.host_of_remote(args, subject),
             b"clone" | b"fetch" | b"pull" | b"ls-remote" | b"push" => {
                 for arg in args.iter().filter(|a| a.bytes.starts_with(b"ext::") || a.bytes.starts_with(b"fd::")) {
@@ -290,10 +354,24 @@ impl Walker<'_> {
         let (key, _) = split_value(setting);
         let key = key.to_ascii_lowercase();
         const PROGRAMS: [&[u8]; 15] = [
-            b"core.fsmonitor", b"core.sshcommand", b"core.pager", b"core.editor", b"core.hookspath", b"core.askpass", b"core.gitproxy", b"sequence.editor", b"diff.external", b"credential.", b"alias.", b"include", b"gpg.program", b"protocol.",
+            b"core.fsmonitor",
+            b"core.sshcommand",
+            b"core.pager",
+            b"core.editor",
+            b"core.hookspath",
+            b"core.askpass",
+            b"core.gitproxy",
+            b"sequence.editor",
+            b"diff.external",
+            b"credential.",
+            b"alias.",
+            b"include",
+            b"gpg.program",
+            b"protocol.",
             b"uploadpack.",
         ];
-        let tails: [&[u8]; 8] = [b".textconv", b".command", b".cmd", b".clean", b".smudge", b".process", b".helper", b".program"];
+        let tails: [&[u8]; 8] =
+            [b".textconv", b".command", b".cmd", b".clean", b".smudge", b".process", b".helper", b".program"];
         if PROGRAMS.iter().any(|program| key.starts_with(program)) || tails.iter().any(|tail| key.ends_with(tail)) {
             self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::High);
             self.rule(subject, &hazard::ENVIRONMENT_LOADS_CODE, arg.span);

@@ -13,7 +13,7 @@ use super::super::hazard;
 use super::super::target::{self, Class};
 use super::super::walk::Walker;
 use super::file::join;
-use super::{contains, split_value, Job, PlaceKind, Subject, NETWORK};
+use super::{Job, NETWORK, PlaceKind, Subject, contains, split_value};
 
 impl Walker<'_> {
     /// A host or URL that is contacted.
@@ -64,7 +64,9 @@ impl Walker<'_> {
         let slash = bytes.iter().position(|b| *b == b'/').unwrap_or(usize::MAX);
         match colon {
             Some(at) if at > 0 && at < slash || contains(bytes, b"://") => {
-                let host = host_of(bytes.get(..colon.unwrap_or(0)).filter(|_| !contains(bytes, b"://")).unwrap_or(bytes)).map(|h| String::from_utf8_lossy(h).into_owned());
+                let host =
+                    host_of(bytes.get(..colon.unwrap_or(0)).filter(|_| !contains(bytes, b"://")).unwrap_or(bytes))
+                        .map(|h| String::from_utf8_lossy(h).into_owned());
                 self.effect(subject, EffectKind::OpenNetwork, host, arg.span, Risk::Medium);
                 if role == Role::RemoteWrite {
                     self.rule(subject, &hazard::SENDS_DATA, arg.span);
@@ -79,7 +81,12 @@ impl Walker<'_> {
         let jobs = subject.jobs.len();
         let operands = self.options(entry, args, subject);
         self.operands(entry, args, &operands, subject);
-        let executes = args.iter().any(|a| contains(&a.bytes, b"EXEC:") || contains(&a.bytes, b"exec:") || contains(&a.bytes, b"SYSTEM:") || contains(&a.bytes, b"system:"));
+        let executes = args.iter().any(|a| {
+            contains(&a.bytes, b"EXEC:")
+                || contains(&a.bytes, b"exec:")
+                || contains(&a.bytes, b"SYSTEM:")
+                || contains(&a.bytes, b"system:")
+        });
         if subject.jobs.len() > jobs || executes {
             self.rule(subject, &hazard::REMOTE_SHELL, subject.span);
         }
@@ -88,10 +95,21 @@ impl Walker<'_> {
     /// `ssh`, and what copies through it.
     pub(in crate::command) fn ssh(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
         for (at, arg) in args.iter().enumerate() {
-            let option = arg.bytes.strip_prefix(b"-o").map(|rest| if rest.is_empty() { args.get(at + 1).map_or(rest, |next| &next.bytes) } else { rest });
+            let option = arg
+                .bytes
+                .strip_prefix(b"-o")
+                .map(|rest| if rest.is_empty() { args.get(at + 1).map_or(rest, |next| &next.bytes) } else { rest });
             if let Some(setting) = option {
                 let lower = setting.to_ascii_lowercase();
-                let names = [&b"proxycommand"[..], b"localcommand", b"knownhostscommand", b"pkcs11provider", b"permitlocalcommand", b"securitykeyprovider", b"include"];
+                let names = [
+                    &b"proxycommand"[..],
+                    b"localcommand",
+                    b"knownhostscommand",
+                    b"pkcs11provider",
+                    b"permitlocalcommand",
+                    b"securitykeyprovider",
+                    b"include",
+                ];
                 if names.iter().any(|name| contains(&lower, name)) {
                     self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::High);
                     self.rule(subject, &hazard::INLINE_CODE, arg.span);
@@ -117,11 +135,19 @@ impl Walker<'_> {
         subject.traits |= NETWORK;
     }
 
-    pub(in crate::command) fn container_sub(&mut self, sub: &'static Entry, name: &[u8], args: &[Argument], subject: &mut Subject) {
+    pub(in crate::command) fn container_sub(
+        &mut self,
+        sub: &'static Entry,
+        name: &[u8],
+        args: &[Argument],
+        subject: &mut Subject,
+    ) {
         let operands = self.options(sub, args, subject);
         self.operands(sub, args, &operands, subject);
         let removes = matches!(name, b"rm" | b"rmi" | b"prune" | b"system" | b"volume" | b"down")
-            && args.iter().any(|a| matches!(a.bytes.as_slice(), b"-f" | b"--force" | b"prune" | b"-a" | b"-af" | b"-v" | b"--volumes"));
+            && args.iter().any(|a| {
+                matches!(a.bytes.as_slice(), b"-f" | b"--force" | b"prune" | b"-a" | b"-af" | b"-v" | b"--volumes")
+            });
         if removes {
             self.effect(subject, EffectKind::DeleteTree, None, subject.span, Risk::High);
         }
@@ -134,9 +160,13 @@ impl Walker<'_> {
             let word = value.map(<[u8]>::to_vec).or_else(|| next.map(|n| n.bytes.clone())).unwrap_or_default();
             match option {
                 b"-v" | b"--volume" | b"--mount" => self.mounted(arg, &word, subject),
-                b"--pid" | b"--network" | b"--net" | b"--ipc" | b"--userns" | b"--uts" if word == b"host" => self.rule(subject, &hazard::CHANGES_PRIVILEGE, arg.span),
+                b"--pid" | b"--network" | b"--net" | b"--ipc" | b"--userns" | b"--uts" if word == b"host" => {
+                    self.rule(subject, &hazard::CHANGES_PRIVILEGE, arg.span)
+                }
                 b"--cap-add" | b"--device" => self.rule(subject, &hazard::CHANGES_PRIVILEGE, arg.span),
-                b"--security-opt" if contains(&word, b"unconfined") || contains(&word, b"disable") => self.rule(subject, &hazard::WEAKENS_SECURITY, arg.span),
+                b"--security-opt" if contains(&word, b"unconfined") || contains(&word, b"disable") => {
+                    self.rule(subject, &hazard::WEAKENS_SECURITY, arg.span)
+                }
                 _ => {}
             }
         }
@@ -146,7 +176,10 @@ impl Walker<'_> {
 
     /// A folder of the host that a container may change.
     fn mounted(&mut self, arg: &Argument, word: &[u8], subject: &mut Subject) {
-        let source = word.split(|b| *b == b',').find_map(|part| part.strip_prefix(b"source=").or_else(|| part.strip_prefix(b"src="))).unwrap_or(word);
+        let source = word
+            .split(|b| *b == b',')
+            .find_map(|part| part.strip_prefix(b"source=").or_else(|| part.strip_prefix(b"src=")))
+            .unwrap_or(word);
         let path = source.split(|b| *b == b':').next().unwrap_or(source);
         if !matches!(path.first(), Some(b'/' | b'~' | b'.')) {
             return;

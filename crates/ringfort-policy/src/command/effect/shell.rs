@@ -7,21 +7,73 @@
 use ringfort_core::decision::Risk;
 use ringfort_core::effect::EffectKind;
 
-use super::super::analysis::{Argument, Arity, PlaceKind, Source, HOLE};
+use super::super::analysis::{Argument, Arity, HOLE, PlaceKind, Source};
 use super::super::catalogue::{Entry, Language, Mode, Role};
 use super::super::hazard;
 use super::super::syntax::is_name;
 use super::super::walk::Walker;
 use super::file::join;
-use super::{contains, split_value, Job, Subject, RUNS_INPUT, RUNS_WORD, SHELL};
+use super::{Job, RUNS_INPUT, RUNS_WORD, SHELL, Subject, contains, split_value};
 
 /// Variables that decide which code other programs load or which program they start.
 const LOADING: [&str; 46] = [
-    "PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "DYLD_LIBRARY_PATH", "BASH_ENV", "ENV", "PROMPT_COMMAND", "SHELLOPTS", "BASHOPTS", "PS4", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_EDITOR", "GIT_ASKPASS", "GIT_PROXY_COMMAND", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM",
-    "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR", "GIT_DIR", "PAGER", "MANPAGER", "LESSOPEN", "LESSCLOSE", "EDITOR", "VISUAL", "BROWSER", "NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONINSPECT", "PERL5LIB", "PERL5OPT", "RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS",
-    "SSH_ASKPASS", "RUSTC_WRAPPER",
+    "PATH",
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "LD_AUDIT",
+    "DYLD_INSERT_LIBRARIES",
+    "DYLD_LIBRARY_PATH",
+    "BASH_ENV",
+    "ENV",
+    "PROMPT_COMMAND",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_PAGER",
+    "GIT_EDITOR",
+    "GIT_ASKPASS",
+    "GIT_PROXY_COMMAND",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_EXEC_PATH",
+    "GIT_TEMPLATE_DIR",
+    "GIT_DIR",
+    "PAGER",
+    "MANPAGER",
+    "LESSOPEN",
+    "LESSCLOSE",
+    "EDITOR",
+    "VISUAL",
+    "BROWSER",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PYTHONHOME",
+    "PYTHONINSPECT",
+    "PERL5LIB",
+    "PERL5OPT",
+    "RUBYOPT",
+    "RUBYLIB",
+    "JAVA_TOOL_OPTIONS",
+    "SSH_ASKPASS",
+    "RUSTC_WRAPPER",
 ];
-const LOADING_START: [&str; 8] = ["BASH_FUNC_", "RINGFORT_", "XDG_", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "npm_config_", "CARGO_TARGET_", "GCONV_PATH"];
+const LOADING_START: [&str; 8] = [
+    "BASH_FUNC_",
+    "RINGFORT_",
+    "XDG_",
+    "GIT_CONFIG_KEY_",
+    "GIT_CONFIG_VALUE_",
+    "npm_config_",
+    "CARGO_TARGET_",
+    "GCONV_PATH",
+];
 
 impl Walker<'_> {
     /// `cd`: the folder for what follows.
@@ -69,7 +121,9 @@ impl Walker<'_> {
         for arg in args {
             let (name, Some(value)) = split_value(&arg.bytes) else { continue };
             self.define(name, arg.span);
-            subject.jobs.push(Job::Text { text: Argument { bytes: value.to_vec(), ..arg.clone() }, kind: PlaceKind::Alias });
+            subject
+                .jobs
+                .push(Job::Text { text: Argument { bytes: value.to_vec(), ..arg.clone() }, kind: PlaceKind::Alias });
         }
     }
 
@@ -129,7 +183,8 @@ impl Walker<'_> {
             if bytes.starts_with(b"--") || matches!(bytes, b"-o" | b"+o" | b"-O" | b"+O") {
                 let one = self.options(entry, args.get(at..at + 2).unwrap_or(args.get(at..).unwrap_or(&[])), subject);
                 let (name, value) = split_value(bytes);
-                let takes = value.is_none() && matches!(name, b"--rcfile" | b"--init-file" | b"-o" | b"+o" | b"-O" | b"+O" | b"--init-command");
+                let takes = value.is_none()
+                    && matches!(name, b"--rcfile" | b"--init-file" | b"-o" | b"+o" | b"-O" | b"+O" | b"--init-command");
                 at += if takes && one.is_empty() { 2 } else { 1 };
                 command |= bytes == b"--command";
                 continue;
@@ -164,11 +219,15 @@ impl Walker<'_> {
     pub(in crate::command) fn append(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
         let operands = self.options(entry, args, subject);
         self.base(entry, subject);
-        let replaced = args.iter().find(|a| a.bytes.starts_with(b"-I") || a.bytes.starts_with(b"-i") || a.bytes.starts_with(b"--replace"));
+        let replaced = args
+            .iter()
+            .find(|a| a.bytes.starts_with(b"-I") || a.bytes.starts_with(b"-i") || a.bytes.starts_with(b"--replace"));
         let mut words: Vec<Argument> = operands.iter().filter_map(|position| args.get(*position)).cloned().collect();
         if !entry.always.is_empty() {
             // chroot and the like: the first operand may be a folder.
-            if entry.names.first() == Some(&"chroot") && words.first().is_some_and(|w| contains(&w.bytes, b"/") && !contains(&w.bytes, b"bin/")) {
+            if entry.names.starts_with("chroot")
+                && words.first().is_some_and(|w| contains(&w.bytes, b"/") && !contains(&w.bytes, b"bin/"))
+            {
                 words.remove(0);
             }
             if !words.is_empty() {
@@ -177,7 +236,7 @@ impl Walker<'_> {
             return;
         }
         if words.is_empty() {
-            if entry.names.first() == Some(&"parallel") {
+            if entry.names.starts_with("parallel") {
                 self.rule(subject, &hazard::TEXT_EXECUTED, subject.span);
             }
             return;
@@ -185,12 +244,24 @@ impl Walker<'_> {
         let marks: Vec<&Argument> = words.iter().filter(|w| contains(&w.bytes, b"{}")).collect();
         let only_program = words.len() == 1;
         if replaced.is_none() && marks.is_empty() || !marks.is_empty() || only_program {
-            words = words.into_iter().map(|w| if contains(&w.bytes, b"{}") && replaced.is_some() || w.bytes == b"{}" { Argument { source: Some(Source::Input), ..with_hole(&w) } } else { w }).collect();
+            words = words
+                .into_iter()
+                .map(|w| {
+                    if contains(&w.bytes, b"{}") && replaced.is_some() || w.bytes == b"{}" {
+                        Argument { source: Some(Source::Input), ..with_hole(&w) }
+                    } else {
+                        w
+                    }
+                })
+                .collect();
         }
         if replaced.is_none() {
             words.push(Argument::hole(Source::Input, subject.span));
         }
-        if words.first().is_some_and(|w| matches!(w.bytes.as_slice(), b"sh" | b"bash" | b"zsh" | b"dash" | b"eval")) && words.len() <= 3 && words.get(1).is_some_and(|w| w.bytes == b"-c") {
+        if words.first().is_some_and(|w| matches!(w.bytes.as_slice(), b"sh" | b"bash" | b"zsh" | b"dash" | b"eval"))
+            && words.len() <= 3
+            && words.get(1).is_some_and(|w| w.bytes == b"-c")
+        {
             subject.traits |= RUNS_INPUT;
         }
         subject.jobs.push(Job::Words(words));
@@ -202,7 +273,9 @@ impl Walker<'_> {
         let mut start = operands.first().copied().unwrap_or(args.len());
         let first = args.get(start);
         let second = operands.get(1).copied();
-        let is_path = first.is_some_and(|a| matches!(a.bytes.first(), Some(b'/' | b'.' | b'0'..=b'9')) && !contains(&a.bytes, b"bin/"));
+        let is_path = first.is_some_and(|a| {
+            matches!(a.bytes.first(), Some(b'/' | b'.' | b'0'..=b'9')) && !contains(&a.bytes, b"bin/")
+        });
         if is_path && second.is_some() {
             // A lock file, descriptor or time before the command.
             start = second.unwrap_or(start);
@@ -210,9 +283,15 @@ impl Walker<'_> {
         let rest = args.get(start..).unwrap_or(&[]);
         match rest {
             [] => {}
-            [only] if contains(&only.bytes, b" ") => subject.jobs.push(Job::Text { text: only.clone(), kind: PlaceKind::Text }),
-            [option, text, ..] if option.bytes == b"-c" || option.bytes == b"--command" => subject.jobs.push(Job::Text { text: text.clone(), kind: PlaceKind::Text }),
-            [_, ..] => subject.jobs.push(Job::Words(rest.iter().skip_while(|a| a.bytes.first() == Some(&b'-')).cloned().collect())),
+            [only] if contains(&only.bytes, b" ") => {
+                subject.jobs.push(Job::Text { text: only.clone(), kind: PlaceKind::Text })
+            }
+            [option, text, ..] if option.bytes == b"-c" || option.bytes == b"--command" => {
+                subject.jobs.push(Job::Text { text: text.clone(), kind: PlaceKind::Text })
+            }
+            [_, ..] => subject
+                .jobs
+                .push(Job::Words(rest.iter().skip_while(|a| a.bytes.first() == Some(&b'-')).cloned().collect())),
         }
     }
 
@@ -224,7 +303,8 @@ impl Walker<'_> {
                 subject.risk = Risk::Low;
                 return;
             }
-            let everything = bytes == b"-1" && at > 0 || bytes == b"1" || bytes == b"-u" || bytes == b"init" || bytes == b"systemd";
+            let everything =
+                bytes == b"-1" && at > 0 || bytes == b"1" || bytes == b"-u" || bytes == b"init" || bytes == b"systemd";
             if everything {
                 self.rule(subject, &hazard::KILLS_WIDELY, arg.span);
             }
@@ -273,15 +353,31 @@ impl Walker<'_> {
             }
             return;
         }
-        let own = text == "PATH" && (contains(&arg.bytes, b"/bin") || arg.source.is_some()) && arg.bytes.contains(&HOLE);
-        let risk = if own || matches!(text, "IFS" | "HOME" | "NODE_PATH" | "PYTHONPATH" | "XDG_RUNTIME_DIR") { Risk::Medium } else { Risk::High };
-        let quiet = matches!(text, "PAGER" | "GIT_PAGER" | "EDITOR" | "VISUAL" | "GIT_EDITOR" | "MANPAGER") && matches!(split_value(&arg.bytes).1, Some(b"cat" | b"less" | b"" | b"true" | b":" | b"vim" | b"nano" | b"vi"));
+        let own =
+            text == "PATH" && (contains(&arg.bytes, b"/bin") || arg.source.is_some()) && arg.bytes.contains(&HOLE);
+        let risk = if own || matches!(text, "IFS" | "HOME" | "NODE_PATH" | "PYTHONPATH" | "XDG_RUNTIME_DIR") {
+            Risk::Medium
+        } else {
+            Risk::High
+        };
+        let quiet = matches!(text, "PAGER" | "GIT_PAGER" | "EDITOR" | "VISUAL" | "GIT_EDITOR" | "MANPAGER")
+            && matches!(
+                split_value(&arg.bytes).1,
+                Some(b"cat" | b"less" | b"" | b"true" | b":" | b"vim" | b"nano" | b"vi")
+            );
         let risk = if quiet { Risk::Low } else { risk };
         self.effect(subject, EffectKind::ChangeEnvironment, Some(text.to_owned()), arg.span, risk);
         if risk == Risk::High {
             self.rule(subject, &hazard::ENVIRONMENT_LOADS_CODE, arg.span);
-            if let Some(value) = split_value(&arg.bytes).1.filter(|_| text == "PROMPT_COMMAND" || text == "GIT_SSH_COMMAND" || text.ends_with("PAGER") || text.ends_with("EDITOR")) {
-                subject.jobs.push(Job::Text { text: Argument { bytes: value.to_vec(), ..arg.clone() }, kind: PlaceKind::Text });
+            if let Some(value) = split_value(&arg.bytes).1.filter(|_| {
+                text == "PROMPT_COMMAND"
+                    || text == "GIT_SSH_COMMAND"
+                    || text.ends_with("PAGER")
+                    || text.ends_with("EDITOR")
+            }) {
+                subject
+                    .jobs
+                    .push(Job::Text { text: Argument { bytes: value.to_vec(), ..arg.clone() }, kind: PlaceKind::Text });
             }
         }
     }

@@ -7,7 +7,7 @@
 //! **Invariant:** the position only moves forward, except where a here-document body is read in place.
 //! Reading past the end yields 0, which is no shell character.
 
-use super::{Document, Fault, FaultKind, Parse, Parsed, Script, Span, DEPTH_MAX, NODES_MAX};
+use super::{DEPTH_MAX, Document, Fault, FaultKind, NODES_MAX, Parse, Parsed, Script, Span};
 
 /// A here-document whose body starts after the next newline.
 #[derive(Debug)]
@@ -58,7 +58,16 @@ const RESERVED_BYTES_MAX: usize = 8;
 
 impl<'a> Parser<'a> {
     pub(super) fn new(src: &'a [u8], depth: u32) -> Self {
-        Self { src, pos: 0, end: src.len(), depth, substitutions: 0, nodes: 0, pending: Vec::new(), documents: Vec::new() }
+        Self {
+            src,
+            pos: 0,
+            end: src.len(),
+            depth,
+            substitutions: 0,
+            nodes: 0,
+            pending: Vec::new(),
+            documents: Vec::new(),
+        }
     }
 
     /// Parses to the end or to the first fault.
@@ -234,7 +243,11 @@ impl<'a> Parser<'a> {
 
     /// The fault for a token that has no place here.
     pub(super) fn unexpected<T>(&self, start: usize) -> Parse<T> {
-        if self.at_end() { self.fault(FaultKind::Unterminated, start) } else { self.fault(FaultKind::Unexpected, self.pos) }
+        if self.at_end() {
+            self.fault(FaultKind::Unterminated, start)
+        } else {
+            self.fault(FaultKind::Unexpected, self.pos)
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use super::cursor::{is_name, Parser};
+use super::cursor::{Parser, is_name};
 use super::word::Mode;
 use super::{FaultKind, Parameter, Parse, Piece, Script, Span};
 

@@ -4,10 +4,12 @@
 //! In: the cursor. Out: [`Script`]s. **Invariant:** a list ends only where its own construct allows it; any
 //! other closing token is a fault. At the top, items before a fault are kept.
 
-use super::cursor::{is_blank, is_name, Parser, Reserved};
+use super::cursor::{Parser, Reserved, is_blank, is_name};
 use super::expansion::Parens;
 use super::word::Mode;
-use super::{Body, Command, Compound, CompoundKind, FaultKind, Item, Joint, Parse, Pipeline, Redirect, Script, Span, Word};
+use super::{
+    Body, Command, Compound, CompoundKind, FaultKind, Item, Joint, Parse, Pipeline, Redirect, Script, Span, Word,
+};
 
 /// What may end a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +105,11 @@ impl<'a> Parser<'a> {
     }
 
     fn unexpected_unless_clause(&mut self, stop: Stop) -> Parse<(Joint, bool)> {
-        if stop == Stop::Clause && self.peek_second() == b';' { Ok((Joint::Background, true)) } else { self.unexpected(self.pos) }
+        if stop == Stop::Clause && self.peek_second() == b';' {
+            Ok((Joint::Background, true))
+        } else {
+            self.unexpected(self.pos)
+        }
     }
 
     /// Whether the list ends here; a closing token of another construct is a fault.
@@ -116,7 +122,11 @@ impl<'a> Parser<'a> {
             b';' | b'&' if stop == Stop::Clause => return Ok(true),
             b';' | b'&' | b'|' => {
                 // `&>file` alone is a redirection, everything else here has no place.
-                return if self.byte(self.pos) == b'&' && self.peek_second() == b'>' { Ok(false) } else { self.unexpected(self.pos) };
+                return if self.byte(self.pos) == b'&' && self.peek_second() == b'>' {
+                    Ok(false)
+                } else {
+                    self.unexpected(self.pos)
+                };
             }
             _ => {}
         }
@@ -405,7 +415,12 @@ impl<'a> Parser<'a> {
                 return self.fault(FaultKind::Unterminated, start);
             }
             let from = self.pos;
-            let operator = self.take(b"&&") || self.take(b"||") || self.take(b"<") || self.take(b">") || self.take(b"(") || self.take(b")");
+            let operator = self.take(b"&&")
+                || self.take(b"||")
+                || self.take(b"<")
+                || self.take(b">")
+                || self.take(b"(")
+                || self.take(b")");
             let word = if operator {
                 Word { span: Span::new(from, self.pos), body: Body::Plain(self.slice(from, self.pos)) }
             } else if matches!(words.last(), Some(Word { body: Body::Plain(b"=~"), .. })) {

@@ -54,7 +54,8 @@ impl<'a> Parser<'a> {
     /// Reads every body that is due; the cursor stands at the first line.
     pub(super) fn read_documents(&mut self) -> Parse<()> {
         for pending in std::mem::take(&mut self.pending) {
-            let Some((literal, strip_tabs)) = self.documents.get(pending.document).map(|d| (d.literal, d.strip_tabs)) else {
+            let Some((literal, strip_tabs)) = self.documents.get(pending.document).map(|d| (d.literal, d.strip_tabs))
+            else {
                 return self.fault(FaultKind::Unexpected, self.pos);
             };
             let start = self.pos.min(self.end);
@@ -92,8 +93,11 @@ impl<'a> Parser<'a> {
                 return Ok((line_start, true));
             }
             // Shells disagree on a delimiter that is glued to a closing bracket or built by a continuation.
-            let glued = self.substitutions > 0 && line.strip_prefix(delimiter).is_some_and(|tail| matches!(tail.first(), Some(b')' | b'`')));
-            let split = !literal && line.last() == Some(&b'\\') && delimiter.starts_with(line.strip_suffix(b"\\").unwrap_or(line));
+            let glued = self.substitutions > 0
+                && line.strip_prefix(delimiter).is_some_and(|tail| matches!(tail.first(), Some(b')' | b'`')));
+            let split = !literal
+                && line.last() == Some(&b'\\')
+                && delimiter.starts_with(line.strip_suffix(b"\\").unwrap_or(line));
             if glued || (matches && continued) || (split && line.len() > 1) {
                 return self.fault(FaultKind::Ambiguous, line_start);
             }
@@ -116,7 +120,11 @@ impl<'a> Parser<'a> {
 /// A document body as the command reads it, when it is static.
 pub(crate) fn document_text<'d>(document: &Document<'d>) -> Option<Cow<'d, [u8]>> {
     if document.literal {
-        return Some(if document.strip_tabs { Cow::Owned(strip_tabs(document.raw)) } else { Cow::Borrowed(document.raw) });
+        return Some(if document.strip_tabs {
+            Cow::Owned(strip_tabs(document.raw))
+        } else {
+            Cow::Borrowed(document.raw)
+        });
     }
     let mut text = Vec::with_capacity(document.raw.len());
     for piece in &document.pieces {
@@ -225,7 +233,9 @@ fn hexadecimal(out: &mut Vec<u8>, rest: &mut &[u8], digits_max: usize, escape: u
         return true;
     }
     let mut buffer = [0_u8; 4];
-    out.extend_from_slice(char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER).encode_utf8(&mut buffer).as_bytes());
+    out.extend_from_slice(
+        char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER).encode_utf8(&mut buffer).as_bytes(),
+    );
     false
 }
 

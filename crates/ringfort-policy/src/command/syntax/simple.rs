@@ -4,7 +4,7 @@
 //! In: the cursor at the first token. Out: [`Simple`], or a function when `()` follows the first word.
 //! **Invariant:** an assignment is recognised by its raw, unquoted name only, as shells do.
 
-use super::cursor::{is_meta, is_name, Parser};
+use super::cursor::{Parser, is_meta, is_name};
 use super::word::Mode;
 use super::{AssignForm, Assignment, Body, Command, FaultKind, Parse, Redirect, RedirectOp, Simple, Span, Word};
 
@@ -14,7 +14,8 @@ const DECLARATIONS: [&[u8]; 6] = [b"declare", b"typeset", b"local", b"export", b
 impl<'a> Parser<'a> {
     pub(super) fn simple(&mut self) -> Parse<Command<'a>> {
         let start = self.pos;
-        let mut simple = Simple { assignments: Vec::new(), words: Vec::new(), redirects: Vec::new(), span: Span::new(start, start) };
+        let mut simple =
+            Simple { assignments: Vec::new(), words: Vec::new(), redirects: Vec::new(), span: Span::new(start, start) };
         loop {
             self.skip_blanks();
             if let Some(redirect) = self.redirect()? {
@@ -190,10 +191,23 @@ impl<'a> Parser<'a> {
         self.assigned(name, index, append, start).map(Some)
     }
 
-    fn assigned(&mut self, name: &'a [u8], index: Vec<super::Piece<'a>>, append: bool, start: usize) -> Parse<Assignment<'a>> {
+    fn assigned(
+        &mut self,
+        name: &'a [u8],
+        index: Vec<super::Piece<'a>>,
+        append: bool,
+        start: usize,
+    ) -> Parse<Assignment<'a>> {
         let empty = Word { span: Span::new(self.pos, self.pos), body: Body::Plain(b"") };
         let scalar = if append { AssignForm::Append } else { AssignForm::Set };
-        let mut assignment = Assignment { name, index, form: scalar, value: empty, elements: Vec::new(), span: Span::new(start, self.pos) };
+        let mut assignment = Assignment {
+            name,
+            index,
+            form: scalar,
+            value: empty,
+            elements: Vec::new(),
+            span: Span::new(start, self.pos),
+        };
         if !assignment.index.is_empty() {
             assignment.form = AssignForm::Array;
         }

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::cursor::{is_meta, Parser};
+use super::cursor::{Parser, is_meta};
 use super::{Body, FaultKind, Parse, Piece, Span, Word};
 
 /// Where a run of pieces stands, which decides what ends it and what quotes mean in it.
@@ -65,9 +65,11 @@ impl<'a> Parser<'a> {
         self.node()?;
         let start = self.pos;
         let rest = self.slice(start, self.end);
-        let length = rest.iter().position(|b| !PLAIN.get(usize::from(*b)).copied().unwrap_or(false)).unwrap_or(rest.len());
+        let length =
+            rest.iter().position(|b| !PLAIN.get(usize::from(*b)).copied().unwrap_or(false)).unwrap_or(rest.len());
         let stop = start + length;
-        let plain_end = stop >= self.end || (is_meta(self.byte(stop)) && !matches!(self.byte(stop), b'(' | b'<' | b'>'));
+        let plain_end =
+            stop >= self.end || (is_meta(self.byte(stop)) && !matches!(self.byte(stop), b'(' | b'<' | b'>'));
         if length > 0 && plain_end {
             self.pos = stop;
             return Ok(Word { span: Span::new(start, stop), body: Body::Plain(self.slice(start, stop)) });

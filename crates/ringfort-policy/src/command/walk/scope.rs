@@ -9,7 +9,9 @@ use ringfort_core::effect::Span;
 use super::super::analysis::{Argument, Arity, PlaceKind, Redirection, Source};
 use super::super::effect::Subject;
 use super::super::hazard;
-use super::super::syntax::{is_name, document_text, Assignment, Body, Compound, CompoundKind, Piece, Redirect, RedirectOp, Script, Word};
+use super::super::syntax::{
+    Assignment, Body, Compound, CompoundKind, Piece, Redirect, RedirectOp, Script, Word, document_text, is_name,
+};
 use super::super::value;
 use super::{Frame, Map, Unit, Walker};
 
@@ -30,7 +32,9 @@ impl Walker<'_> {
         }
         match compound.kind {
             CompoundKind::Group => self.bodies(unit, &compound.bodies, frame),
-            CompoundKind::Subshell | CompoundKind::Coprocess => self.isolated(unit, &compound.bodies, frame.kind(PlaceKind::Subshell)),
+            CompoundKind::Subshell | CompoundKind::Coprocess => {
+                self.isolated(unit, &compound.bodies, frame.kind(PlaceKind::Subshell))
+            }
             CompoundKind::If | CompoundKind::Case => self.branches(unit, &compound.bodies, frame),
             CompoundKind::Loop | CompoundKind::For => self.repeated(unit, compound, frame),
             CompoundKind::Function => self.function(unit, compound, frame, span),
@@ -83,7 +87,9 @@ impl Walker<'_> {
                 [word] => Some(value::scalar(word, &self.variables, unit.map.span(word.span))),
                 _ => None,
             };
-            let exact = only.filter(|value| value.source.is_none() && !value.bytes.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'{')));
+            let exact = only.filter(|value| {
+                value.source.is_none() && !value.bytes.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'{'))
+            });
             self.set_variable(name, exact.map(|value| value.bytes));
         }
         self.branches(unit, &compound.bodies, frame);
@@ -116,20 +122,37 @@ impl Walker<'_> {
                 Some(b"&&" | b"||") => start = Some(at + 1),
                 Some(name) if start == Some(at) && super::catalogue::lookup(name).is_some() => {
                     let rest = compound.words.get(at..).unwrap_or(&[]);
-                    let operator = matches!(rest.get(1).and_then(plain), Some(b"==" | b"=" | b"!=" | b"=~" | b"<" | b">" | b"-eq" | b"-ne" | b"-lt" | b"-gt"));
+                    let operator = matches!(
+                        rest.get(1).and_then(plain),
+                        Some(b"==" | b"=" | b"!=" | b"=~" | b"<" | b">" | b"-eq" | b"-ne" | b"-lt" | b"-gt")
+                    );
                     if !operator {
                         let mut words = Vec::new();
                         for word in rest.iter().take_while(|w| !matches!(plain(w), Some(b"&&" | b"||"))) {
                             value::expand(word, &self.variables, unit.map.span(word.span), &mut words);
                         }
-                        self.execute(words, Vec::new(), Vec::new(), frame.kind(PlaceKind::Dialect).perhaps(), unit.map.span(word.span));
+                        self.execute(
+                            words,
+                            Vec::new(),
+                            Vec::new(),
+                            frame.kind(PlaceKind::Dialect).perhaps(),
+                            unit.map.span(word.span),
+                        );
                     }
                 }
                 Some(b">") => {
-                    if let Some(file) = compound.words.get(at + 1).filter(|w| matches!(&w.body, Body::Plain(b) if b.contains(&b'/'))) {
+                    if let Some(file) =
+                        compound.words.get(at + 1).filter(|w| matches!(&w.body, Body::Plain(b) if b.contains(&b'/')))
+                    {
                         let target = value::scalar(file, &self.variables, unit.map.span(file.span));
                         let redirection = Redirection { op: RedirectOp::Write, descriptor: None, target };
-                        self.execute(Vec::new(), Vec::new(), vec![redirection], frame.kind(PlaceKind::Dialect).perhaps(), unit.map.span(file.span));
+                        self.execute(
+                            Vec::new(),
+                            Vec::new(),
+                            vec![redirection],
+                            frame.kind(PlaceKind::Dialect).perhaps(),
+                            unit.map.span(file.span),
+                        );
                     }
                 }
                 _ => {}
@@ -147,7 +170,8 @@ impl Walker<'_> {
             let more = text.bytes.len() > first.len() + 1;
             if more && first.len() > 1 && super::catalogue::lookup(first).is_some() {
                 let bytes = text.bytes.iter().map(|b| if *b == super::HOLE { b'_' } else { *b }).collect::<Vec<u8>>();
-                let inner = Frame { depth: frame.depth + 1, runs: frame.runs + 1, ..frame.kind(PlaceKind::Dialect).perhaps() };
+                let inner =
+                    Frame { depth: frame.depth + 1, runs: frame.runs + 1, ..frame.kind(PlaceKind::Dialect).perhaps() };
                 self.text(&bytes, Map::Whole(text.span), inner);
             }
         }
@@ -183,7 +207,9 @@ impl Walker<'_> {
                     if parameter.operator == b'=' {
                         self.set_variable(parameter.name, None);
                     }
-                    if parameter.operator == b'@' && matches!(parameter.operand.as_slice(), [Piece::Text { bytes, .. }] if bytes.first() == Some(&b'P')) {
+                    if parameter.operator == b'@'
+                        && matches!(parameter.operand.as_slice(), [Piece::Text { bytes, .. }] if bytes.first() == Some(&b'P'))
+                    {
                         self.hazard(&hazard::TEXT_EXECUTED, unit.map.span(parameter.span));
                     }
                 }
@@ -243,7 +269,12 @@ impl Walker<'_> {
         Argument { arity: Arity::Any, ..Argument::hole(Source::Variable, span) }
     }
 
-    pub(super) fn redirections(&mut self, unit: Unit<'_, '_>, redirects: &[Redirect<'_>], frame: Frame) -> Vec<Redirection> {
+    pub(super) fn redirections(
+        &mut self,
+        unit: Unit<'_, '_>,
+        redirects: &[Redirect<'_>],
+        frame: Frame,
+    ) -> Vec<Redirection> {
         let mut found = Vec::with_capacity(redirects.len());
         for redirect in redirects {
             let span = unit.map.span(redirect.span);
@@ -261,7 +292,11 @@ impl Walker<'_> {
                     value::scalar(&redirect.target, &self.variables, unit.map.span(redirect.target.span))
                 }
             };
-            found.push(Redirection { op: redirect.op, descriptor: redirect.descriptor, target: Argument { span: if redirect.document.is_some() { target.span } else { span }, ..target } });
+            found.push(Redirection {
+                op: redirect.op,
+                descriptor: redirect.descriptor,
+                target: Argument { span: if redirect.document.is_some() { target.span } else { span }, ..target },
+            });
         }
         found
     }
@@ -276,11 +311,14 @@ impl Walker<'_> {
         for redirection in &redirections {
             let target = &redirection.target;
             let bytes = target.bytes.as_slice();
-            let descriptor = bytes == b"-" || !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_digit() || *b == b'-');
+            let descriptor =
+                bytes == b"-" || !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_digit() || *b == b'-');
             match redirection.op {
                 RedirectOp::Read if super::super::effect::is_socket(bytes) => self.socket(target, bytes, subject),
                 RedirectOp::Read => self.read(target, bytes, subject),
-                RedirectOp::Write | RedirectOp::Append | RedirectOp::ReadWrite | RedirectOp::WriteBoth => self.write(target, bytes, subject),
+                RedirectOp::Write | RedirectOp::Append | RedirectOp::ReadWrite | RedirectOp::WriteBoth => {
+                    self.write(target, bytes, subject)
+                }
                 RedirectOp::DuplicateOutput if !descriptor => self.write(target, bytes, subject),
                 _ => {}
             }
@@ -313,19 +351,24 @@ fn changes(script: &Script<'_>, names: &mut Vec<Vec<u8>>, depth: u32) -> bool {
             let Some(name) = plain(first) else { return true };
             match name {
                 b"eval" | b"source" | b"." | b"let" | b"builtin" | b"command" | b"printf" | b"trap" => true,
-                b"read" | b"mapfile" | b"readarray" | b"declare" | b"typeset" | b"local" | b"export" | b"readonly" | b"unset" | b"getopts" => {
+                b"read" | b"mapfile" | b"readarray" | b"declare" | b"typeset" | b"local" | b"export" | b"readonly"
+                | b"unset" | b"getopts" => {
                     for word in simple.words.iter().skip(1) {
                         let Some(text) = plain(word) else { return true };
                         names.push(text.split(|b| matches!(b, b'=' | b'+' | b'[')).next().unwrap_or(text).to_vec());
                     }
                     false
                 }
-                _ => super::catalogue::lookup(name.rsplit(|b| *b == b'/').next().unwrap_or(name)).is_none() && !name.contains(&b'/'),
+                _ => {
+                    super::catalogue::lookup(name.rsplit(|b| *b == b'/').next().unwrap_or(name)).is_none()
+                        && !name.contains(&b'/')
+                }
             }
         }
         Command::Compound(compound) => {
             names.extend(compound.name.as_ref().and_then(plain).map(<[u8]>::to_vec));
-            compound.kind == CompoundKind::Arithmetic || compound.bodies.iter().any(|body| changes(body, names, depth + 1))
+            compound.kind == CompoundKind::Arithmetic
+                || compound.bodies.iter().any(|body| changes(body, names, depth + 1))
         }
     })
 }

@@ -85,7 +85,10 @@ impl Walker<'_> {
                 RedirectOp::Read | RedirectOp::ReadWrite | RedirectOp::DuplicateInput if input => {
                     let path = self.resolve(&redirection.target, &redirection.target.bytes).path;
                     let known = self.written.iter().rev().find(|(file, _)| *file == path).map(|(_, text)| text.clone());
-                    return Some(known.unwrap_or_else(|| Argument { source: Some(super::Source::Input), ..redirection.target.clone() }));
+                    return Some(known.unwrap_or_else(|| Argument {
+                        source: Some(super::Source::Input),
+                        ..redirection.target.clone()
+                    }));
                 }
                 _ => {}
             }
@@ -107,9 +110,12 @@ impl Walker<'_> {
         let text = match command.program.name() {
             Some(b"echo" | b"print") => echoed(words, command.span),
             Some(b"printf") => formatted(words, command.span),
-            Some(b"cat" | b"tee") => {
-                command.redirections.iter().rev().find(|r| matches!(r.op, RedirectOp::Document | RedirectOp::Text)).map(|r| r.target.clone())
-            }
+            Some(b"cat" | b"tee") => command
+                .redirections
+                .iter()
+                .rev()
+                .find(|r| matches!(r.op, RedirectOp::Document | RedirectOp::Text))
+                .map(|r| r.target.clone()),
             _ => None,
         };
         let Some(text) = text.filter(|t| t.bytes.len() <= TEXT_BYTES_MAX) else { return };
@@ -123,7 +129,12 @@ impl Walker<'_> {
             }
         }
         if tee {
-            files.extend(words.iter().filter(|w| w.source.is_none() && w.bytes.first() != Some(&b'-')).map(|w| self.resolve(w, &w.bytes).path));
+            files.extend(
+                words
+                    .iter()
+                    .filter(|w| w.source.is_none() && w.bytes.first() != Some(&b'-'))
+                    .map(|w| self.resolve(w, &w.bytes).path),
+            );
         }
         if files.is_empty() {
             self.output = Some((place.pipeline, place.stage, text));
@@ -139,7 +150,14 @@ impl Walker<'_> {
 
 /// What `echo` prints.
 fn echoed(words: &[Argument], span: Span) -> Option<Argument> {
-    let options = words.iter().take_while(|w| w.bytes.len() > 1 && w.bytes.first() == Some(&b'-') && w.bytes.iter().skip(1).all(|b| matches!(b, b'n' | b'e' | b'E'))).count();
+    let options = words
+        .iter()
+        .take_while(|w| {
+            w.bytes.len() > 1
+                && w.bytes.first() == Some(&b'-')
+                && w.bytes.iter().skip(1).all(|b| matches!(b, b'n' | b'e' | b'E'))
+        })
+        .count();
     let escapes = words.iter().take(options).any(|w| w.bytes.contains(&b'e'));
     let words = words.get(options..)?;
     let mut text = joined(words, b' ', span)?;
@@ -154,7 +172,8 @@ fn formatted(words: &[Argument], span: Span) -> Option<Argument> {
     let (format, rest) = words.split_first()?;
     if matches!(format.bytes.as_slice(), b"%s" | b"%s\\n" | b"%b" | b"%b\\n" | b"%s\n") {
         let text = joined(rest, b'\n', span)?;
-        let bytes = if format.bytes.contains(&b'b') { crate::command::syntax::decode_ansi_c(&text.bytes) } else { text.bytes };
+        let bytes =
+            if format.bytes.contains(&b'b') { crate::command::syntax::decode_ansi_c(&text.bytes) } else { text.bytes };
         return Some(Argument { bytes, ..text });
     }
     if format.bytes.contains(&b'%') {
