@@ -246,7 +246,7 @@ fn shell(arguments: &Map<String, Value>) -> Result<Call<'_>, CallFault> {
 }
 
 /// Every path among the arguments; all of them are judged.
-fn named<'a>(arguments: &'a Map<String, Value>, op: PathOp) -> Result<Vec<(&'a str, PathOp)>, CallFault> {
+fn named(arguments: &Map<String, Value>, op: PathOp) -> Result<Vec<(&str, PathOp)>, CallFault> {
     let mut found = Vec::new();
     for key in PATH_KEYS {
         match arguments.get(key) {

@@ -257,14 +257,17 @@ proptest! {
     #[test]
     fn no_escalation_by_adding_a_deletion(text in nasty()) {
         let setting = Setting::from(&requests()[0]).clone();
+        let shell = |policy: &Policy, text: &[u8]| policy.decide_in(&Action::Command(Command::Shell(Text::new(text))), &setting);
+        let readable = |ruling: &Ruling| !ruling.reasons.iter().any(|reason| ("command-001"..="command-013").contains(&reason.rule.as_str()));
         let longer = [text.as_slice(), b"; rm -rf /"].concat();
+        // Where the text ends in an operator, an escape or a comment, the addition is not a command of its own.
+        let open = text.iter().any(|b| matches!(b, b'#' | b'\\')) || text.windows(2).any(|pair| pair == b"<<");
+        let ended = text.iter().rev().find(|b| !matches!(b, b' ' | b'\t')).is_some_and(|b| !b";&|\n\r".contains(b));
         for policy in policies() {
-            let ruling = |text: &[u8]| policy.decide_in(&Action::Command(Command::Shell(Text::new(text))), &setting);
-            let (before, after) = (ruling(&text), ruling(&longer));
-            // A quote or comment may swallow the addition; nothing may get looser by it.
-            if after.decision < before.decision {
-                prop_assert!(before.reasons.iter().any(|reason| reason.decision == Decision::Deny && reason.rule == "command-013"),
-                    "{:?}: {:?} then {:?}", Text::new(text.clone()), before.reasons, after.reasons);
+            let before = shell(policy, &text);
+            if readable(&before) && ended && !open {
+                let after = shell(policy, &longer);
+                prop_assert_eq!(after.decision, Decision::Deny, "{:?}: {:?}", Text::new(longer.clone()), after.reasons);
             }
         }
     }
