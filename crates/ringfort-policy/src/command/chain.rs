@@ -139,24 +139,26 @@ impl Walker<'_> {
                 if !matches!(effect.kind, EffectKind::ExecuteFile | EffectKind::ReadPath) {
                     continue;
                 }
-                let Some((_, writer)) = writes.iter().rev().find(|(written, at)| *written == path && *at != index)
+                let writers = writes.iter().filter(|(written, at)| *written == path && *at != index);
+                let Some((written, writer)) = writers
+                    .map(|(_, at)| (self.reach(*at), *at))
+                    .max_by_key(|(traits, _)| traits & (NETWORK | SECRET | DECODES))
                 else {
                     continue;
                 };
-                let written = self.reach(*writer);
                 let reads = self.traits.get(index).copied().unwrap_or(0);
                 match effect.kind {
                     EffectKind::ExecuteFile if written & NETWORK != 0 => {
-                        found.push((&hazard::DOWNLOAD_EXECUTED, *writer, index))
+                        found.push((&hazard::DOWNLOAD_EXECUTED, writer, index))
                     }
                     EffectKind::ExecuteFile if written & DECODES != 0 => {
-                        found.push((&hazard::DECODED_EXECUTED, *writer, index))
+                        found.push((&hazard::DECODED_EXECUTED, writer, index))
                     }
                     EffectKind::ReadPath if written & SECRET != 0 && reads & NETWORK != 0 => {
-                        found.push((&hazard::SECRET_SENT, *writer, index))
+                        found.push((&hazard::SECRET_SENT, writer, index))
                     }
                     EffectKind::ReadPath if written & NETWORK != 0 && reads & RUNS_INPUT != 0 => {
-                        found.push((&hazard::DOWNLOAD_EXECUTED, *writer, index))
+                        found.push((&hazard::DOWNLOAD_EXECUTED, writer, index))
                     }
                     _ => {}
                 }
