@@ -47,7 +47,7 @@ const SAID_BYTES_MAX: u64 = 256 << 10;
   ringfort doctor --json
 
 Exit status: 0 nothing fails, 1 something does, 3 the doctor itself failed.")]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// What the confined child is told of the world outside
     #[arg(long, hide = true, value_name = "JSON")]
     inside: Option<String>,
@@ -58,7 +58,7 @@ pub struct DoctorArgs {
 /// # Errors
 ///
 /// The doctor itself failed.
-pub fn run(args: &DoctorArgs, common: &Common) -> Result<u8, Failure> {
+pub(crate) fn run(args: &DoctorArgs, common: &Common) -> Result<u8, Failure> {
     if let Some(told) = &args.inside {
         return inside(told);
     }
