@@ -200,6 +200,7 @@ fn deny_changes_to_what_existed_and_put_it_back() {
     place.write(".envrc", "good");
     place.write(".mcp.json", "good");
     place.write(".npmrc", "good");
+    place.write(".cargo/config.toml", "good");
     place.link(".zed", "src");
     std::fs::create_dir(place.workspace.join("src")).unwrap();
     let plan = place.plan();
@@ -212,6 +213,8 @@ fn deny_changes_to_what_existed_and_put_it_back() {
     std::fs::hard_link(place.workspace.join(".npmrc"), place.workspace.join("other-name")).unwrap();
     std::fs::remove_file(place.workspace.join(".zed")).unwrap();
     place.link(".zed", "../outside");
+    std::fs::remove_dir_all(place.workspace.join(".cargo")).unwrap();
+    place.write(".cargo", "a file in place of a folder");
     let config = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tfsmonitor = evil\n\teol = lf\n";
     place.write(".git/config", config);
     let settled = place.settle(&plan, Enforcement::Unenforced);
@@ -222,6 +225,7 @@ fn deny_changes_to_what_existed_and_put_it_back() {
         (".envrc", "good"),
         (".mcp.json", "good"),
         (".npmrc", "good"),
+        (".cargo/config.toml", "good"),
         (".git/config", "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\teol = lf\n"),
     ] {
         assert_eq!(place.read(path).as_deref(), Some(text), "{path}: {settled:#?}");
