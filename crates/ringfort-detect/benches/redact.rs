@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Throughput of redaction on clean, talkative and secret-laden text, beside the automaton alone and `memchr`.
 
-#![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
-
 use std::hint::black_box;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};

@@ -5,8 +5,12 @@
 //!
 //! **Invariant:** linear in the value, of which at most [`LOOKED_AT_BYTES_MAX`] bytes are looked at.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 /// How much of a value is looked at. Bytes.
-const LOOKED_AT_BYTES_MAX: usize = 256;
+pub(crate) const LOOKED_AT_BYTES_MAX: usize = 256;
 /// Shortest value that can look random. Bytes.
 const RANDOM_BYTES_MIN: usize = 8;
 
@@ -72,6 +76,10 @@ const PLACEHOLDER_PARTS: &[&str] = &[
     "\u{2026}",
 ];
 
+/// The parts as one automaton. Without it, which cannot happen, more is redacted.
+static PARTS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::builder().ascii_case_insensitive(true).build(PLACEHOLDER_PARTS).ok());
+
 /// Values that are no secrets, in lower case.
 const PLACEHOLDER_WHOLE: &[&str] = &[
     "password",
@@ -124,7 +132,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         || matches!(first, b'$' | b'%' | b'<' | b'{') && (matches!(last, b'}' | b'%' | b'>') || is_name(value))
         || (first == b'[' && last == b']')
         || PLACEHOLDER_WHOLE.iter().any(|whole| lower == whole.as_bytes())
-        || PLACEHOLDER_PARTS.iter().any(|part| memchr::memmem::find(&lower, part.as_bytes()).is_some())
+        || PARTS.as_ref().is_some_and(|parts| parts.is_match(value))
         || is_counted(&lower)
 }
 

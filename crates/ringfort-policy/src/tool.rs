@@ -246,7 +246,7 @@ fn shell(arguments: &Map<String, Value>) -> Result<Call<'_>, CallFault> {
 }
 
 /// Every path among the arguments; all of them are judged.
-fn named<'a>(arguments: &'a Map<String, Value>, op: PathOp) -> Result<Vec<(&'a str, PathOp)>, CallFault> {
+fn named(arguments: &Map<String, Value>, op: PathOp) -> Result<Vec<(&str, PathOp)>, CallFault> {
     let mut found = Vec::new();
     for key in PATH_KEYS {
         match arguments.get(key) {
@@ -395,11 +395,15 @@ impl ToolPattern {
 
     /// Whether it denies or asks about this tool: any spelling that an agent could take for the same.
     pub fn names(&self, tool: &str) -> bool {
+        let separator = |c: char| matches!(c, '_' | '-' | '.' | ' ');
         let folded = |name: &str| -> String {
-            name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
+            name.chars().map(|c| if separator(c) { '_' } else { c.to_ascii_lowercase() }).collect()
         };
-        let (mine, tool) = (folded(&self.name), folded(tool));
-        if self.open { tool.starts_with(&mine) } else { tool == mine }
+        let (mine, other) = (folded(&self.name), folded(tool));
+        if self.open {
+            return other.starts_with(&mine);
+        }
+        mine.replace('_', "") == other.replace('_', "")
     }
 }
 

@@ -6,7 +6,8 @@
 //! that several processes count together; it survives restarts.
 //!
 //! **Invariant:** counters that cannot be read, locked or written are a denial. Nine different reads are no loop,
-//! the ninth equal action within the window is. Time that runs backwards never frees budget.
+//! the ninth equal action within the window is. Time that runs backwards never frees budget. An action of low risk
+//! without any effect (`true`, `echo`) is not brought here: repeating it does nothing.
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};

@@ -179,6 +179,9 @@ impl Pipeline {
         if ruling.decision == Decision::Deny {
             return ruling; // a refused action uses no budget
         }
+        if ruling.effects.is_empty() && ruling.risk == Risk::Low {
+            return ruling; // what has no effect can be repeated for ever
+        }
         match self.guard.charge(&request.principal, request.repeat_digest(), self.clock.now()) {
             Ok(()) => ruling,
             Err(reason) => {

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use ringfort_core::clock::Timestamp;
 use ringfort_core::digest::Digest;
+use ringfort_core::execute::Execute;
 use ringfort_core::obligation::{LimitObligation, Obligations, Promise};
 use ringfort_core::permit::{Permit, PermitError};
 
@@ -192,6 +193,29 @@ pub fn launch(
         exit: None,
         reaped: false,
     })
+}
+
+/// What [`Native`] does: this program, with this profile.
+#[derive(Debug)]
+pub struct CagedRun {
+    /// What the program may see.
+    pub profile: Profile,
+    /// The program.
+    pub spawn: Spawn,
+}
+
+/// The native runtime as an effect; the same as [`launch`].
+#[derive(Clone, Copy, Debug)]
+pub struct Native;
+
+impl Execute for Native {
+    type Task = CagedRun;
+    type Output = Cage;
+    type Error = LaunchError;
+
+    fn execute(&self, permit: Permit, request: &Digest, now: Timestamp, task: CagedRun) -> Result<Cage, LaunchError> {
+        launch(permit, request, now, &task.profile, task.spawn)
+    }
 }
 
 fn required(profile: &Profile, obligations: &Obligations) -> BTreeSet<Promise> {

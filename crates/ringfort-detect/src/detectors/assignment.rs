@@ -20,7 +20,7 @@ use name::{Name, Notion};
 use value::{Style, Value};
 
 /// What is looked at, from the word on. Longer values grow. Bytes.
-const REACH_BYTES: usize = 1024;
+const REACH_BYTES: usize = 512;
 /// Shortest value that is a finding. Bytes.
 const VALUE_BYTES_MIN: usize = 8;
 /// Shortest value of a name that only says `key`. Bytes.
@@ -65,6 +65,8 @@ fn pending(candidate: &Candidate<'_>) -> Option<usize> {
 
 /// Whether a value of this notion in this style is a secret.
 fn is_secret(value: &[u8], notion: Notion, style: Style) -> bool {
+    // The start of a long value tells enough, and keeps hostile text cheap.
+    let value = value.get(..value.len().min(shape::LOOKED_AT_BYTES_MAX)).unwrap_or_default();
     if value.len() < VALUE_BYTES_MIN || shape::is_placeholder(value) || is_path(value) {
         return false;
     }
@@ -74,7 +76,8 @@ fn is_secret(value: &[u8], notion: Notion, style: Style) -> bool {
         (_, _) if spaced => false,
         (_, Style::Apposed) | (Notion::Lone, _) => is_unmistakable(value),
         (Notion::Password, Style::Quoted(_) | Style::Environment) => {
-            !shape::is_secret_name(value) && !(is_number(value) && value.contains(&b'.'))
+            let dotted = is_number(value) && value.contains(&b'.');
+            !shape::is_secret_name(value) && !dotted
         }
         (Notion::Password, Style::Bare | Style::Flag) => {
             let digits = value.iter().any(u8::is_ascii_digit);
@@ -84,7 +87,10 @@ fn is_secret(value: &[u8], notion: Notion, style: Style) -> bool {
         (Notion::Secret, Style::Environment) => is_marked(value) || (!shape::is_wordy(value) && !is_number(value)),
         (Notion::Secret, Style::Bare | Style::Flag) => {
             let digits = value.iter().any(u8::is_ascii_digit);
-            (digits || value.len() >= WITHOUT_DIGITS_BYTES_MIN) && shape::looks_random(value) && !is_code(value)
+            (digits || value.len() >= WITHOUT_DIGITS_BYTES_MIN)
+                && shape::looks_random(value)
+                && !is_number(value)
+                && !is_code(value)
         }
         (Notion::Key, _) => {
             value.len() >= KEY_BYTES_MIN && is_token(value) && shape::looks_random(value) && !is_code(value)
@@ -151,7 +157,12 @@ fn is_code(value: &[u8]) -> bool {
             && part.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
     };
     let small = first.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_');
-    let field = first.len() < value.len() && small && is_name(first) && shape::is_wordy(first) && parts.all(is_name);
+    let is_self = matches!(first, b"self" | b"this" | b"cls" | b"args" | b"cfg");
+    let field = first.len() < value.len()
+        && small
+        && is_name(first)
+        && (is_self || shape::is_wordy(first))
+        && parts.all(is_name);
     let constant = value.contains(&b'_')
         && value.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_');
     field

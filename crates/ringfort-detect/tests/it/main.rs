@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Integration tests of redaction: what must go, what must stay, and streams cut anywhere.
 
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests may stop at a broken invariant")]
+#![expect(clippy::unwrap_used, reason = "tests may stop at a broken invariant")]
 
 mod forms;
 mod hostile;

@@ -62,11 +62,18 @@ impl Walker<'_> {
             if traits == 0 {
                 continue;
             }
-            let mut place = Some((command.place.pipeline, command.place.stage));
-            for _ in 0..LEVELS_MAX {
-                let Some((pipeline, stage)) = place else { break };
-                stages.push(Stage { pipeline, stage, traits, command: index });
-                place = self.flows.get(pipeline).copied().flatten();
+            // Output of a substitution goes where the command that uses it writes.
+            let mut current = Some(command);
+            let mut left = LEVELS_MAX;
+            while let Some(at) = current {
+                let mut place = Some((at.place.pipeline, at.place.stage));
+                while let (Some((pipeline, stage)), true) = (place, left > 0) {
+                    left -= 1;
+                    stages.push(Stage { pipeline, stage, traits, command: index });
+                    place = self.flows.get(pipeline).copied().flatten();
+                }
+                current =
+                    at.via.filter(|_| left > 0 && flows_out(at.place.kind)).and_then(|via| self.out.commands.get(via));
             }
         }
         stages.sort_by_key(|s| (s.pipeline, s.stage));
@@ -139,24 +146,26 @@ impl Walker<'_> {
                 if !matches!(effect.kind, EffectKind::ExecuteFile | EffectKind::ReadPath) {
                     continue;
                 }
-                let Some((_, writer)) = writes.iter().rev().find(|(written, at)| *written == path && *at != index)
+                let writers = writes.iter().filter(|(written, at)| *written == path && *at != index);
+                let Some((written, writer)) = writers
+                    .map(|(_, at)| (self.reach(*at), *at))
+                    .max_by_key(|(traits, _)| traits & (NETWORK | SECRET | DECODES))
                 else {
                     continue;
                 };
-                let written = self.reach(*writer);
                 let reads = self.traits.get(index).copied().unwrap_or(0);
                 match effect.kind {
                     EffectKind::ExecuteFile if written & NETWORK != 0 => {
-                        found.push((&hazard::DOWNLOAD_EXECUTED, *writer, index))
+                        found.push((&hazard::DOWNLOAD_EXECUTED, writer, index))
                     }
                     EffectKind::ExecuteFile if written & DECODES != 0 => {
-                        found.push((&hazard::DECODED_EXECUTED, *writer, index))
+                        found.push((&hazard::DECODED_EXECUTED, writer, index))
                     }
                     EffectKind::ReadPath if written & SECRET != 0 && reads & NETWORK != 0 => {
-                        found.push((&hazard::SECRET_SENT, *writer, index))
+                        found.push((&hazard::SECRET_SENT, writer, index))
                     }
                     EffectKind::ReadPath if written & NETWORK != 0 && reads & RUNS_INPUT != 0 => {
-                        found.push((&hazard::DOWNLOAD_EXECUTED, *writer, index))
+                        found.push((&hazard::DOWNLOAD_EXECUTED, writer, index))
                     }
                     _ => {}
                 }
@@ -193,6 +202,11 @@ impl Walker<'_> {
         same.filter(|(_, c)| c.place.pipeline == command.place.pipeline)
             .fold(own, |all, (at, _)| all | self.traits.get(at).copied().unwrap_or(0))
     }
+}
+
+/// Whether what a command prints there becomes part of the command around it.
+fn flows_out(kind: PlaceKind) -> bool {
+    matches!(kind, PlaceKind::Substitution | PlaceKind::Process)
 }
 
 /// Every pair of an earlier and a later stage that belongs together.

@@ -33,7 +33,6 @@ pub(super) fn inspect(text: &[u8], mut found: impl FnMut(&'static Rule, Span)) {
                 '\r' => &hazard::CARRIAGE_RETURN,
                 '\u{1}'..='\u{1f}' | '\u{7f}'..='\u{9f}' => &hazard::CONTROL_CHARACTER,
                 _ if is_invisible(character) => &hazard::INVISIBLE_CHARACTER,
-                _ if is_disguised(character) => &hazard::LOOK_ALIKE,
                 _ => continue,
             };
             report(rule, offset + at, character.len_utf8());
@@ -46,16 +45,12 @@ pub(super) fn inspect(text: &[u8], mut found: impl FnMut(&'static Rule, Span)) {
     }
 }
 
-/// Characters without width, direction controls, tags and odd spaces.
+/// Characters without width, direction controls and tags. Those that ordinary text and emoji use are not here.
 fn is_invisible(character: char) -> bool {
     matches!(
         character,
-        '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{1680}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180e}' | '\u{2000}'..='\u{200c}' | '\u{200e}' | '\u{200f}'
-            | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
+            | '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0001}'..='\u{e007f}'
     )
-}
-
-/// Full-width and mathematical forms of ASCII characters.
-fn is_disguised(character: char) -> bool {
-    matches!(character, '\u{ff01}'..='\u{ff5e}' | '\u{1d400}'..='\u{1d7ff}' | '\u{2215}' | '\u{2044}' | '\u{29f8}' | '\u{37e}' | '\u{2010}'..='\u{2015}' | '\u{fe58}' | '\u{fe63}')
 }

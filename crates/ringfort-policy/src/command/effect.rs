@@ -14,10 +14,10 @@ mod shell;
 
 use ringfort_core::decision::Risk;
 use ringfort_core::effect::{Effect, EffectKind, Span};
-use ringfort_core::limits::EFFECTS_MAX;
+use ringfort_core::limits::{EFFECTS_MAX, PATH_BYTES_MAX};
 
-use super::analysis::{Argument, Arity, HOLE, Hazard, Knowledge, PlaceKind, Source};
-use super::catalogue::{Entry, Mode, Opt, Role, Special, Style, Takes, lists};
+use super::analysis::{Argument, Arity, HOLE, Hazard, PlaceKind, Source};
+use super::catalogue::{Entry, Mode, Opt, Role, Special, Style, Takes, lists, lookup};
 use super::hazard::{self, Rule};
 use super::target::{self, Class};
 use super::walk::Walker;
@@ -40,6 +40,7 @@ pub(super) struct Subject {
     pub(super) traits: u16,
     pub(super) jobs: Vec<Job>,
     pub(super) partial: bool,
+    pub(super) first_effect: usize,
     modes: u16,
 }
 
@@ -57,8 +58,8 @@ pub(super) const DECODES: u16 = 16;
 pub(super) const SHELL: u16 = 32;
 
 impl Subject {
-    pub(super) fn new(index: usize, span: Span) -> Self {
-        Self { index, span, risk: Risk::Low, traits: 0, jobs: Vec::new(), partial: false, modes: 0 }
+    pub(super) fn new(index: usize, first_effect: usize, span: Span) -> Self {
+        Self { index, span, risk: Risk::Low, traits: 0, jobs: Vec::new(), partial: false, first_effect, modes: 0 }
     }
 
     pub(super) fn raise(&mut self, risk: Risk) {
@@ -114,15 +115,15 @@ impl Walker<'_> {
 
     /// Everything that `args` of a program with this entry would do.
     pub(super) fn apply(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
-        if let [only] = args {
-            if matches!(only.known(), Some(b"--version" | b"--help")) {
-                return;
-            }
+        if let [only] = args
+            && matches!(only.known(), Some(b"--version" | b"--help"))
+        {
+            return;
         }
-        if let Some(special) = entry.special {
-            if self.special(special, entry, args, subject) {
-                return;
-            }
+        if let Some(special) = entry.special
+            && self.special(special, entry, args, subject)
+        {
+            return;
         }
         let operands = self.options(entry, args, subject);
         self.operands(entry, args, &operands, subject);
@@ -133,7 +134,8 @@ impl Walker<'_> {
         let mut operands = Vec::new();
         let mut at = 0;
         while let Some(arg) = args.get(at) {
-            let bytes = arg.bytes.as_slice();
+            // An empty expansion before a dash leaves an option.
+            let bytes = arg.bytes.strip_prefix(&[HOLE]).unwrap_or(&arg.bytes);
             let is_option = entry.style != Style::Plain
                 && bytes.first() == Some(&b'-')
                 && (bytes.len() > 1 || named(entry, b"-").is_some());
@@ -142,7 +144,7 @@ impl Walker<'_> {
                 return operands;
             }
             if !is_option {
-                if bytes.first() == Some(&HOLE) && arg.arity == Arity::Any && may_run(entry) {
+                if arg.bytes.first() == Some(&HOLE) && arg.arity == Arity::Any && may_run(entry) {
                     self.rule(subject, &hazard::OPTION_UNKNOWN, arg.span);
                     subject.partial = true;
                 }
@@ -162,7 +164,7 @@ impl Walker<'_> {
     /// Applies the option at `at`; returns the position after it and its value.
     fn option(&mut self, entry: &'static Entry, args: &[Argument], at: usize, subject: &mut Subject) -> usize {
         let Some(arg) = args.get(at) else { return at + 1 };
-        let bytes = arg.bytes.as_slice();
+        let bytes = arg.bytes.strip_prefix(&[HOLE]).unwrap_or(&arg.bytes);
         let long =
             bytes.starts_with(b"--") || entry.style == Style::Long || bytes == b"-" || bytes.first() == Some(&b'+');
         if long {
@@ -211,13 +213,18 @@ impl Walker<'_> {
             return args.len();
         }
         self.role(opt.role, next, &next.bytes, subject);
+        let wraps = entry.operands.iter().any(|role| matches!(role, Role::Command | Role::Environment));
+        if wraps && opt.role == Role::Value && next.known().is_some_and(|word| lookup(word).is_some()) {
+            // Should this program not take a value here, the command starts here.
+            self.run_rest(args, at + 1, subject);
+        }
         // One table serves several programs: where an option may have no value, the word is an operand too.
         let pathlike = matches!(next.bytes.first(), Some(b'/' | b'~' | b'.')) || next.bytes.contains(&b'/');
-        if opt.role == Role::Value && pathlike {
-            match entry.operands.last() {
-                Some(role @ (Role::Read | Role::Write | Role::Delete)) => self.role(*role, next, &next.bytes, subject),
-                _ => {}
-            }
+        if opt.role == Role::Value
+            && pathlike
+            && let Some(role @ (Role::Read | Role::List | Role::Write | Role::Delete)) = entry.operands.last()
+        {
+            self.role(*role, next, &next.bytes, subject);
         }
         at + 2
     }
@@ -237,7 +244,7 @@ impl Walker<'_> {
             return;
         }
         self.base(entry, subject);
-        let skip = usize::from(subject.has(Mode::ProgramGiven) && operands.len() > 0 && is_program(entry));
+        let skip = usize::from(subject.has(Mode::ProgramGiven) && !operands.is_empty() && is_program(entry));
         for (count, position) in operands.iter().enumerate() {
             let Some(arg) = args.get(*position) else { continue };
             let is_last = count + 1 == operands.len() && count > 0;
@@ -308,6 +315,7 @@ impl Walker<'_> {
     /// Queues the words from `start` on as a command.
     pub(super) fn run_rest(&mut self, args: &[Argument], start: usize, subject: &mut Subject) {
         let words = args.get(start..).unwrap_or(&[]);
+        let words = words.split_first().filter(|(first, _)| first.bytes == b"--").map_or(words, |(_, rest)| rest);
         if !words.is_empty() {
             subject.jobs.push(Job::Words(words.to_vec()));
         }
@@ -318,7 +326,7 @@ impl Walker<'_> {
         match role {
             Role::Value | Role::Command | Role::Environment => {}
             Role::Read if subject.has(Mode::InPlace) => self.write(arg, bytes, subject),
-            Role::Read | Role::Load | Role::Execute if bytes == b"-" => {}
+            Role::Load | Role::Execute if is_stdin(bytes) => self.run_input(subject),
             Role::Read => self.read(arg, bytes, subject),
             Role::List => self.list(arg, bytes, subject),
             Role::Write => self.write(arg, bytes, subject),
@@ -377,7 +385,7 @@ impl Walker<'_> {
             Class::Startup => (EffectKind::Persist, Some(&hazard::WRITES_STARTUP)),
             Class::ProjectStartup => (EffectKind::Persist, Some(&hazard::WRITES_PROJECT_STARTUP)),
             Class::System => (EffectKind::WritePath, Some(&hazard::WRITES_SYSTEM)),
-            Class::Unknown | Class::Root | Class::Temporary | Class::Inside | Class::Outside => {
+            Class::Unknown | Class::Root | Class::Whole | Class::Temporary | Class::Inside | Class::Outside => {
                 (EffectKind::WritePath, None)
             }
         };
@@ -390,6 +398,15 @@ impl Walker<'_> {
         }
         if let Some(rule) = rule {
             self.rule(subject, rule, arg.span);
+        }
+    }
+
+    /// Running what standard input holds, in a language that is not looked into.
+    pub(super) fn run_input(&mut self, subject: &mut Subject) {
+        subject.traits |= RUNS_INPUT;
+        if let Some(input) = self.input_of(subject.index) {
+            self.effect(subject, EffectKind::ExecuteText, None, input.span, Risk::High);
+            self.rule(subject, &hazard::TEXT_EXECUTED, input.span);
         }
     }
 
@@ -408,25 +425,35 @@ impl Walker<'_> {
         }
     }
 
-    /// The scan that holds for every program, known or not: credentials and shells among the arguments.
-    pub(super) fn scan(&mut self, args: &[Argument], known: Knowledge, subject: &mut Subject) {
+    /// The scan that holds for every program, known or not: a credential among the arguments that no role covered.
+    pub(super) fn scan_secrets(&mut self, args: &[Argument], subject: &mut Subject) {
         for arg in args {
+            if arg.bytes.len() > PATH_BYTES_MAX {
+                continue;
+            }
             let (_, value) = split_value(&arg.bytes);
             let bytes = value.unwrap_or(&arg.bytes);
             let bytes = bytes.strip_prefix(b"@").or_else(|| bytes.strip_prefix(b"file://")).unwrap_or(bytes);
-            if known == Knowledge::Unknown
-                && (bytes.contains(&b'/') || bytes.first() == Some(&b'.'))
-                && bytes.len() < 4096
-            {
-                let target = self.resolve(arg, bytes);
-                if target::is_secret(&target.path, self.context) {
-                    self.effect(subject, EffectKind::ReadSecret, target.text(), arg.span, Risk::High);
-                    self.rule(subject, &hazard::READS_SECRET, arg.span);
-                }
+            let pathlike = bytes.contains(&b'/') || matches!(bytes.first(), Some(b'.' | b'~'));
+            if !pathlike || bytes.iter().any(u8::is_ascii_whitespace) {
+                continue;
             }
-            if starts_shell(&arg.bytes) {
-                self.rule(subject, &hazard::SHELL_ARGUMENT, arg.span);
+            let own = self.out.effects.get(subject.first_effect..).unwrap_or(&[]);
+            if own.iter().any(|effect| effect.span == arg.span) {
+                continue;
             }
+            let target = self.resolve(arg, bytes);
+            if target::is_secret(&target.path, self.context) {
+                self.effect(subject, EffectKind::ReadSecret, target.text(), arg.span, Risk::High);
+                self.rule(subject, &hazard::READS_SECRET, arg.span);
+            }
+        }
+    }
+
+    /// The scan for an argument that makes a program start a shell.
+    pub(super) fn scan_shells(&mut self, args: &[Argument], subject: &mut Subject) {
+        for arg in args.iter().filter(|arg| starts_shell(&arg.bytes)) {
+            self.rule(subject, &hazard::SHELL_ARGUMENT, arg.span);
         }
     }
 
@@ -513,6 +540,11 @@ pub(super) fn split_value(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 pub(super) fn known_text(arg: &Argument, bytes: &[u8]) -> Option<String> {
     if arg.source.is_none() { Some(String::from_utf8_lossy(bytes).into_owned()) } else { None }
+}
+
+/// Whether the path is standard input.
+pub(super) fn is_stdin(bytes: &[u8]) -> bool {
+    matches!(bytes, b"-" | b"/dev/stdin" | b"/dev/fd/0" | b"/proc/self/fd/0")
 }
 
 /// Whether the path is one of bash's network pseudo-files.

@@ -54,6 +54,7 @@ rules! {
     WRITES_PROJECT_STARTUP "command-036" High "it changes a project file that tools run by themselves"
     READS_SECRET "command-037" High "it reads a credential"
     FORK_BOMB "command-038" Critical "a function starts itself in the background without end"
+    DELETES_WORKSPACE "command-039" High "it deletes everything in the working folder"
     CHANGES_PRIVILEGE "command-040" High "it gains or hands on rights"
     WEAKENS_SECURITY "command-041" Critical "it switches off or weakens a protection"
     KILLS_WIDELY "command-042" Critical "it stops the machine or processes that it did not start"

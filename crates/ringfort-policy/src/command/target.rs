@@ -11,8 +11,10 @@ use super::analysis::{Argument, Context, HOLE, Source, is_glob};
 /// What kind of place a path is, ordered by nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// `/`, a home, the workspace or one of its parents, or everything in one of them.
+    /// `/`, a home, a parent of the workspace, or everything in one of them.
     Root,
+    /// The whole working folder or workspace.
+    Whole,
     /// Part of the system.
     System,
     /// A device or kernel interface that changes the machine.
@@ -77,7 +79,7 @@ const SECRET_FILES: [&[u8]; 26] = [
     b".mysql_history",
     b".terraformrc",
 ];
-const SECRET_TAILS: [&[u8]; 14] = [
+const SECRET_TAILS: [&[u8]; 19] = [
     b".aws/credentials",
     b".aws/config",
     b".kube/config",
@@ -91,6 +93,11 @@ const SECRET_TAILS: [&[u8]; 14] = [
     b".config/op",
     b".password-store",
     b".local/share/keyrings",
+    b"Library/Keychains",
+    b"Library/Cookies",
+    b".mozilla/firefox",
+    b".config/google-chrome",
+    b".config/chromium",
     b".m2/settings.xml",
 ];
 const SECRET_PATHS: [&[u8]; 11] = [
@@ -305,10 +312,10 @@ pub(super) fn is_below(path: &[u8], folder: &[u8]) -> bool {
 
 /// The part of `path` below a home folder, if it is in one.
 fn home_relative<'p>(path: &'p [u8], context: &Context<'_>) -> Option<&'p [u8]> {
-    if let Some(rest) = context.home.and_then(|home| path.strip_prefix(home)) {
-        if rest.is_empty() || rest.first() == Some(&b'/') {
-            return Some(rest.get(1..).unwrap_or(&[]));
-        }
+    if let Some(rest) = context.home.and_then(|home| path.strip_prefix(home))
+        && (rest.is_empty() || rest.first() == Some(&b'/'))
+    {
+        return Some(rest.get(1..).unwrap_or(&[]));
     }
     if let Some(rest) = path.strip_prefix(b"~") {
         return Some(rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at + 1..)).unwrap_or(&[]));
@@ -405,7 +412,8 @@ fn matches_pattern(pattern: &[u8], text: &[u8]) -> bool {
 pub(super) fn class(path: &[u8], cwd: Option<&[u8]>, context: &Context<'_>) -> Class {
     let bare = strip_stars(path);
     let home = home_relative(bare, context);
-    if bare == b"/" || bare == b"~" || home == Some(b"") {
+    let holds_home = bare == b"/home" || bare == b"/Users" || context.home.is_some_and(|folder| is_below(folder, bare));
+    if bare == b"/" || bare == b"~" || home == Some(b"") || holds_home {
         return Class::Root;
     }
     if SINKS.contains(&path) || is_below(path, b"/dev/fd") || is_below(path, b"/dev/pts") {
@@ -421,6 +429,9 @@ pub(super) fn class(path: &[u8], cwd: Option<&[u8]>, context: &Context<'_>) -> C
         return Class::ProjectStartup;
     }
     for root in [context.workspace, cwd].into_iter().flatten() {
+        if root == bare {
+            return Class::Whole;
+        }
         if is_below(root, bare) {
             return Class::Root;
         }
@@ -440,13 +451,9 @@ pub(super) fn class(path: &[u8], cwd: Option<&[u8]>, context: &Context<'_>) -> C
     match path.first() {
         Some(b'/') if SYSTEM_FOLDERS.iter().any(|folder| is_below(folder, bare)) => Class::Root,
         Some(b'/' | b'~') => Class::Outside,
-        Some(b'.') if bare == b"." || bare == b".." || bare.starts_with(b"../") => {
-            if bare == b"." || bare == b".." {
-                Class::Root
-            } else {
-                Class::Outside
-            }
-        }
+        _ if bare == b"." => Class::Whole,
+        _ if bare == b".." || bare == b"../.." => Class::Root,
+        Some(b'.') if bare.starts_with(b"../") => Class::Outside,
         Some(&HOLE) | None => Class::Unknown,
         _ if cwd.is_none() => {
             if bare.is_empty() {

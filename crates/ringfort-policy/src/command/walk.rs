@@ -314,7 +314,7 @@ impl<'c> Walker<'c> {
             },
         };
         let start = self.out.effects.len();
-        let mut subject = Subject::new(index, span);
+        let mut subject = Subject::new(index, start, span);
         self.out.commands.push(SimpleCommand {
             program,
             args: Vec::new(),
@@ -414,12 +414,16 @@ impl<'c> Walker<'c> {
         if let Some(entry) = entry {
             self.apply(entry, words, subject);
             if scans_shells(entry) {
-                self.scan(words, Knowledge::Catalogue, subject);
+                self.scan_shells(words, subject);
+            }
+            if scans_secrets(entry) {
+                self.scan_secrets(words, subject);
             }
         }
         if knowledge == Knowledge::Unknown {
             subject.raise(Risk::Medium);
-            self.scan(words, knowledge, subject);
+            self.scan_shells(words, subject);
+            self.scan_secrets(words, subject);
             self.effect(
                 subject,
                 EffectKind::Unknown,
@@ -443,7 +447,8 @@ impl<'c> Walker<'c> {
         self.rule(subject, &hazard::PROGRAM_UNKNOWN, first.span);
         self.effect(subject, EffectKind::ExecuteFile, None, first.span, Risk::High);
         self.effect(subject, EffectKind::Unknown, None, first.span, Risk::High);
-        self.scan(words, Knowledge::Unknown, subject);
+        self.scan_shells(words, subject);
+        self.scan_secrets(words, subject);
         if frame.runs < RUN_DEPTH_MAX {
             let rest: Vec<u8> = first.bytes.iter().copied().filter(|b| *b != HOLE).collect();
             if rest.is_empty() {
@@ -574,4 +579,24 @@ fn scans_shells(entry: &Entry) -> bool {
         && !special
         && (entry.risk > Risk::Low
             || entry.options.iter().any(|o| matches!(o.role, Role::Load | Role::Execute | Role::Shell)))
+}
+
+/// Whether a credential among the arguments of this program is read by it.
+fn scans_secrets(entry: &Entry) -> bool {
+    let names_only = matches!(
+        entry.special,
+        Some(
+            Special::Ssh
+                | Special::Test
+                | Special::Git
+                | Special::Cd
+                | Special::Alias
+                | Special::Declare
+                | Special::Reads
+                | Special::Find
+        )
+    );
+    let wraps =
+        entry.operands.iter().any(|role| matches!(role, Role::Command | Role::Environment | Role::List | Role::Delete));
+    !names_only && !wraps && !entry.names.starts_with("ssh-")
 }

@@ -93,7 +93,7 @@ impl Zones {
         if let Some(folder) = system_folder(path, setting) {
             return Zone::System(folder);
         }
-        if let Some(place) = self.forbidden_place(path, op, setting) {
+        if let Some(place) = self.forbidden_place(path, setting) {
             return Zone::Forbidden(place.as_str());
         }
         if in_home.is_some_and(|rest| starts_with_any(rest, &CREDENTIALS)) {
@@ -119,14 +119,16 @@ impl Zones {
         }
     }
 
-    /// The configured place that closes a path; writing to a folder above one counts.
-    fn forbidden_place(&self, path: &[u8], op: PathOp, setting: &Setting<'_>) -> Option<&Place> {
-        let closes = |place: &&Place| {
-            // A place that is always closed keeps its one exception when a file lists it again.
-            let listed = SYSTEM_FOLDERS.iter().any(|folder| place.is_absolute(folder));
-            !listed && (place.holds(path, setting) || (op == PathOp::Write && place.is_under(path, setting)))
-        };
-        self.forbidden.iter().find(closes)
+    /// A configured place below `path`, which is gone when `path` is removed or moved.
+    pub fn forbidden_below(&self, path: &[u8], setting: &Setting<'_>) -> Option<Zone<'_>> {
+        self.forbidden.iter().find(|place| place.is_under(path, setting)).map(|place| Zone::Forbidden(place.as_str()))
+    }
+
+    /// The configured place that closes a path.
+    fn forbidden_place(&self, path: &[u8], setting: &Setting<'_>) -> Option<&Place> {
+        // A place that is always closed keeps its one exception when a file lists it again.
+        let listed = |place: &Place| SYSTEM_FOLDERS.iter().any(|folder| place.is_absolute(folder));
+        self.forbidden.iter().find(|place| place.holds(path, setting) && !listed(place))
     }
 }
 

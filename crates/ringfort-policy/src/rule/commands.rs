@@ -62,9 +62,64 @@ struct Tally {
     writes_inside: bool,
 }
 
+/// What holds for the whole of an analysis, found once so that the rest is linear.
+struct Facts<'a> {
+    analysis: &'a Analysis,
+    setting: &'a Setting<'a>,
+    /// Starts and ends of the hazards that are asked about or denied, by their start.
+    asked: Vec<(usize, usize)>,
+    /// An assignment or definition decides what a program's name means.
+    hijacked: bool,
+    /// The working folder and the variables of version control stay what they are.
+    settled: bool,
+}
+
+impl<'a> Facts<'a> {
+    fn new(policy: &Policy, analysis: &'a Analysis, setting: &'a Setting<'a>) -> Self {
+        let is_asked = |id: &str, risk: Risk| match treatment(id) {
+            Treatment::ByRisk => policy.ask.covers(risk),
+            Treatment::Unresolved => policy.unresolved > Decision::Allow,
+            Treatment::Deny => true,
+            Treatment::ByEffect | Treatment::Cage => false,
+        };
+        let hazards = analysis.hazards.iter().filter(|hazard| is_asked(hazard.rule.id, hazard.rule.risk));
+        let mut asked: Vec<_> = hazards.map(|hazard| (hazard.span.start, hazard.span.end)).collect();
+        asked.sort_unstable();
+        Self {
+            analysis,
+            setting,
+            asked,
+            hijacked: analysis.hazards.iter().any(|hazard| matches!(hazard.rule.id, "command-050" | "command-051")),
+            settled: setting.is_inside(&setting.cwd) && analysis.commands.iter().all(|command| keeps_folder(command, setting)),
+        }
+    }
+
+    /// Whether a hazard of this command has been asked about.
+    fn is_asked(&self, command: &SimpleCommand) -> bool {
+        let first = self.asked.partition_point(|(start, _)| *start < command.span.start);
+        let after = self.asked.get(first..).unwrap_or(&[]);
+        after.first().is_some_and(|(_, end)| *end <= command.span.end)
+    }
+}
+
+/// Whether a command leaves the working folder inside the workspace, and the variables of git alone.
+fn keeps_folder(command: &SimpleCommand, setting: &Setting<'_>) -> bool {
+    let inside = |argument: &[u8]| match argument {
+        [b'/', ..] => setting.is_inside(&setting.resolve(argument)),
+        [b'-' | b'~', ..] => false,
+        relative => relative.split(|b| *b == b'/').all(|part| part != b".."),
+    };
+    match command.program.name() {
+        Some(b"cd") => !command.args.is_empty() && command.args.iter().all(|argument| argument.known().is_some_and(inside)),
+        Some(b"pushd" | b"popd" | b"export" | b"declare" | b"typeset") => false,
+        Some(_) => true,
+        None => command.assignments.iter().all(|(name, _)| !name.starts_with(b"GIT_")),
+    }
+}
+
 /// A simple command in its place.
 struct Part<'a> {
-    analysis: &'a Analysis,
+    facts: &'a Facts<'a>,
     command: &'a SimpleCommand,
     setting: &'a Setting<'a>,
 }
@@ -75,24 +130,9 @@ impl Part<'_> {
     fn stays_inside(&self) -> bool {
         let git = self.command.program == Program::Known(b"git".to_vec()) && self.command.knowledge == Knowledge::Catalogue;
         let moved = |known: &[u8]| [&b"-C"[..], b"-c", b"--git-dir", b"--work-tree", b"--exec-path"].iter().any(|o| known.starts_with(o));
-        git && self.setting.is_inside(&self.setting.cwd)
+        git && self.facts.settled
             && self.command.assignments.is_empty()
             && self.command.args.iter().all(|argument| argument.known().is_none_or(|known| !moved(known)))
-            && self.analysis.commands.iter().all(|command| self.keeps_folder(command))
-    }
-
-    /// Whether a command leaves the working folder inside the workspace, and the variables of git alone.
-    fn keeps_folder(&self, command: &SimpleCommand) -> bool {
-        match command.program.name() {
-            Some(b"cd") => command.args.iter().all(|argument| match argument.known() {
-                Some([b'/', ..]) => argument.known().is_some_and(|path| self.setting.is_inside(&self.setting.resolve(path))),
-                Some([b'-' | b'~', ..]) | None => false,
-                Some(path) => path.split(|b| *b == b'/').all(|part| part != b".."),
-            }) && !command.args.is_empty(),
-            Some(b"pushd" | b"popd" | b"export" | b"declare" | b"typeset") => false,
-            Some(_) => true,
-            None => command.assignments.iter().all(|(name, _)| !name.starts_with(b"GIT_")),
-        }
     }
 }
 
@@ -141,8 +181,9 @@ impl Policy {
                 self.add_hazard(draft, chain.rule.id, chain.rule.risk, chain.rule.meaning, chain.span);
             }
         }
+        let facts = Facts::new(self, analysis, setting);
         for command in &analysis.commands {
-            self.add_simple(draft, analysis, command, setting);
+            self.add_simple(draft, &facts, command);
         }
     }
 
@@ -193,9 +234,10 @@ impl Policy {
     }
 
     /// Answers one simple command: lists, then effects, then what is left of its risk.
-    fn add_simple(&self, draft: &mut Draft<'_>, analysis: &Analysis, command: &SimpleCommand, setting: &Setting<'_>) {
-        self.add_command_lists(draft, analysis, command, setting);
-        let mut tally = Tally { answered: self.is_asked(analysis, command), ..Tally::default() };
+    fn add_simple(&self, draft: &mut Draft<'_>, facts: &Facts<'_>, command: &SimpleCommand) {
+        let setting = facts.setting;
+        self.add_command_lists(draft, facts, command);
+        let mut tally = Tally { answered: facts.is_asked(command), ..Tally::default() };
         match (&command.program, command.knowledge) {
             (Program::Unknown(_), _) => {
                 tally.answered = true;
@@ -206,14 +248,16 @@ impl Policy {
             (Program::Known(_), Knowledge::Partial) => tally.caged = Some("not every argument of the program is known"),
             _ => {}
         }
-        for effect in analysis.effects.get(command.effects.clone()).unwrap_or(&[]) {
-            self.add_effect(draft, effect, &Part { analysis, command, setting }, &mut tally);
+        self.add_arguments(draft, command, &mut tally, setting);
+        for effect in facts.analysis.effects.get(command.effects.clone()).unwrap_or(&[]) {
+            self.add_effect(draft, effect, &Part { facts, command, setting }, &mut tally);
         }
         if tally.answered || command.risk == Risk::Critical {
             return;
         }
         let explained = tally.writes_inside && command.risk <= Risk::Medium;
-        if tally.caged.is_none() && !explained && self.role == Role::Whole && self.ask.covers(command.risk) {
+        let known = explained || command.risk < Risk::Medium || !self.ask.covers(command.risk);
+        if tally.caged.is_none() && !known && self.role == Role::Whole {
             tally.caged = Some("its risk is not low");
         }
         if let Some(why) = tally.caged {
@@ -221,21 +265,31 @@ impl Policy {
         }
     }
 
-    /// Whether a hazard of this command has been asked about.
-    fn is_asked(&self, analysis: &Analysis, command: &SimpleCommand) -> bool {
-        analysis.hazards.iter().any(|hazard| {
-            let within = command.span.start <= hazard.span.start && hazard.span.end <= command.span.end;
-            let asked = match treatment(hazard.rule.id) {
-                Treatment::ByRisk => self.ask.covers(hazard.rule.risk),
-                Treatment::Unresolved => self.unresolved > Decision::Allow,
-                Treatment::Deny => true,
-                Treatment::ByEffect | Treatment::Cage => false,
+    /// Denies a closed place among the arguments, whatever the program does with it: any program may read its
+    /// arguments, and no catalogue knows them all.
+    fn add_arguments(&self, draft: &mut Draft<'_>, command: &SimpleCommand, tally: &mut Tally, setting: &Setting<'_>) {
+        if matches!(command.program.name(), Some(b"echo" | b"printf")) {
+            return;
+        }
+        for argument in &command.args {
+            let Some(word) = argument.known() else { continue };
+            let value = match word.iter().position(|b| matches!(b, b'=' | b'@')) {
+                Some(at) => word.get(at + 1..).unwrap_or(&[]),
+                None => word,
             };
-            within && asked
-        })
+            if !matches!(value, [b'/' | b'~', ..]) || value.iter().any(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let path = setting.resolve(value);
+            let zone = self.zones.zone(&path, PathOp::Read, setting);
+            if matches!(zone, Zone::DotFolder(_) | Zone::Forbidden(_) | Zone::Credential) {
+                tally.answered = true;
+                self.add_closed(draft, zone, PathOp::Read, argument.span);
+            }
+        }
     }
 
-    fn add_command_lists(&self, draft: &mut Draft<'_>, analysis: &Analysis, command: &SimpleCommand, setting: &Setting<'_>) {
+    fn add_command_lists(&self, draft: &mut Draft<'_>, facts: &Facts<'_>, command: &SimpleCommand) {
         let shown = |program: &[u8]| escape_bytes(program);
         let arguments = || command.args.iter().map(|argument| argument.known());
         if let Program::Known(program) = &command.program {
@@ -254,14 +308,13 @@ impl Policy {
             }
         }
         let Some(allowed) = &self.allowed_commands else { return };
-        let hijacked = analysis.hazards.iter().any(|hazard| matches!(hazard.rule.id, "command-050" | "command-051"));
         let listed = match &command.program {
             Program::Absent => true,
             Program::Unknown(_) => false,
-            Program::Known(_) if command.knowledge == Knowledge::Defined => !hijacked,
+            Program::Known(_) if command.knowledge == Knowledge::Defined => !facts.hijacked,
             Program::Known(program) => {
                 let inert = INERT.iter().any(|name| program == name.as_bytes());
-                inert || (!hijacked && allowed.iter().any(|entry| entry.allows(program, setting)))
+                inert || (!facts.hijacked && allowed.iter().any(|entry| entry.allows(program, facts.setting)))
             }
         };
         if !listed {
@@ -375,7 +428,9 @@ impl Policy {
             tally.answered = true;
             return draft.unresolved(table::PATH_UNKNOWN.id, effect.span, table::PATH_UNKNOWN.meaning);
         };
-        match zone {
+        let removes = matches!(effect.kind, EffectKind::DeletePath | EffectKind::DeleteTree);
+        let below = if removes { self.forbidden_below(effect, setting) } else { None };
+        match below.unwrap_or(zone) {
             Zone::Device => {}
             Zone::Workspace | Zone::Root | Zone::NamedSecret => match effect.kind {
                 EffectKind::Persist => self.add_startup(draft, effect, tally),
@@ -395,7 +450,7 @@ impl Policy {
                 tally.answered = true;
                 draft.risk(Risk::High);
                 let path = setting.resolve(effect.target.as_deref().unwrap_or("").as_bytes());
-                self.deny_outside(draft, &path, PathOp::Write, effect.span);
+                self.deny_outside(draft, &path, PathOp::Write, effect.span, setting);
             }
             Zone::Outside | Zone::Scratch => tally.caged = Some("it writes outside the workspace"),
             closed => {
@@ -412,12 +467,10 @@ impl Policy {
 
     fn add_execute(&self, draft: &mut Draft<'_>, effect: &Effect, tally: &mut Tally, setting: &Setting<'_>) {
         tally.caged = Some("it runs a program file that nobody has read");
-        match self.zone_of(effect, PathOp::Execute, setting) {
-            Some(closed @ (Zone::DotFolder(_) | Zone::Forbidden(_) | Zone::Credential)) => {
-                tally.answered = true;
-                self.add_closed(draft, closed, PathOp::Execute, effect.span);
-            }
-            _ => {}
+        let zone = self.zone_of(effect, PathOp::Execute, setting);
+        if let Some(closed @ (Zone::DotFolder(_) | Zone::Forbidden(_) | Zone::Credential)) = zone {
+            tally.answered = true;
+            self.add_closed(draft, closed, PathOp::Execute, effect.span);
         }
     }
 
@@ -428,6 +481,12 @@ impl Policy {
         {
             tally.answered = true;
         }
+    }
+
+    /// A configured place that goes away with an effect's target.
+    fn forbidden_below(&self, effect: &Effect, setting: &Setting<'_>) -> Option<Zone<'_>> {
+        let path = setting.resolve(effect.target.as_deref()?.as_bytes());
+        self.zones.forbidden_below(&path, setting)
     }
 
     /// The zone of an effect's target; `None` where the target is only known at run time.

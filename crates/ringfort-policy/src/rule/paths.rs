@@ -40,14 +40,17 @@ impl Policy {
             draft.risk(Risk::Medium);
             self.add_readonly(draft, span);
         }
-        match judged.zone {
+        let below = if op == PathOp::Write { self.zones.forbidden_below(&judged.path, setting) } else { None };
+        match below.unwrap_or(judged.zone) {
             Zone::Device => {}
-            Zone::Outside | Zone::Scratch => self.add_outside(draft, &judged.path, op, span),
+            Zone::Outside | Zone::Scratch => self.add_outside(draft, &judged.path, op, span, setting),
             Zone::NamedSecret => {
                 draft.risk(Risk::Medium);
                 draft.unresolved(table::PATH_NAMED_SECRET.id, span, table::PATH_NAMED_SECRET.meaning);
             }
-            Zone::Workspace | Zone::Root => {}
+            Zone::Workspace | Zone::Root => {
+                draft.add(&table::PATH_OPEN, Decision::Allow, table::PATH_OPEN.meaning).at(span);
+            }
             closed => self.add_closed(draft, closed, op, span),
         }
         if op == PathOp::Execute {
@@ -98,7 +101,7 @@ impl Policy {
         }
     }
 
-    fn add_outside(&self, draft: &mut Draft<'_>, path: &[u8], op: PathOp, span: Span) {
+    fn add_outside(&self, draft: &mut Draft<'_>, path: &[u8], op: PathOp, span: Span, setting: &Setting<'_>) {
         draft.risk(if op == PathOp::Read { Risk::Medium } else { Risk::High });
         if !self.workspace_only {
             if op == PathOp::Write && self.role == Role::Whole && self.ask.covers(Risk::High) {
@@ -106,11 +109,19 @@ impl Policy {
             }
             return;
         }
-        self.deny_outside(draft, path, op, span);
+        self.deny_outside(draft, path, op, span, setting);
     }
 
     /// Denies a path outside, with the smallest change that would open it.
-    pub(super) fn deny_outside(&self, draft: &mut Draft<'_>, path: &[u8], op: PathOp, span: Span) {
+    pub(super) fn deny_outside(&self, draft: &mut Draft<'_>, path: &[u8], op: PathOp, span: Span, setting: &Setting<'_>) {
+        if setting.workspace.is_none() {
+            let meaning = table::POLICY_WIDE_WORKSPACE.meaning;
+            draft
+                .add(&table::POLICY_WIDE_WORKSPACE, Decision::Deny, meaning)
+                .at(span)
+                .instead(|| "work in a folder of its own".to_owned());
+            return;
+        }
         let folder = match path.iter().rposition(|b| *b == b'/') {
             Some(0) | None => path,
             Some(at) => path.get(..at).unwrap_or(path),

@@ -71,7 +71,7 @@ impl CommandPrefix {
         let mine = self.program.as_bytes();
         if !mine.contains(&b'/') {
             let in_folder = |folder: &&str| program.strip_prefix(folder.as_bytes()) == Some(mine);
-            return program == mine || PROGRAM_FOLDERS.iter().any(|folder| in_folder(&folder));
+            return program == mine || PROGRAM_FOLDERS.iter().any(in_folder);
         }
         if !program.contains(&b'/') {
             return false;

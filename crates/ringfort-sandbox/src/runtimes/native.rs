@@ -324,3 +324,6 @@ pub(crate) struct Tried {
 pub(crate) fn try_namespaces() -> Tried {
     prepare::try_plan().map_or_else(|_| Tried::default(), |plan| keeper::try_out(NAMESPACES, &plan))
 }
+
+#[cfg(test)]
+mod tests;

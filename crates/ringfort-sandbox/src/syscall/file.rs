@@ -61,6 +61,13 @@ pub(crate) fn duplicate_to(from: c_int, to: c_int) -> Answer<()> {
     check_unit(unsafe { libc::syscall(libc::SYS_dup3, from, to, 0) })
 }
 
+/// `O_RDONLY`, `O_WRONLY` or `O_RDWR` of an open descriptor.
+pub(crate) fn access_mode(descriptor: c_int) -> Answer<c_int> {
+    // SAFETY: no memory is passed.
+    check_int(unsafe { libc::syscall(libc::SYS_fcntl, descriptor, libc::F_GETFL, 0 as c_long) })
+        .map(|flags| flags & libc::O_ACCMODE)
+}
+
 pub(crate) fn read(descriptor: c_int, buffer: &mut [u8]) -> Answer<usize> {
     // SAFETY: the buffer is writable for its length.
     #[expect(clippy::cast_sign_loss, reason = "the answer was checked against -1")]

@@ -126,7 +126,8 @@ fn startup_place() -> Place {
     ] {
         std::fs::write(place.workspace.join(path), content).unwrap();
     }
-    for path in [".git/hooks", ".envrc", "a/b/settings"] {
+    std::os::unix::fs::symlink("a/b/settings", place.workspace.join("pointer")).unwrap();
+    for path in [".git/hooks", ".envrc", "a/b/settings", "pointer"] {
         place.profile.protected.push(place.workspace.join(path));
     }
     place.profile.hidden.push(place.workspace.join("hidden"));
@@ -159,6 +160,10 @@ fn escape_through_startup_files_is_blocked() {
         "touch -d 2001-01-01 .envrc",
         "ln a/b/settings linked",
         "truncate -s 0 a/b/settings",
+        "echo evil > pointer",
+        "rm -f pointer",
+        "ln -sfn /tmp pointer",
+        "mv pointer other",
         "cat hidden",
         "mv hidden seen",
         "rm -f hidden",
@@ -221,4 +226,39 @@ fn a_staged_file_takes_changes_that_stay_inside() {
         .prints("locked");
     assert_eq!(std::fs::read_to_string(&copy).unwrap(), "locked\n");
     assert_eq!(std::fs::read_to_string(&real).unwrap(), before);
+}
+
+/// The variable that makes this binary start a cage inside a cage.
+const NESTED: &str = "RINGFORT_TEST_NESTED";
+
+/// Does nothing unless this binary was started inside a cage.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the wish comes through the environment of the cage")]
+fn nested() {
+    if std::env::var_os(NESTED).is_none() {
+        return;
+    }
+    let place = Place::new(DegreeRequest::Auto);
+    let outcome = place.shell("cat own; cat ../secret 2>&- || echo refused");
+    println!("\nNESTED {:?} {}", outcome.achieved.degree, outcome.out.replace('\n', " "));
+}
+
+#[test]
+fn a_cage_starts_inside_a_cage() {
+    for degree in DEGREES {
+        let mut place = Place::new(degree);
+        let binary = std::env::current_exe().unwrap().canonicalize().unwrap();
+        place.profile.home.binds.push(HomeBind {
+            source: binary.clone(),
+            target: "again".into(),
+            mode: BindMode::ReadOnly,
+        });
+        place.profile.environment.push((NESTED.into(), "1".into()));
+        place.profile.environment.push(("TMPDIR".into(), place.workspace.clone().into()));
+        let program = if place.is_namespaced_quietly() { place.home.join("again") } else { binary };
+        let argv = ["again", "--exact", "escape::nested", "--nocapture", "--test-threads=1"];
+        let outcome = place.run(program.to_str().unwrap(), &argv).unwrap();
+        // Namespaces are refused inside; Landlock and seccomp stack.
+        assert!(outcome.out.contains("NESTED Minimal ownrefused"), "{outcome:#?}");
+    }
 }

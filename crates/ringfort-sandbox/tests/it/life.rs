@@ -117,6 +117,13 @@ fn deny_what_the_host_cannot_promise() {
         other => panic!("{other:?}"),
     }
     assert!(!marker.exists(), "the program ran");
+    place.profile.hidden.push(place.workspace.join("own"));
+    place.profile.require = [Promise::ConfineReads].into();
+    match place.run("/bin/sh", &["sh", "-c", "echo > ran"]) {
+        Err(LaunchError::Missing { promise: Promise::ConfineReads, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(!marker.exists(), "the program ran");
 }
 
 #[test]
@@ -250,7 +257,7 @@ fn a_terminal_has_job_control() {
             &[
                 "sh",
                 "-c",
-                "echo ready; trap 'echo interrupted; exit 4' INT; read line </dev/tty; echo got $line; while :; do :; done",
+                "echo ready >/dev/stderr; trap 'echo interrupted; exit 4' INT; read line </dev/tty; echo got $line; while :; do :; done",
             ],
         );
         (spawn.stdin, spawn.stdout, spawn.stderr, spawn.terminal) = (copy(), copy(), copy(), Some(copy()));
@@ -296,4 +303,68 @@ fn the_environment_is_exactly_the_profile() {
     place.profile.environment = vec![("ONLY".into(), "this".into())];
     assert_eq!(place.run("/usr/bin/env", &["env"]).unwrap().out, "ONLY=this\n");
     drop(null());
+}
+
+#[test]
+fn the_host_is_probed_by_trying() {
+    let features = ringfort_sandbox::probe::probe();
+    let place = Place::new(DegreeRequest::Auto);
+    let achieved = place.shell("true").achieved;
+    assert_eq!(features.mounts, place.is_namespaced_quietly(), "{features:?}");
+    assert_eq!(features.landlock_abi.map(|abi| abi.min(features.landlock_abi_known)), achieved.landlock_abi);
+    assert!(features.seccomp && (features.user_namespaces || !features.mounts), "{features:?}");
+    eprintln!("{features:?}");
+}
+
+#[test]
+fn streams_can_be_opened_again_with_the_access_that_they_have() {
+    for degree in DEGREES {
+        let place = Place::new(degree);
+        let log = place.outside.join("log");
+        let mut spawn = spawn("/bin/sh", &["sh", "-c", "echo one >/dev/stdout; cat </dev/stdout && echo ESCAPED"]);
+        spawn.stdout = File::options().create(true).append(true).open(&log).unwrap().into();
+        start(&place, spawn).unwrap().wait();
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "one\n");
+    }
+}
+
+/// The variable that makes this binary a supervisor that will be killed.
+const DOOMED: &str = "RINGFORT_TEST_DOOMED";
+
+/// Does nothing unless this binary was started as a supervisor.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the degree comes through the environment")]
+fn doomed_supervisor() {
+    let Some(degree) = std::env::var_os(DOOMED) else {
+        return;
+    };
+    let place = Place::new(if degree == "auto" { DegreeRequest::Auto } else { DegreeRequest::Minimal });
+    let mut spawn = spawn("/bin/sh", &["sh", "-c", "(setsid sh -c 'echo up; exec sleep 1000' &); exec sleep 1000"]);
+    spawn.stdout = rustix::io::dup(std::io::stdout()).unwrap();
+    start(&place, spawn).unwrap().wait();
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the supervisor is killed, so it is a process of its own")]
+fn escape_by_killing_the_supervisor_ends_everything() {
+    for degree in ["auto", "minimal"] {
+        let mut supervisor = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "life::doomed_supervisor", "--nocapture"])
+            .env(DOOMED, degree)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = supervisor.stdout.take().unwrap();
+        let mut text = String::new();
+        while !text.contains("up") {
+            let mut buffer = [0; 256];
+            let length = output.read(&mut buffer).unwrap();
+            assert_ne!(length, 0, "{text}");
+            text.push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+        supervisor.kill().unwrap();
+        supervisor.wait().unwrap();
+        // Ends only when nobody holds the pipe any more.
+        output.read_to_end(&mut Vec::new()).unwrap();
+    }
 }

@@ -14,3 +14,4 @@ mod attacks;
 mod cage;
 mod escape;
 mod life;
+mod programs;

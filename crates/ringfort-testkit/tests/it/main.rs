@@ -4,6 +4,9 @@
 //! In: the registry of providers, the pipeline, the fickle provider. Out: what the runtime keeps whatever a provider
 //! does.
 
+#[cfg(test)]
 mod native;
+#[cfg(test)]
 mod pipeline;
+#[cfg(test)]
 mod stage;

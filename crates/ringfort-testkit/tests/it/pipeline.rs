@@ -78,7 +78,7 @@ fn deny_what_cannot_be_recorded() {
         for file in moved.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
             fs::remove_file(file).unwrap();
         }
-        let denied = pipeline.admit(&typed("ls"), &cage(), &NoApprover).err().expect("a permit without a record");
+        let denied = pipeline.admit(&typed("ls"), &cage(), &NoApprover).expect_err("a permit without a record");
         assert_eq!(denied.ruling.decision, Decision::Deny);
         assert!(denied.unrecorded.is_some(), "the denial could not be recorded either, and says so");
         assert!(denied.ruling.deciding().any(|reason| reason.rule == "runtime-003"), "{:#?}", denied.ruling);

@@ -88,6 +88,9 @@ const HARMLESS_BEFORE: &[&str] = &[
 /// Words at the end of a name that make it speak about a secret.
 const HARMLESS_AFTER: &[&str] = &[
     "file",
+    "encryption",
+    "mode",
+    "method",
     "path",
     "stdin",
     "url",

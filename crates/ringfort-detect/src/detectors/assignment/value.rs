@@ -51,6 +51,10 @@ impl Value {
         let closed = close_name(candidate, name.end);
         let (separator, behind) = separator(candidate, name, closed)?;
         let at = candidate.skip_blanks(behind);
+        // `'Password: '` ends here, and nothing is given to it.
+        if name.mark == Mark::Quoted && closed == name.end && candidate.byte(at) == candidate.before(name.start) {
+            return None;
+        }
         if separator == Separator::Colon
             && let Some(at) = behind_type(candidate, at)
         {

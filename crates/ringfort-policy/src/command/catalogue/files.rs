@@ -41,10 +41,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     high("shred wipe scrub sdelete")
         .options(&[value("-n --iterations -s --size", Value), value("--random-source", Read)])
         .operands(&[Delete]),
-    medium("mkdir touch mkfifo mktemp tempfile mkdirhier")
-        .options(&[value("-m --mode -d --date -t -p", Value), value("-r --reference", Read)])
-        .operands(&[Write])
-        .special(Special::Test),
+    medium("mkdir mkfifo mkdirhier").options(&[value("-m --mode", Value)]).operands(&[Write]),
+    medium("touch").options(&[value("-d --date -t", Value), value("-r --reference", Read)]).operands(&[Write]),
+    medium("mktemp tempfile").options(&[value("-p --suffix", Value), attached("--tmpdir", Value)]).operands(&[Value]),
     medium("truncate fallocate")
         .options(&[value("-s --size -l -o", Value), value("-r --reference", Read)])
         .operands(&[Write]),

@@ -41,7 +41,7 @@ const NODE: &[Entry] = &[
     )
     .always(PUBLISH)
     .rule(&hazard::PUBLISHES),
-    medium("pack version shrinkwrap set cache pkg config get workspaces workspace edit explore global").always(WRITE),
+    medium("pack version shrinkwrap set cache pkg config get workspaces workspace edit explore global profile hook org star unstar").always(WRITE),
 ];
 
 const PIP: &[Entry] = &[

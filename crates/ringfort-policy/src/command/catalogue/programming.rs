@@ -82,7 +82,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             value("-I", Load),
             attached("-M -m -d", Load),
             attached("-i", Set(Mode::InPlace)),
-            attached("-F -l -0 -C -x", Value),
+            attached("-F -C -x", Value),
             flag("-v -V --version", Set(Mode::Show)),
         ])
         .operands(&[Execute, Value])
@@ -93,9 +93,9 @@ pub(super) const ENTRIES: &[Entry] = &[
             value("-e", Code(Language::Ruby)),
             value("-I -r", Load),
             attached("-i", Set(Mode::InPlace)),
-            attached("-F -W -0 -K -x", Value),
+            attached("-F -W -K -x", Value),
             value("-C", Value),
-            flag("-v --version", Set(Mode::Show)),
+            flag("--version", Set(Mode::Show)),
         ])
         .operands(&[Execute, Value])
         .special(Special::Interpreter(Language::Ruby)),
@@ -122,7 +122,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     .options(&[
         value("-e -E -c --eval -ex --command -Command -EncodedCommand", Code(Language::Other)),
         value("-l -x -f", Load),
-        flag("--version -v", Set(Mode::Show)),
+        flag("--version", Set(Mode::Show)),
         flag("-", Set(Mode::Stdin)),
     ])
     .operands(&[Execute, Value])
@@ -222,20 +222,34 @@ pub(super) const ENTRIES: &[Entry] = &[
     .subs(CONTAINER)
     .special(Special::Container)
     .always(RUN),
-    medium(
-        "strace ltrace ptrace valgrind rr gdbserver catchsegv heaptrack hyperfine entr-run xvfb-run \
-         dbus-run-session dbus-launch ccache sccache distcc proot fakeroot faketime torsocks proxychains \
-         proxychains4 tsocks catatonit tini dumb-init rlwrap unbuffer pkexec-run softlimit chpst setarch linux32 \
-         linux64 i386 x86_64 prlimit cpulimit numactl taskset chrt trickle bwrap firejail nsjail systemd-run \
-         cgexec ssh-agent aa-exec with-contenv",
-    )
+    medium("strace ltrace ptrace perf-trace")
+        .style(Style::Posix)
+        .options(&[value("-o", Write), value("-e -p -s -u -P -E -O -S -I -a -X -n -l -b", Value)])
+        .operands(&[Command]),
+    medium("taskset chrt setarch linux32 linux64 i386 x86_64 cpulimit trickle softlimit chpst")
+        .style(Style::Posix)
+        .options(&[value("-p -l -u -d -t -T -D -P", Value)])
+        .operands(&[Command])
+        .special(Special::Watch),
+    medium("hyperfine")
+        .options(&[
+            value("-w -r -m -M -n --warmup --runs --min-runs --max-runs", Value),
+            value("-p -c -s --prepare --cleanup --setup --shell", Shell),
+            value("--export-json --export-markdown --export-csv", Write),
+        ])
+        .operands(&[Shell]),
+    medium("systemd-run")
+        .style(Style::Posix)
+        .options(&[
+            value("-p -u -E -M -H --unit --property --setenv --uid --gid --nice --slice --description", Value),
+            value("--on-calendar --on-active --on-boot --on-startup", Effect(EffectKind::Persist, Risk::High)),
+        ])
+        .operands(&[Command]),
+    medium("valgrind rr gdbserver catchsegv heaptrack xvfb-run dbus-run-session dbus-launch ccache sccache distcc fakeroot \
+            faketime torsocks proxychains proxychains4 tsocks catatonit tini dumb-init rlwrap unbuffer prlimit numactl \
+            cgexec ssh-agent aa-exec with-contenv")
     .style(Style::Posix)
-    .options(&[
-        value("-o", Write),
-        value("-e -p -c -n -s -u -f -l -q", Value),
-        flag("--", Value),
-        value("-x", Load),
-        value("--on-calendar --on-active", Effect(EffectKind::Persist, Risk::High)),
-    ])
-    .operands(&[Command]),
+    .options(&[value("-f -s -n -e", Value)])
+    .operands(&[Command])
+    .special(Special::Watch),
 ];

@@ -10,6 +10,20 @@ use super::super::hazard;
 use super::Role::{Command, Environment, Execute, Host, Load, Mode as Set, Read, Rule, Shell, Value, Write};
 use super::{Entry, Mode, Special, Style, attached, flag, high, low, medium, value};
 
+const TMUX: &[Entry] = &[
+    low("ls list-sessions list-windows lsw list-panes lsp list-clients lsc list-keys lsk list-commands lscm show-options show has-session has \
+         display-message display info show-environment showenv capture-pane capturep attach attach-session a at select-window selectw \
+         select-pane selectp rename-window renamew rename-session rename resize-pane resizep switch-client switchc detach detach-client \
+         set-environment setenv set-option set setw set-window-option list-buffers lsb choose-tree kill-server kill-session kill-window killw \
+         kill-pane killp start-server source-file-list clock-mode copy-mode next-window next previous-window prev last-window last"),
+    medium("new new-session new-window neww split-window splitw respawn-pane respawnp respawn-window respawnw popup display-popup")
+        .style(Style::Posix)
+        .options(&[value("-s -n -t -c -x -y -e -F -l -p -h -w", Value)])
+        .operands(&[Shell]),
+    high("send-keys send run-shell run if-shell if pipe-pane pipep source-file source set-hook bind-key bind command-prompt load-buffer")
+        .rule(&hazard::INLINE_CODE),
+];
+
 pub(super) const ENTRIES: &[Entry] = &[
     medium("sh bash dash zsh ksh mksh ash fish csh tcsh rbash yash oksh pdksh rksh ksh93 nu posh lksh bosh osh ysh")
         .style(Style::Posix)
@@ -36,7 +50,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     low("exit logout bye").style(Style::Plain),
     high("enable builtin-load").options(&[value("-f", Load)]).special(Special::Reads),
     medium("fc").options(&[value("-e", Execute)]),
-    low("command builtin noglob nocorrect exec -")
+    low("command builtin noglob nocorrect exec")
         .style(Style::Posix)
         .options(&[flag("-v -V", Set(Mode::Show)), value("-a", Value), flag("-c -l -p", Value)])
         .operands(&[Command]),
@@ -49,22 +63,46 @@ pub(super) const ENTRIES: &[Entry] = &[
             flag("-", Value),
         ])
         .operands(&[Environment]),
-    low("nohup setsid time gtime stdbuf nice ionice caffeinate chronic ts-run eatmydata watchexec errno doexec \
-         detach daemonize start-stop-daemon screen dtach abduco script scriptreplay run-parts run-one flock \
-         lckdo with-lock-ex systemd-cat systemd-inhibit choom zsh-run uudecode-run stdbuf-run dbus-send \
-         ssh-askpass tmate mispipe ifne pee annotate-output bash-run logsave runcon capsh unshare-run setlock sg \
-         newgrp ld.so ld-linux-x86-64.so ld-linux.so openvt at-spi-run")
-    .style(Style::Posix)
-    .options(&[
-        value("-f --format -i -e -n --adjustment -p -w -E --timeout -S -t -h", Value),
-        value("-o --output --pidfile", Write),
-        value("-c --command -X", Shell),
-        value("-exec --exec --startas", Execute),
-        flag("-a -q -x", Value),
-        value("--preload --library-path", Load),
-    ])
-    .operands(&[Command])
-    .special(Special::Watch),
+    low("nohup setsid chronic eatmydata errno doexec detach daemonize systemd-cat run-one ifne annotate-output setlock openvt")
+        .style(Style::Posix)
+        .operands(&[Command]),
+    low("time gtime").style(Style::Posix).options(&[value("-f --format", Value), value("-o --output", Write)]).operands(&[Command]),
+    low("nice ionice caffeinate choom")
+        .style(Style::Posix)
+        .options(&[value("-n --adjustment -c --class --classdata -t", Value)])
+        .operands(&[Command]),
+    low("stdbuf").style(Style::Posix).options(&[value("-i -o -e --input --output --error", Value)]).operands(&[Command]),
+    low("systemd-inhibit runcon capsh logsave")
+        .style(Style::Posix)
+        .options(&[value("-t -u -r -l --type", Value), value("-c", Shell)])
+        .operands(&[Command])
+        .special(Special::Watch),
+    low("flock lckdo with-lock-ex")
+        .style(Style::Posix)
+        .options(&[value("-w -E --timeout --conflict-exit-code", Value), value("-c --command", Shell)])
+        .operands(&[Write, Command])
+        .special(Special::Watch),
+    low("script scriptreplay scriptlive")
+        .options(&[value("-c --command", Shell), value("-O -I -B -T --log-out --log-in --log-io --log-timing", Write)])
+        .operands(&[Write, Command]),
+    medium("start-stop-daemon")
+        .options(&[value("-x --exec -a --startas", Execute), value("-p --pidfile -O --output", Write), value("-n -u -c -d -s -R -N", Value)])
+        .operands(&[Value]),
+    medium("screen dtach abduco tmate")
+        .style(Style::Posix)
+        .options(&[value("-S -t -p -h -T -s -e -A -c -n", Value), value("-X", Shell), value("-L", Value)])
+        .operands(&[Command])
+        .special(Special::Watch),
+    medium("run-parts watchexec mispipe pee dbus-send ld.so ld-linux-x86-64.so ld-linux.so")
+        .style(Style::Posix)
+        .options(&[value("--preload --library-path", Load), value("-w -e --exts", Value)])
+        .operands(&[Command])
+        .special(Special::Watch),
+    high("sg newgrp")
+        .style(Style::Posix)
+        .options(&[value("-c", Shell)])
+        .operands(&[Value, Shell])
+        .always(&[EffectKind::ChangePrivilege]),
     low("watch viddy hwatch")
         .style(Style::Posix)
         .options(&[value("-n --interval -q", Value)])
@@ -79,7 +117,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[flag("--list --help", Set(Mode::Show))])
         .operands(&[Command]),
     high(
-        "sudo doas gosu su-exec pkexec run0 setpriv calife super sudoedit please-run runuser setuidgid envuidgid \
+        "sudo doas pkexec run0 setpriv calife super sudoedit please-run runuser \
          gksu gksudo kdesu dzdo pfexec sudo-rs",
     )
     .style(Style::Posix)
@@ -91,6 +129,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     .operands(&[Environment])
     .always(&[EffectKind::ChangePrivilege])
     .rule(&hazard::CHANGES_PRIVILEGE),
+    high("gosu su-exec setuidgid envuidgid")
+        .style(Style::Posix)
+        .operands(&[Value, Command])
+        .always(&[EffectKind::ChangePrivilege])
+        .rule(&hazard::CHANGES_PRIVILEGE),
     high("su")
         .options(&[value("-c --command", Shell), value("-s --shell", Execute), value("-g -G -w", Value)])
         .operands(&[Value])
@@ -128,8 +171,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     medium("tmux zellij byobu")
         .style(Style::Posix)
         .options(&[value("-c", Shell), value("-f", Load), value("-L -S -T", Value)])
-        .operands(&[Shell])
-        .rule(&hazard::INLINE_CODE),
+        .subs(TMUX),
     high("batch at")
         .options(&[value("-f", Load), value("-q -t -c", Value), flag("-l", Set(Mode::Show)), flag("-d -r", Value)])
         .always(&[EffectKind::Persist])

@@ -79,7 +79,7 @@ pub(super) const ENTRIES: &[Entry] = &[
          efibootmgr dracut mkinitramfs update-initramfs bootctl setpci flashrom modinfo udevadm devmem wrmsr \
          nvidia-settings bpftool keyctl auditd criu",
     )
-    .options(&[flag("-a -n -p --help", Set(Mode::Show))])
+    .options(&[flag("-a --help", Set(Mode::Show))])
     .always(&[EffectKind::ChangePrivilege])
     .rule(&hazard::CHANGES_PRIVILEGE),
     high("gpg gpg2 gpgsm gpgconf")

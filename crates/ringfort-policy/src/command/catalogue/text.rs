@@ -7,16 +7,21 @@ use super::Role::{Code, Execute, List, Load, Mode as Set, Read, Shell, Value, Wr
 use super::{Entry, Language, Mode, Special, Style, attached, flag, low, medium, value};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    low("cat tac wc rev bat batcat zcat bzcat xzcat zstdcat gzcat lzcat file cloc tokei scc")
+    low("cat tac wc bat batcat zcat bzcat xzcat zstdcat gzcat lzcat file cloc tokei scc")
         .options(&[value("--files0-from -f --magic-file", Read)])
         .operands(&[Read]),
-    low("nl head tail fold fmt expand unexpand paste join comm od hexdump strings cksum sum md5sum sha1sum \
-         sha224sum sha256sum sha384sum sha512sum b2sum b3sum shasum md5 cmp column pr look tsort ptx numfmt \
-         factor colordiff diff3 sdiff xmllint pdftotext pdfinfo identify exiftool mediainfo readelf objdump nm \
-         size addr2line c++filt otool lsattr getfacl iconv ul col colrm")
+    low("head tail ghead gtail")
+        .options(&[value("-n -c --lines --bytes --pid -s --sleep-interval", Value)])
+        .operands(&[Read]),
+    low("nl fold fmt expand unexpand paste join")
+        .options(&[value("-w -b -d -t -j -1 -2 -v -i -l --width --delimiters", Value)])
+        .operands(&[Read]),
+    low("comm od hexdump hd strings cksum sum md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum b3sum shasum md5 \
+         cmp column pr look tsort ptx numfmt factor colordiff diff3 sdiff xmllint pdftotext pdfinfo identify exiftool \
+         mediainfo readelf objdump nm size addr2line c++filt otool lsattr getfacl iconv ul col colrm")
     .options(&[
-        value("-n -c -w -s -b -t -j -N --lines --bytes -o --from-code --to-code -f", Value),
-        value("--output", Write),
+        value("-A -N -j --from-code --to-code --skip-bytes --read-bytes --address-radix", Value),
+        value("-o --output", Write),
         value("--files0-from --magic-file", Read),
     ])
     .operands(&[Read]),
@@ -107,6 +112,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("-l -s -c -g", Value), flag("-r", Set(Mode::Force))])
         .operands(&[Read, Write])
         .special(Special::Transform),
+    low("rev").operands(&[Read]).special(Special::Transform),
     low("base64 base32 basenc uuencode uudecode")
         .options(&[value("-w --wrap", Value), value("-i", Read), value("-o", Write)])
         .operands(&[Read])
@@ -155,14 +161,23 @@ pub(super) const ENTRIES: &[Entry] = &[
          tload env-list history jobs dirs fc-list help compgen complete bind neofetch fastfetch screenfetch \
          cpuid getent findmnt infocmp ipcs lsipc numactl-show acpi hwinfo inxi blkid df")
     .options(&[value("-c -o -C", Value), value("--config -F", Load)]),
-    low("ls dir vdir exa eza lsd tree du dust ncdu duf stat readlink realpath namei pathchk test-path")
+    low("ls dir vdir exa eza lsd")
         .options(&[
-            value(
-                "-I -w -T -L -P -d -c -f -o --ignore --exclude --max-depth --format --printf --block-size -B -t \
-             --sort --hide",
-                Value,
-            ),
+            value("-I -w -T --ignore --width --hide --block-size --sort --format", Value),
             attached("--color --time", Value),
         ])
+        .operands(&[List]),
+    low("tree")
+        .options(&[value("-L -P -I --charset --filelimit --sort --timefmt", Value), value("-o", Write)])
+        .operands(&[List]),
+    low("du dust ncdu duf")
+        .options(&[
+            value("-d -B -t --max-depth --exclude --block-size --threshold", Value),
+            value("-X --exclude-from --files0-from -f", Read),
+            value("-o", Write),
+        ])
+        .operands(&[List]),
+    low("stat readlink realpath namei pathchk test-path")
+        .options(&[value("-c --format --printf --relative-to --relative-base", Value)])
         .operands(&[List]),
 ];

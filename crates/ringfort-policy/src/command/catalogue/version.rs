@@ -38,7 +38,7 @@ pub(super) const GIT: &[Entry] = &[
          sparse-checkout pack-refs repack update-index update-ref write-tree commit-tree read-tree rerere \
          mergetool difftool citool gui gitk subtree maintenance replace lfs flow interpret-trailers commit-graph \
          multi-pack-index unpack-objects index-pack pack-objects merge-file merge-index checkout-index mailinfo \
-         mailsplit fast-export update-server-info sh-setup stash bisect remote branch checkout restore rebase gc \
+         mailsplit fast-export update-server-info sh-setup stash bisect remote branch checkout restore gc \
          config rm reset clean reflog prune submodule history",
     )
     .options(&[
@@ -46,7 +46,7 @@ pub(super) const GIT: &[Entry] = &[
         flag("--hard", Rule(&hazard::REWRITES_HISTORY)),
         value("-m -C --author --date -t -b -B -X -s -u --tool --onto -e --source", Value),
         value("-F --file --pathspec-from-file", Read),
-        value("-x --exec --extcmd --upload-pack", Shell),
+        value("--exec --extcmd --upload-pack", Shell),
         value("-o --output --separate-git-dir", Write),
         value("--remote", Host),
         value("--template", Load),
@@ -54,6 +54,10 @@ pub(super) const GIT: &[Entry] = &[
     ])
     .operands(&[Value])
     .always(WRITE),
+    medium("rebase")
+        .options(&[value("-x --exec", Shell), value("-s -X --onto --strategy --strategy-option", Value)])
+        .operands(&[Value])
+        .always(&[EffectKind::WritePath, EffectKind::RewriteHistory]),
     medium(
         "clone fetch pull ls-remote fetch-pack send-pack svn p4 submodule-update remote-http http-fetch \
          archimport cvsimport cvsexportcommit",

@@ -225,9 +225,7 @@ impl Walker<'_> {
                 }
             }
             Language::Awk => {
-                if any(&[b"system", b"getline", b"| \"", b"|\"", b"|&", b"\" |", b"@load", b"/inet"])
-                    || (contains(bytes, b"|") && !contains(bytes, b"||") && contains(bytes, b"print"))
-                {
+                if awk_runs(bytes) {
                     self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::High);
                     self.rule(subject, &hazard::INLINE_CODE, arg.span);
                 }
@@ -318,7 +316,8 @@ impl Walker<'_> {
             self.module(module, args, subject);
             return;
         }
-        let script = operands.first().and_then(|position| args.get(*position)).filter(|arg| arg.bytes != b"-");
+        let script =
+            operands.first().and_then(|position| args.get(*position)).filter(|arg| !super::is_stdin(&arg.bytes));
         match script {
             Some(_) if inline && language != Language::Php => {
                 for arg in operands.iter().filter_map(|position| args.get(*position)) {
@@ -413,4 +412,41 @@ fn flags(script: &[u8]) -> Option<&[u8]> {
         index += 1;
     }
     None
+}
+
+/// Whether an awk program starts commands: `system`, a pipe, or a loaded library.
+fn awk_runs(code: &[u8]) -> bool {
+    if contains(code, b"system") || contains(code, b"@load") || contains(code, b"/inet") {
+        return true;
+    }
+    let mut at = 0;
+    let mut before = b';';
+    while let Some(byte) = code.get(at) {
+        match byte {
+            b'"' => at = skip_to(code, at + 1, b'"'),
+            b'/' if matches!(before, b'(' | b',' | b'!' | b'~' | b'&' | b'|' | b'{' | b'}' | b';') => {
+                at = skip_to(code, at + 1, b'/')
+            }
+            b'|' if code.get(at + 1) == Some(&b'|') => at += 1,
+            b'|' => return true,
+            _ => {}
+        }
+        if !byte.is_ascii_whitespace() {
+            before = *byte;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// The position of the next unescaped `end`.
+fn skip_to(code: &[u8], from: usize, end: u8) -> usize {
+    let mut at = from;
+    while let Some(byte) = code.get(at) {
+        if *byte == end {
+            return at;
+        }
+        at += if *byte == b'\\' { 2 } else { 1 };
+    }
+    at
 }

@@ -37,6 +37,7 @@ impl Walker<'_> {
                 self.rule(subject, &hazard::HIDES_TRACES, arg.span)
             }
             Class::Root => subject.raise(Risk::High),
+            Class::Whole => self.rule(subject, &hazard::DELETES_WORKSPACE, arg.span),
             _ if holes || !target.certain => self.rule(subject, &hazard::DELETES_UNKNOWN, arg.span),
             Class::Outside | Class::Unknown if tree => self.rule(subject, &hazard::DELETES_OUTSIDE, arg.span),
             _ if target::is_below(&target.path, b".git") || target.path.ends_with(b"/.git") => {
@@ -124,6 +125,8 @@ impl Walker<'_> {
                     self.rule(subject, &hazard::DELETES_EVERYTHING, root.span)
                 }
                 Class::Inside | Class::Temporary if target.certain => {}
+                Class::Whole if filtered => {}
+                Class::Whole => self.rule(subject, &hazard::DELETES_WORKSPACE, root.span),
                 Class::Root if target.path != b"/" => subject.raise(Risk::High),
                 _ => self.rule(subject, &hazard::DELETES_OUTSIDE, root.span),
             }
@@ -251,7 +254,7 @@ impl Walker<'_> {
             let class = target::class(&target.path, self.cwd(), self.context);
             self.effect(subject, EffectKind::WritePath, target.text(), arg.span, Risk::Medium);
             match class {
-                Class::Root if target.path == b"/" || subject.has(Mode::Recursive) && !target.path.ends_with(b".") => {
+                Class::Root if target.path == b"/" || subject.has(Mode::Recursive) => {
                     self.rule(subject, &hazard::WEAKENS_SECURITY, arg.span)
                 }
                 Class::System | Class::Device | Class::Startup => self.rule(subject, &hazard::WRITES_SYSTEM, arg.span),
@@ -275,6 +278,9 @@ impl Walker<'_> {
     ) {
         let operands = self.options(sub, args, subject);
         self.operands(sub, args, &operands, subject);
+        for arg in args.iter().filter(|arg| arg.bytes.first() == Some(&b'-')) {
+            self.scan_shells(std::slice::from_ref(arg), subject);
+        }
         let operand =
             |count: usize| operands.get(count).and_then(|position| args.get(*position)).map(|a| a.bytes.as_slice());
         let has = |flag: &[u8]| args.iter().any(|a| a.bytes == flag);

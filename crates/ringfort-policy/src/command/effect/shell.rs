@@ -102,6 +102,11 @@ impl Walker<'_> {
     pub(in crate::command) fn source(&mut self, args: &[Argument], subject: &mut Subject) {
         subject.raise(Risk::Medium);
         if let Some(file) = args.first() {
+            if super::is_stdin(&file.bytes) {
+                subject.traits |= RUNS_INPUT;
+                self.standard_input(None, subject);
+                return;
+            }
             self.execute_file(file, &file.bytes, subject);
             self.effect(subject, EffectKind::ExecuteText, None, file.span, Risk::Medium);
             self.follow_written(file, subject);
@@ -200,7 +205,7 @@ impl Walker<'_> {
         let operand = args.get(at);
         match operand {
             Some(text) if command => subject.jobs.push(Job::Text { text: text.clone(), kind: PlaceKind::Text }),
-            Some(script) if !reads_input => {
+            Some(script) if !reads_input && !super::is_stdin(&script.bytes) => {
                 if script.bytes.first() == Some(&HOLE) && script.arity == Arity::Any {
                     self.rule(subject, &hazard::TEXT_EXECUTED, script.span);
                 }

@@ -194,7 +194,7 @@ fn confine(plan: &Plan) -> Result<(), Failure> {
     for (resource, value) in &plan.limits {
         syscall::limit_resource(*resource, *value).map_err(during(Stage::Limits))?;
     }
-    plan.rules.apply().map_err(during(Stage::Landlock))?;
+    plan.rules.apply(&[0, 1, 2]).map_err(during(Stage::Landlock))?;
     syscall::install_filter(&plan.filter).map_err(during(Stage::Seccomp))
 }
 

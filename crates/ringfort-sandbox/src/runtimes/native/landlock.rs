@@ -99,17 +99,35 @@ impl Rules {
     }
 
     /// Applies the rules to the calling process; without Landlock nothing happens and the probe will say so.
-    pub(super) fn apply(&self) -> Answer<()> {
+    ///
+    /// What `streams` have open may be opened again by name (`/dev/stderr`) with the access that they have already.
+    pub(super) fn apply(&self, streams: &[c_int]) -> Answer<()> {
         if self.abi == 0 {
             return Ok(());
         }
         let ruleset = syscall::landlock_create(&self.handled)?;
+        for stream in streams {
+            self.apply_stream(ruleset, *stream)?;
+        }
         for (path, rights) in &self.grants {
             self.apply_one(ruleset, path, *rights)?;
         }
         syscall::landlock_restrict(ruleset)?;
         syscall::close(ruleset);
         Ok(())
+    }
+
+    fn apply_stream(&self, ruleset: c_int, stream: c_int) -> Answer<()> {
+        let rights = match syscall::access_mode(stream)? {
+            libc::O_RDONLY => READ_FILE | IOCTL_DEV,
+            libc::O_WRONLY => WRITE_FILE | TRUNCATE | IOCTL_DEV,
+            _ => READ_FILE | WRITE_FILE | TRUNCATE | IOCTL_DEV,
+        };
+        match syscall::landlock_allow(ruleset, stream, rights & self.handled.files) {
+            // Pipes have no place in a file tree; Landlock does not restrict them.
+            Err(Errno(libc::EBADFD)) => Ok(()),
+            answer => answer,
+        }
     }
 
     fn apply_one(&self, ruleset: c_int, path: &CStr, rights: u64) -> Answer<()> {

@@ -4,27 +4,29 @@
 //! In: a profile. Out: grants, and notes on what the profile asked for and cannot have.
 //!
 //! **Invariant:** Landlock cannot subtract, so a tree that contains something hidden is granted child by child, down
-//! to the hidden path, and the hidden path is left out. `/etc`, `/tmp`, `/run` and the home are never granted whole.
+//! to the hidden path, and the hidden path is left out. `/etc` is granted whole only to a user who can read no secret
+//! of it; `/tmp`, `/run` and the home never are.
 //! The workspace is the exception: its children could not be made or renamed, so what is hidden in it stays readable
 //! and the probe says so.
 
 use std::path::{Path, PathBuf};
 
 use super::ProfileError;
+use rustix::fs::{Access, AtFlags, CWD};
+use rustix::io::Errno;
+
 use super::landlock::{Grant, Rules};
 use super::view::{ETC_SECRETS, c_string};
 use crate::profile::{BindMode, Profile};
 
 /// Devices that programs open; the rest of `/dev` stays closed.
 const DEVICES: [&str; 7] = ["null", "zero", "full", "random", "urandom", "tty", "ptmx"];
-/// Further folders that hold keys; with a view of our own they are covered file by file.
-const SECRETS: [&str; 1] = ["/etc/ssh"];
 /// Most grants that walking around hidden paths may need.
 const GRANTS_MAX: usize = 16_384;
 
 /// Adds the grants of `profile` to `rules`; returns what it cannot have.
 pub(super) fn grant(rules: &mut Rules, profile: &Profile) -> Result<Vec<String>, ProfileError> {
-    let mut hidden: Vec<PathBuf> = ETC_SECRETS.iter().chain(&SECRETS).map(PathBuf::from).collect();
+    let mut hidden: Vec<PathBuf> = ETC_SECRETS.iter().map(PathBuf::from).filter(|path| is_readable(path)).collect();
     hidden.extend(profile.hidden.iter().cloned());
     let mut grants = Vec::new();
     for path in &profile.system {
@@ -47,6 +49,13 @@ pub(super) fn grant(rules: &mut Rules, profile: &Profile) -> Result<Vec<String>,
         rules.allow(c_string(scratch)?, Grant::Write);
     }
     Ok(notes(profile))
+}
+
+/// Whether this user could read `path` at all. What file modes keep closed needs no walk around it, which would cost
+/// a grant for each of its neighbours; nothing inside can gain the right to open it.
+fn is_readable(path: &Path) -> bool {
+    let answer = rustix::fs::accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS);
+    !matches!(answer, Err(Errno::ACCESS | Errno::NOENT | Errno::NOTDIR))
 }
 
 /// Grants `path` without what is hidden below it.
@@ -76,8 +85,10 @@ fn around(path: &Path, hidden: &[PathBuf], grants: &mut Vec<PathBuf>) -> Result<
 }
 
 fn notes(profile: &Profile) -> Vec<String> {
-    let mut notes =
-        vec!["modes, owners and times of files outside can still be read, and changed on own files".to_owned()];
+    let mut notes = vec![
+        "modes, owners and times of files outside can still be read, and changed on own files".to_owned(),
+        "there are no pseudo-terminals and no shared memory (`/dev/pts`, `/dev/shm`)".to_owned(),
+    ];
     if !profile.home.files.is_empty() {
         notes.push("there is no private home: its files are missing".to_owned());
     }

@@ -22,12 +22,14 @@ const STAT_BYTES: usize = 512;
 /// Kills and reaps until no child is left.
 pub(super) fn sweep_descendants(group: i32) {
     ignore(syscall::kill(group.saturating_neg(), libc::SIGKILL));
+    let mut patience = Patience::Look; // Usually nothing is left, and the list of processes need not be read.
     for _ in 0..ROUNDS_MAX {
-        kill_children();
-        match syscall::wait_child(Which::Any, Patience::Wait) {
+        match syscall::wait_child(Which::Any, patience) {
             Err(Errno(libc::ECHILD)) => return,
             _ => while matches!(syscall::wait_child(Which::Any, Patience::Look), Ok(Some(_))) {},
         }
+        kill_children();
+        patience = Patience::Wait;
     }
 }
 

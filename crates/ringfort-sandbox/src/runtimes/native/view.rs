@@ -37,6 +37,8 @@ pub(super) const ETC_SECRETS: &[&str] = &[
     "/etc/wireguard",
     "/etc/kubernetes",
     "/etc/docker",
+    "/etc/ssl/keys",
+    "/etc/pki/tls/private",
     "/etc/ringfort",
 ];
 
