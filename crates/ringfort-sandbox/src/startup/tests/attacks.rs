@@ -407,3 +407,16 @@ fn a_folder_too_large_to_list_is_asked_for_each_name() {
     assert_eq!(found.git.len(), 1);
     assert!(found.unvisited.contains(&PathBuf::new()), "it says that the rest was not seen");
 }
+
+#[test]
+fn more_files_than_are_mounted_are_named() {
+    let place = Place::new();
+    for file in 0..1_030 {
+        place.write(&format!("d{}/e{file}/.envrc", file % 10), "x");
+    }
+    let plan = place.plan();
+    let unprotected = plan.notices.iter().filter(|n| matches!(n, Notice::NotProtected(_)) && n.weakens()).count();
+    let unvisited = plan.notices.iter().filter(|n| matches!(n, Notice::Unvisited(_))).count();
+    assert!(plan.protected.len() <= 1_024);
+    assert!(plan.protected.len() + unprotected + unvisited >= 1_030, "each file is planned or named");
+}
