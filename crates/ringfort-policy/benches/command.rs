@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Time of command analysis: everyday commands, a long script, and growth up to the limit.
-#![expect(missing_docs, reason = "the macros of criterion make public items")]
 
 use std::hint::black_box;
 

@@ -62,11 +62,18 @@ impl Walker<'_> {
             if traits == 0 {
                 continue;
             }
-            let mut place = Some((command.place.pipeline, command.place.stage));
-            for _ in 0..LEVELS_MAX {
-                let Some((pipeline, stage)) = place else { break };
-                stages.push(Stage { pipeline, stage, traits, command: index });
-                place = self.flows.get(pipeline).copied().flatten();
+            // Output of a substitution goes where the command that uses it writes.
+            let mut current = Some(command);
+            let mut left = LEVELS_MAX;
+            while let Some(at) = current {
+                let mut place = Some((at.place.pipeline, at.place.stage));
+                while let (Some((pipeline, stage)), true) = (place, left > 0) {
+                    left -= 1;
+                    stages.push(Stage { pipeline, stage, traits, command: index });
+                    place = self.flows.get(pipeline).copied().flatten();
+                }
+                current =
+                    at.via.filter(|_| left > 0 && flows_out(at.place.kind)).and_then(|via| self.out.commands.get(via));
             }
         }
         stages.sort_by_key(|s| (s.pipeline, s.stage));
@@ -195,6 +202,11 @@ impl Walker<'_> {
         same.filter(|(_, c)| c.place.pipeline == command.place.pipeline)
             .fold(own, |all, (at, _)| all | self.traits.get(at).copied().unwrap_or(0))
     }
+}
+
+/// Whether what a command prints there becomes part of the command around it.
+fn flows_out(kind: PlaceKind) -> bool {
+    matches!(kind, PlaceKind::Substitution | PlaceKind::Process)
 }
 
 /// Every pair of an earlier and a later stage that belongs together.

@@ -115,15 +115,15 @@ impl Walker<'_> {
 
     /// Everything that `args` of a program with this entry would do.
     pub(super) fn apply(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
-        if let [only] = args {
-            if matches!(only.known(), Some(b"--version" | b"--help")) {
-                return;
-            }
+        if let [only] = args
+            && matches!(only.known(), Some(b"--version" | b"--help"))
+        {
+            return;
         }
-        if let Some(special) = entry.special {
-            if self.special(special, entry, args, subject) {
-                return;
-            }
+        if let Some(special) = entry.special
+            && self.special(special, entry, args, subject)
+        {
+            return;
         }
         let operands = self.options(entry, args, subject);
         self.operands(entry, args, &operands, subject);
@@ -220,13 +220,11 @@ impl Walker<'_> {
         }
         // One table serves several programs: where an option may have no value, the word is an operand too.
         let pathlike = matches!(next.bytes.first(), Some(b'/' | b'~' | b'.')) || next.bytes.contains(&b'/');
-        if opt.role == Role::Value && pathlike {
-            match entry.operands.last() {
-                Some(role @ (Role::Read | Role::List | Role::Write | Role::Delete)) => {
-                    self.role(*role, next, &next.bytes, subject)
-                }
-                _ => {}
-            }
+        if opt.role == Role::Value
+            && pathlike
+            && let Some(role @ (Role::Read | Role::List | Role::Write | Role::Delete)) = entry.operands.last()
+        {
+            self.role(*role, next, &next.bytes, subject);
         }
         at + 2
     }
@@ -246,7 +244,7 @@ impl Walker<'_> {
             return;
         }
         self.base(entry, subject);
-        let skip = usize::from(subject.has(Mode::ProgramGiven) && operands.len() > 0 && is_program(entry));
+        let skip = usize::from(subject.has(Mode::ProgramGiven) && !operands.is_empty() && is_program(entry));
         for (count, position) in operands.iter().enumerate() {
             let Some(arg) = args.get(*position) else { continue };
             let is_last = count + 1 == operands.len() && count > 0;
@@ -317,6 +315,7 @@ impl Walker<'_> {
     /// Queues the words from `start` on as a command.
     pub(super) fn run_rest(&mut self, args: &[Argument], start: usize, subject: &mut Subject) {
         let words = args.get(start..).unwrap_or(&[]);
+        let words = words.split_first().filter(|(first, _)| first.bytes == b"--").map_or(words, |(_, rest)| rest);
         if !words.is_empty() {
             subject.jobs.push(Job::Words(words.to_vec()));
         }

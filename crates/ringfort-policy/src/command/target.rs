@@ -312,10 +312,10 @@ pub(super) fn is_below(path: &[u8], folder: &[u8]) -> bool {
 
 /// The part of `path` below a home folder, if it is in one.
 fn home_relative<'p>(path: &'p [u8], context: &Context<'_>) -> Option<&'p [u8]> {
-    if let Some(rest) = context.home.and_then(|home| path.strip_prefix(home)) {
-        if rest.is_empty() || rest.first() == Some(&b'/') {
-            return Some(rest.get(1..).unwrap_or(&[]));
-        }
+    if let Some(rest) = context.home.and_then(|home| path.strip_prefix(home))
+        && (rest.is_empty() || rest.first() == Some(&b'/'))
+    {
+        return Some(rest.get(1..).unwrap_or(&[]));
     }
     if let Some(rest) = path.strip_prefix(b"~") {
         return Some(rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at + 1..)).unwrap_or(&[]));
@@ -412,7 +412,8 @@ fn matches_pattern(pattern: &[u8], text: &[u8]) -> bool {
 pub(super) fn class(path: &[u8], cwd: Option<&[u8]>, context: &Context<'_>) -> Class {
     let bare = strip_stars(path);
     let home = home_relative(bare, context);
-    if bare == b"/" || bare == b"~" || home == Some(b"") {
+    let holds_home = bare == b"/home" || bare == b"/Users" || context.home.is_some_and(|folder| is_below(folder, bare));
+    if bare == b"/" || bare == b"~" || home == Some(b"") || holds_home {
         return Class::Root;
     }
     if SINKS.contains(&path) || is_below(path, b"/dev/fd") || is_below(path, b"/dev/pts") {

@@ -83,14 +83,103 @@ const WRAPS: &[(&str, &str)] = &[
 
 /// Texts of their own: mostly broken, or at the edge.
 const EDGES: &[&str] = &[
-    "a |", "| a", "a ||", "|| a", "a &&", "&& a", "a ;;", ";; a", "; a", "& a", "a ; ; b", "a & ; b", "a & & b", "a | | b",
-    "a && && b", "(", ")", "()", "( )", "{", "}", "{ }", "{ a }", "{a; }", "{ a; ", "(a", "a)", "((", "))", "((a)", "(a))",
-    "[[", "]]", "[[ a", "[[ ]]", "if", "if a", "if a; then", "if a; then b", "if a; then; fi", "if; then a; fi", "fi",
-    "then", "else", "elif", "while a; do", "while a; done", "while; do a; done", "do a; done", "done", "for", "for a in",
-    "for a in b; do", "for a in b; c; done", "for a b; do c; done", "case", "case a", "case a in", "case a in b", "case a in b) c",
-    "case a in esac", "case a in b) esac", "case a in b;; esac", "esac", "f()", "f() a", "f() { }", "f( a", "function", "function f",
-    "'", "\"", "`", "a 'b", "a \"b", "a `b", "a $(b", "a ${b", "a $((b", "a $((b)", "a <", "a >", "a <<", "a <<<", "a > > b", "a <>",
-    "a 2>", "a <<E\nb", "a \\", "a $", "a $(", "a=(", "a=(b", "a (b)", "a b()", "! ", "time",
+    "a |",
+    "| a",
+    "a ||",
+    "|| a",
+    "a &&",
+    "&& a",
+    "a ;;",
+    ";; a",
+    "; a",
+    "& a",
+    "a ; ; b",
+    "a & ; b",
+    "a & & b",
+    "a | | b",
+    "a && && b",
+    "(",
+    ")",
+    "()",
+    "( )",
+    "{",
+    "}",
+    "{ }",
+    "{ a }",
+    "{a; }",
+    "{ a; ",
+    "(a",
+    "a)",
+    "((",
+    "))",
+    "((a)",
+    "(a))",
+    "[[",
+    "]]",
+    "[[ a",
+    "[[ ]]",
+    "if",
+    "if a",
+    "if a; then",
+    "if a; then b",
+    "if a; then; fi",
+    "if; then a; fi",
+    "fi",
+    "then",
+    "else",
+    "elif",
+    "while a; do",
+    "while a; done",
+    "while; do a; done",
+    "do a; done",
+    "done",
+    "for",
+    "for a in",
+    "for a in b; do",
+    "for a in b; c; done",
+    "for a b; do c; done",
+    "case",
+    "case a",
+    "case a in",
+    "case a in b",
+    "case a in b) c",
+    "case a in esac",
+    "case a in b) esac",
+    "case a in b;; esac",
+    "esac",
+    "f()",
+    "f() a",
+    "f() { }",
+    "f( a",
+    "function",
+    "function f",
+    "'",
+    "\"",
+    "`",
+    "a 'b",
+    "a \"b",
+    "a `b",
+    "a $(b",
+    "a ${b",
+    "a $((b",
+    "a $((b)",
+    "a <",
+    "a >",
+    "a <<",
+    "a <<<",
+    "a > > b",
+    "a <>",
+    "a 2>",
+    "a <<E\nb",
+    "a \\",
+    "a $",
+    "a $(",
+    "a=(",
+    "a=(b",
+    "a (b)",
+    "a b()",
+    "! ",
+    "time",
 ];
 
 /// Whether bash accepts `text`; `None` when there is no bash.
@@ -111,7 +200,11 @@ fn is_meant(text: &str, bash: bool, fault: Option<FaultKind>) -> bool {
     let careful = fault == Some(FaultKind::Ambiguous);
     // A missing delimiter is a hazard here and a warning there; in a substitution it swallows the end.
     let document = text.contains("<<") && !text.contains("<<<");
-    bash && (careful || document)
+    // bash reports an open test but exits with success.
+    let test = text.contains("[[");
+    // A subscript that does not end is a program name here, and an unknown one.
+    let subscript = text == "]]" || text.rfind('[').is_some_and(|at| !text[at..].contains(']'));
+    (bash && (careful || document || test)) || (!bash && subscript)
 }
 
 #[test]
@@ -125,7 +218,12 @@ fn agrees_with_bash_on_what_is_syntax() {
     let mut differences = Vec::new();
     for text in &texts {
         let Some(bash) = bash_accepts(text) else {
-            assert!(std::env::vars_os().all(|(name, _)| name != "RINGFORT_NO_SKIP"), "bash is not installed");
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "tests have no wiring: the variable turns a skip into a failure"
+            )]
+            let strict = std::env::var_os("RINGFORT_NO_SKIP").is_some();
+            assert!(!strict, "bash is not installed");
             eprintln!("skipped: bash is not installed");
             return;
         };

@@ -3,21 +3,79 @@
 
 use proptest::prelude::*;
 use ringfort_core::decision::Risk;
-use ringfort_policy::command::{analyze, Analysis, Context};
+use ringfort_policy::command::{Analysis, Context, analyze};
 
 use crate::command::CONTEXT;
 
 /// Fragments that make interesting text when they are thrown together.
 const FRAGMENTS: [&str; 60] = [
-    "rm", "-rf", "/", "~", "ls", "sh", "-c", "eval", "curl", "cat", "x", "A=1", "$x", "${y:-z}", "$(", ")", "`", "'", "\"", "\\", "\n", ";", "&", "&&", "|", "||", "<", ">", "<<E", "E", "<<<", "2>&1", "{", "}", "{a,b}", "(", "((", "))", "[[", "]]", "if", "then", "fi", "for",
-    "in", "do", "done", "case", "esac", ";;", "f()", "function", "#", " ", "\t", "*", "$'", "$((", "find . -exec", "\u{202e}",
+    "rm",
+    "-rf",
+    "/",
+    "~",
+    "ls",
+    "sh",
+    "-c",
+    "eval",
+    "curl",
+    "cat",
+    "x",
+    "A=1",
+    "$x",
+    "${y:-z}",
+    "$(",
+    ")",
+    "`",
+    "'",
+    "\"",
+    "\\",
+    "\n",
+    ";",
+    "&",
+    "&&",
+    "|",
+    "||",
+    "<",
+    ">",
+    "<<E",
+    "E",
+    "<<<",
+    "2>&1",
+    "{",
+    "}",
+    "{a,b}",
+    "(",
+    "((",
+    "))",
+    "[[",
+    "]]",
+    "if",
+    "then",
+    "fi",
+    "for",
+    "in",
+    "do",
+    "done",
+    "case",
+    "esac",
+    ";;",
+    "f()",
+    "function",
+    "#",
+    " ",
+    "\t",
+    "*",
+    "$'",
+    "$((",
+    "find . -exec",
+    "\u{202e}",
 ];
 
 fn text() -> impl Strategy<Value = String> {
     prop::collection::vec((0..FRAGMENTS.len(), any::<bool>()), 0..40).prop_map(|parts| {
         let mut text = String::new();
         for (index, space) in parts {
-            text.push_str(FRAGMENTS[index]);
+            text.push_str(FRAGMENTS.get(index).unwrap_or(&""));
             if space {
                 text.push(' ');
             }
@@ -27,7 +85,14 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn check_spans(input: &[u8], analysis: &Analysis) {
-    let inside = |start: usize, end: usize| assert!(start <= end && end <= input.len(), "{start}..{end} of {}: {:?}", input.len(), String::from_utf8_lossy(input));
+    let inside = |start: usize, end: usize| {
+        assert!(
+            start <= end && end <= input.len(),
+            "{start}..{end} of {}: {:?}",
+            input.len(),
+            String::from_utf8_lossy(input)
+        )
+    };
     for command in &analysis.commands {
         inside(command.span.start, command.span.end);
         assert!(command.effects.end <= analysis.effects.len() && command.effects.start <= command.effects.end);

@@ -50,7 +50,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     low("exit logout bye").style(Style::Plain),
     high("enable builtin-load").options(&[value("-f", Load)]).special(Special::Reads),
     medium("fc").options(&[value("-e", Execute)]),
-    low("command builtin noglob nocorrect exec -")
+    low("command builtin noglob nocorrect exec")
         .style(Style::Posix)
         .options(&[flag("-v -V", Set(Mode::Show)), value("-a", Value), flag("-c -l -p", Value)])
         .operands(&[Command]),
@@ -117,7 +117,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[flag("--list --help", Set(Mode::Show))])
         .operands(&[Command]),
     high(
-        "sudo doas gosu su-exec pkexec run0 setpriv calife super sudoedit please-run runuser setuidgid envuidgid \
+        "sudo doas pkexec run0 setpriv calife super sudoedit please-run runuser \
          gksu gksudo kdesu dzdo pfexec sudo-rs",
     )
     .style(Style::Posix)
@@ -129,6 +129,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     .operands(&[Environment])
     .always(&[EffectKind::ChangePrivilege])
     .rule(&hazard::CHANGES_PRIVILEGE),
+    high("gosu su-exec setuidgid envuidgid")
+        .style(Style::Posix)
+        .operands(&[Value, Command])
+        .always(&[EffectKind::ChangePrivilege])
+        .rule(&hazard::CHANGES_PRIVILEGE),
     high("su")
         .options(&[value("-c --command", Shell), value("-s --shell", Execute), value("-g -G -w", Value)])
         .operands(&[Value])

@@ -7,7 +7,7 @@ use super::Role::{Code, Execute, List, Load, Mode as Set, Read, Shell, Value, Wr
 use super::{Entry, Language, Mode, Special, Style, attached, flag, low, medium, value};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    low("cat tac wc rev bat batcat zcat bzcat xzcat zstdcat gzcat lzcat file cloc tokei scc")
+    low("cat tac wc bat batcat zcat bzcat xzcat zstdcat gzcat lzcat file cloc tokei scc")
         .options(&[value("--files0-from -f --magic-file", Read)])
         .operands(&[Read]),
     low("head tail ghead gtail")
@@ -112,6 +112,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("-l -s -c -g", Value), flag("-r", Set(Mode::Force))])
         .operands(&[Read, Write])
         .special(Special::Transform),
+    low("rev").operands(&[Read]).special(Special::Transform),
     low("base64 base32 basenc uuencode uudecode")
         .options(&[value("-w --wrap", Value), value("-i", Read), value("-o", Write)])
         .operands(&[Read])

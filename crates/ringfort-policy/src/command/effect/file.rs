@@ -278,6 +278,9 @@ impl Walker<'_> {
     ) {
         let operands = self.options(sub, args, subject);
         self.operands(sub, args, &operands, subject);
+        for arg in args.iter().filter(|arg| arg.bytes.first() == Some(&b'-')) {
+            self.scan_shells(std::slice::from_ref(arg), subject);
+        }
         let operand =
             |count: usize| operands.get(count).and_then(|position| args.get(*position)).map(|a| a.bytes.as_slice());
         let has = |flag: &[u8]| args.iter().any(|a| a.bytes == flag);

@@ -8,6 +8,8 @@ use super::cursor::{Parser, is_meta, is_name};
 use super::word::Mode;
 use super::{AssignForm, Assignment, Body, Command, FaultKind, Parse, Redirect, RedirectOp, Simple, Span, Word};
 
+/// Longest subscript of an assignment, in bytes: looking further at every word would not be linear.
+const SUBSCRIPT_BYTES_MAX: usize = 1024;
 /// Builtins whose arguments may be array assignments.
 const DECLARATIONS: [&[u8]; 6] = [b"declare", b"typeset", b"local", b"export", b"readonly", b"integer"];
 
@@ -36,12 +38,12 @@ impl<'a> Parser<'a> {
                     simple.span.end = self.pos;
                     continue;
                 }
-            } else if declares(&simple.words) {
-                if let Some(assignment) = self.array_argument()? {
-                    simple.assignments.push(assignment);
-                    simple.span.end = self.pos;
-                    continue;
-                }
+            } else if declares(&simple.words)
+                && let Some(assignment) = self.array_argument()?
+            {
+                simple.assignments.push(assignment);
+                simple.span.end = self.pos;
+                continue;
             }
             if simple.words.is_empty() {
                 simple.words.reserve(4);
@@ -181,7 +183,7 @@ impl<'a> Parser<'a> {
         }
         let append = self.byte(at) == b'+' && self.byte(at + 1) == b'=';
         if !append && self.byte(at) != b'=' {
-            if self.past_continuations(at) != at {
+            if self.splits_name(at) {
                 return self.fault(FaultKind::Ambiguous, start);
             }
             self.pos = start;
@@ -189,6 +191,22 @@ impl<'a> Parser<'a> {
         }
         self.pos = at + if append { 2 } else { 1 };
         self.assigned(name, index, append, start).map(Some)
+    }
+
+    /// Whether a name goes on after a line continuation and then turns out to be assigned to.
+    fn splits_name(&self, mut at: usize) -> bool {
+        if self.past_continuations(at) == at {
+            return false;
+        }
+        loop {
+            at = self.past_continuations(at);
+            match self.byte(at) {
+                b'=' | b'[' => return true,
+                b'+' => return self.byte(self.past_continuations(at + 1)) == b'=',
+                byte if is_name(byte) => at += 1,
+                _ => return false,
+            }
+        }
     }
 
     fn assigned(
@@ -237,7 +255,8 @@ impl<'a> Parser<'a> {
     fn scan_subscript(&self, from: usize) -> Option<usize> {
         let mut depth = 0_u32;
         let mut at = from;
-        while at < self.end && self.byte(at) != b'\n' {
+        let limit = self.end.min(from + SUBSCRIPT_BYTES_MAX);
+        while at < limit && self.byte(at) != b'\n' {
             match self.byte(at) {
                 b'[' => depth += 1,
                 b']' if depth > 0 => depth -= 1,

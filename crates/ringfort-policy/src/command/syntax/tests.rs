@@ -131,7 +131,8 @@ fn keeps_what_runs_before_a_fault() {
 
 #[test]
 fn nothing_is_too_much() {
-    let nested = |open: &str, close: &str, count: usize| format!("{}a{}", open.repeat(count), close.repeat(count)).into_bytes();
+    let nested =
+        |open: &str, close: &str, count: usize| format!("{}a{}", open.repeat(count), close.repeat(count)).into_bytes();
     let texts: Vec<Vec<u8>> = vec![
         nested("$(", ")", 10_000),
         nested("( ", ")", 10_000),
