@@ -50,30 +50,112 @@ pub struct Zones {
 
 /// Files below a home folder that hold credentials.
 const CREDENTIALS: [&str; 34] = [
-    ".netrc", "_netrc", ".pgpass", ".my.cnf", ".npmrc", ".yarnrc.yml", ".pypirc", ".git-credentials", ".config/git/credentials",
-    ".vault-token", ".kube", ".docker/config.json", ".config/containers/auth.json", ".azure", ".config/gh/hosts.yml",
-    ".config/hub", ".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials", ".m2/settings.xml",
-    ".gradle/gradle.properties", ".terraform.d", ".terraformrc", ".config/op", ".config/rclone", ".password-store",
-    ".local/share/keyrings", ".mozilla", ".config/google-chrome", ".config/chromium", ".codex/auth.json",
-    ".gemini/oauth_creds.json", ".claude/.credentials.json", ".config/ringfort",
+    ".netrc",
+    "_netrc",
+    ".pgpass",
+    ".my.cnf",
+    ".npmrc",
+    ".yarnrc.yml",
+    ".pypirc",
+    ".git-credentials",
+    ".config/git/credentials",
+    ".vault-token",
+    ".kube",
+    ".docker/config.json",
+    ".config/containers/auth.json",
+    ".azure",
+    ".config/gh/hosts.yml",
+    ".config/hub",
+    ".cargo/credentials",
+    ".cargo/credentials.toml",
+    ".gem/credentials",
+    ".m2/settings.xml",
+    ".gradle/gradle.properties",
+    ".terraform.d",
+    ".terraformrc",
+    ".config/op",
+    ".config/rclone",
+    ".password-store",
+    ".local/share/keyrings",
+    ".mozilla",
+    ".config/google-chrome",
+    ".config/chromium",
+    ".codex/auth.json",
+    ".gemini/oauth_creds.json",
+    ".claude/.credentials.json",
+    ".config/ringfort",
 ];
 /// Files and folders from which shells, tools and agents start things, by their names in a project.
 const STARTUP: [&str; 19] = [
-    ".git/hooks", ".git/config", ".git/info/attributes", ".git/modules", ".husky", ".envrc", ".mcp.json", ".claude", ".codex",
-    ".cursor", ".gemini", ".vscode/tasks.json", ".vscode/settings.json", ".vscode/launch.json", ".vscode/mcp.json",
-    ".idea/runConfigurations", ".devcontainer", ".zed/settings.json", "ringfort.toml",
+    ".git/hooks",
+    ".git/config",
+    ".git/info/attributes",
+    ".git/modules",
+    ".husky",
+    ".envrc",
+    ".mcp.json",
+    ".claude",
+    ".codex",
+    ".cursor",
+    ".gemini",
+    ".vscode/tasks.json",
+    ".vscode/settings.json",
+    ".vscode/launch.json",
+    ".vscode/mcp.json",
+    ".idea/runConfigurations",
+    ".devcontainer",
+    ".zed/settings.json",
+    "ringfort.toml",
 ];
 /// Files below a home folder that shells, tools and the session read when they start.
 const HOME_STARTUP: [&str; 30] = [
-    ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".profile", ".zshrc", ".zshenv", ".zprofile",
-    ".zlogin", ".zlogout", ".kshrc", ".cshrc", ".tcshrc", ".login", ".xinitrc", ".xprofile", ".xsession", ".inputrc", ".vimrc",
-    ".tmux.conf", ".gitconfig", ".pam_environment", ".config/fish", ".config/autostart", ".config/systemd", ".config/git",
-    ".config/environment.d", ".local/share/applications", ".local/bin",
+    ".bashrc",
+    ".bash_profile",
+    ".bash_login",
+    ".bash_logout",
+    ".bash_aliases",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".zprofile",
+    ".zlogin",
+    ".zlogout",
+    ".kshrc",
+    ".cshrc",
+    ".tcshrc",
+    ".login",
+    ".xinitrc",
+    ".xprofile",
+    ".xsession",
+    ".inputrc",
+    ".vimrc",
+    ".tmux.conf",
+    ".gitconfig",
+    ".pam_environment",
+    ".config/fish",
+    ".config/autostart",
+    ".config/systemd",
+    ".config/git",
+    ".config/environment.d",
+    ".local/share/applications",
+    ".local/bin",
 ];
 /// Names of files that hold credentials wherever they are.
 const SECRET_NAMES: [&str; 14] = [
-    ".env", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk", ".netrc", ".pgpass", ".pypirc",
-    ".git-credentials", "master.key", ".htpasswd", "wallet.dat",
+    ".env",
+    "id_rsa",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ed25519",
+    "id_ecdsa_sk",
+    "id_ed25519_sk",
+    ".netrc",
+    ".pgpass",
+    ".pypirc",
+    ".git-credentials",
+    "master.key",
+    ".htpasswd",
+    "wallet.dat",
 ];
 /// Ends of names of files that hold private keys.
 const SECRET_ENDS: [&str; 6] = [".p12", ".pfx", ".jks", ".keystore", ".kdbx", ".ppk"];
@@ -185,7 +267,9 @@ fn is_startup(path: &[u8]) -> bool {
         rest = rest.get(at + 1..).unwrap_or(&[]);
         // All of these names begin so (tested); most components do not.
         let candidate = matches!(rest, [b'.' | b'r', ..]);
-        if candidate && (STARTUP.iter().any(|name| is_below(rest, name.as_bytes())) || rest == b".git" || rest == b".vscode") {
+        if candidate
+            && (STARTUP.iter().any(|name| is_below(rest, name.as_bytes())) || rest == b".git" || rest == b".vscode")
+        {
             return true;
         }
     }
@@ -195,7 +279,8 @@ fn is_startup(path: &[u8]) -> bool {
 fn is_named_secret(path: &[u8]) -> bool {
     let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
     // All of these names begin or end so (tested); most do not.
-    let candidate = matches!(name, [b'.' | b'i' | b'm' | b'w', ..]) || matches!(name, [.., b'2' | b'x' | b's' | b'e' | b'k']);
+    let candidate =
+        matches!(name, [b'.' | b'i' | b'm' | b'w', ..]) || matches!(name, [.., b'2' | b'x' | b's' | b'e' | b'k']);
     if !candidate {
         return false;
     }
