@@ -30,9 +30,10 @@ fn every_rule_is_documented_and_every_documented_rule_exists() {
     let mut rules: Vec<(&str, &str)> = table::RULES.iter().map(|rule| (rule.id, rule.meaning)).collect();
     rules.extend(hazard::RULES.iter().map(|rule| (rule.id, rule.meaning)));
     rules.sort_unstable();
-    let expected: Vec<String> = rules.iter().map(|(id, meaning)| format!("| {id} | {meaning} |")).collect();
+    let expected: Vec<String> = rules.iter().map(|(id, meaning)| format!("| `{id}` | {meaning} |")).collect();
     let areas = ["command-", "egress-", "path-", "policy-", "tool-"];
-    let own = |line: &&str| areas.iter().any(|area| line.strip_prefix("| ").is_some_and(|rest| rest.starts_with(area)));
+    let own =
+        |line: &&str| areas.iter().any(|area| line.strip_prefix("| `").is_some_and(|rest| rest.starts_with(area)));
     let documented: Vec<&str> = text.lines().filter(own).collect();
     let missing: Vec<&String> = expected.iter().filter(|line| !documented.contains(&line.as_str())).collect();
     assert!(

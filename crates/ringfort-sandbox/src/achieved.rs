@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a cage really enforces, as seen from inside it.
+//!
+//! In: the report that the child sent after its confinement and before its program. Out: [`Achieved`], for receipts,
+//! the trail and `doctor`.
+//!
+//! **Invariant:** a promise counts as held only when the child tried to break it and failed; "not tried" is "not
+//! held". Nothing here is derived from what was asked for.
+
+use std::collections::BTreeMap;
+
+use ringfort_core::obligation::Promise;
+use serde::Serialize;
+
+/// How much isolation a cage has, strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Degree {
+    /// Namespaces, Landlock with scopes, seccomp.
+    Full,
+    /// Namespaces and seccomp, but Landlock is missing or too old to keep signals inside.
+    Reduced,
+    /// No namespaces: Landlock, seccomp and resource limits.
+    Minimal,
+}
+
+/// Whether a promise is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Held {
+    /// It is: an attempt to break it from inside failed.
+    Yes,
+    /// It is not, with the reason.
+    No(String),
+}
+
+/// What a cage enforces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Achieved {
+    /// How much isolation in one word.
+    pub degree: Degree,
+    /// The Landlock ABI whose rights are enforced; `None` without Landlock.
+    pub landlock_abi: Option<u32>,
+    /// The namespaces that the program has for itself.
+    pub namespaces: Vec<&'static str>,
+    /// Whether the system call filter was seen to refuse.
+    pub seccomp: bool,
+    /// Whether no right can be gained by executing something.
+    pub no_new_privileges: bool,
+    /// Whether all capability sets that could give a right are empty.
+    pub capabilities_dropped: bool,
+    /// Each promise of the vocabulary, kept or not.
+    pub promises: BTreeMap<Promise, Held>,
+    /// What was asked for, is no promise, and could not be had.
+    pub warnings: Vec<String>,
+}
+
+impl Achieved {
+    /// Whether `promise` is kept. A promise that nobody probed is not.
+    pub fn holds(&self, promise: Promise) -> bool {
+        matches!(self.promises.get(&promise), Some(Held::Yes))
+    }
+
+    /// The promises that are kept, in order.
+    pub fn held(&self) -> impl Iterator<Item = Promise> + '_ {
+        self.promises.iter().filter(|(_, held)| **held == Held::Yes).map(|(promise, _)| *promise)
+    }
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Starts a program inside a cage, under a permit.
+//!
+//! In: a permit, a profile and a [`Spawn`]. Out: a [`Cage`]: events, signals, the end, and what was achieved.
+//!
+//! **Invariant:** [`launch`] answers `Ok` only when every required promise was seen to hold from inside and `execve`
+//! succeeded. After an error nothing has run. When a [`Cage`] is dropped everything in it is killed.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use ringfort_core::clock::Timestamp;
+use ringfort_core::digest::Digest;
+use ringfort_core::execute::Execute;
+use ringfort_core::obligation::{LimitObligation, Obligations, Promise};
+use ringfort_core::permit::{Permit, PermitError};
+
+use crate::achieved::Achieved;
+use crate::profile::{Limits, Profile};
+use crate::runtimes::native;
+pub use crate::runtimes::native::ProfileError;
+use crate::syscall::{self, Errno, Patience, Which};
+
+/// Number of the broker's descriptor in the program.
+pub const BROKER_DESCRIPTOR: i32 = native::BROKER;
+
+/// What to start, and with which descriptors. Nothing else that is open here is passed on.
+#[derive(Debug)]
+pub struct Spawn {
+    /// The program, absolute, as seen inside.
+    pub program: PathBuf,
+    /// Its arguments, the first being its name.
+    pub argv: Vec<OsString>,
+    /// Standard input: no folder, no socket.
+    pub stdin: OwnedFd,
+    /// Standard output: no folder, no socket.
+    pub stdout: OwnedFd,
+    /// Standard error: no folder, no socket.
+    pub stderr: OwnedFd,
+    /// The slave of a pseudo-terminal that becomes the controlling terminal; otherwise there is none.
+    pub terminal: Option<OwnedFd>,
+    /// One connected socket to the supervisor, at [`BROKER_DESCRIPTOR`].
+    pub broker: Option<OwnedFd>,
+}
+
+/// A standard stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Descriptor 0.
+    Stdin,
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+impl std::fmt::Display for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stdin => "standard input",
+            Self::Stdout => "standard output",
+            Self::Stderr => "standard error",
+        })
+    }
+}
+
+/// Why a program was not started. Nothing has run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// The permit is not for this, or too old.
+    #[error("the permit was refused")]
+    Permit(#[from] PermitError),
+    /// The permit carries obligations that this version does not know.
+    #[error("the obligation `{name}` is unknown here")]
+    Obligation {
+        /// Its name.
+        name: String,
+    },
+    /// The profile cannot be used.
+    #[error("the sandbox profile cannot be used")]
+    Profile(#[from] ProfileError),
+    /// A standard stream is something that may not be passed on.
+    #[error("{stream} is a {kind}, which is not passed into a cage; use a pipe, a file or a terminal")]
+    Descriptor {
+        /// Which one.
+        stream: Stream,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A promise is required and this host does not keep it.
+    #[error("this host cannot keep the promise `{}`: {reason}", promise.as_str())]
+    Missing {
+        /// The promise.
+        promise: Promise,
+        /// What was seen.
+        reason: String,
+        /// The way out.
+        help: &'static str,
+    },
+    /// This host allows neither namespaces nor the weaker form.
+    #[error("no form of the native sandbox works here: {reason}")]
+    Unavailable {
+        /// What failed.
+        reason: String,
+    },
+    /// A step failed.
+    #[error("cannot start the cage: {what}")]
+    Setup {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Everything was ready, and the program could not be executed (not found, not executable, wrong format).
+    #[error("cannot execute `{}`", program.display())]
+    Execute {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The child ended, or took too long, without a word.
+    #[error("the cage ended before its program started")]
+    Silent,
+}
+
+/// What a host must offer so that every promise can be kept.
+const HELP_NAMESPACES: &str = "allow unprivileged user namespaces (sysctl user.max_user_namespaces, \
+    kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; in a container allow unshare and \
+    mount), or drop the requirement in the policy";
+/// The same where namespaces are there.
+const HELP_KERNEL: &str = "use a kernel with Landlock and seccomp (Linux 6.12 or later), or drop the requirement in \
+    the policy";
+
+impl LaunchError {
+    pub(crate) fn host(what: &'static str) -> impl Fn(Errno) -> Self {
+        move |errno| Self::Setup { what: what.to_owned(), source: errno.into() }
+    }
+
+    pub(crate) fn missing(promise: Promise, reason: &str, no_namespaces: bool) -> Self {
+        let help = if no_namespaces { HELP_NAMESPACES } else { HELP_KERNEL };
+        Self::Missing { promise, reason: reason.to_owned(), help }
+    }
+
+    /// The way out, where there is one.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { help, .. } => Some(help),
+            Self::Unavailable { .. } => Some(HELP_NAMESPACES),
+            _ => None,
+        }
+    }
+}
+
+/// Starts `spawn` inside the cage that `profile` describes.
+///
+/// The promises that the permit's obligations name are required as well, and its limits bind where they are smaller.
+/// Takes at most 20 seconds.
+///
+/// # Errors
+///
+/// [`LaunchError`]: nothing has run, and the permit is used up.
+pub fn launch(
+    permit: Permit,
+    request: &Digest,
+    now: Timestamp,
+    profile: &Profile,
+    spawn: Spawn,
+) -> Result<Cage, LaunchError> {
+    let grant = permit.redeem(request, now)?;
+    let obligations = grant.obligations();
+    if let Some(name) = obligations.unknown.first() {
+        return Err(LaunchError::Obligation { name: name.clone() });
+    }
+    let require = required(profile, obligations);
+    let bounded;
+    let profile = if obligations.limits.is_empty() {
+        profile
+    } else {
+        bounded = Profile { limits: narrowed(profile.limits, &obligations.limits), ..profile.clone() };
+        &bounded
+    };
+    let started = native::start(profile, &require, &spawn)?;
+    Ok(Cage {
+        pid: started.pid,
+        pidfd: started.pidfd,
+        control: started.control,
+        achieved: started.achieved,
+        exit: None,
+        reaped: false,
+    })
+}
+
+/// What [`Native`] does: this program, with this profile.
+#[derive(Debug)]
+pub struct CagedRun {
+    /// What the program may see.
+    pub profile: Profile,
+    /// The program.
+    pub spawn: Spawn,
+}
+
+/// The native runtime as an effect; the same as [`launch`].
+#[derive(Clone, Copy, Debug)]
+pub struct Native;
+
+impl Execute for Native {
+    type Task = CagedRun;
+    type Output = Cage;
+    type Error = LaunchError;
+
+    fn execute(&self, permit: Permit, request: &Digest, now: Timestamp, task: CagedRun) -> Result<Cage, LaunchError> {
+        launch(permit, request, now, &task.profile, task.spawn)
+    }
+}
+
+fn required(profile: &Profile, obligations: &Obligations) -> BTreeSet<Promise> {
+    profile.require.iter().chain(obligations.isolate.iter().flatten()).copied().collect()
+}
+
+/// The smaller bound of each kind. Wall time and output are bounded by whoever waits and reads.
+fn narrowed(limits: Limits, by: &LimitObligation) -> Limits {
+    let smaller = |own: Option<u64>, other: Option<u64>| own.into_iter().chain(other).min();
+    Limits {
+        processes_max: smaller(limits.processes_max, by.processes_max),
+        file_bytes_max: smaller(limits.file_bytes_max, by.file_bytes_max),
+        memory_bytes_max: smaller(limits.memory_bytes_max, by.memory_bytes_max),
+        cpu_s_max: smaller(limits.cpu_s_max, by.cpu_ms_max.map(|ms| ms.div_ceil(1000))),
+        ..limits
+    }
+}
+
+/// What happened to the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was stopped by this signal; [`Cage::signal`] with SIGCONT lets it go on.
+    Stopped(i32),
+    /// It goes on. Not told when it stops again at once.
+    Continued,
+    /// It ended with this status.
+    Exited(i32),
+    /// It was ended by this signal.
+    Signaled(i32),
+    /// The cage was killed before the program's end was known.
+    Lost,
+}
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// With this status.
+    Exited(i32),
+    /// By this signal.
+    Signaled(i32),
+    /// The cage was killed as a whole.
+    Killed,
+}
+
+/// A running program and everything that it started.
+#[derive(Debug)]
+pub struct Cage {
+    pid: i32,
+    pidfd: OwnedFd,
+    control: OwnedFd,
+    achieved: Achieved,
+    exit: Option<Exit>,
+    reaped: bool,
+}
+
+impl Cage {
+    /// The keeper's process id as seen here; the program is below it.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Readable when the whole cage is gone.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Readable when [`Cage::next_event`] has something to say.
+    pub fn events(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+
+    /// What is enforced.
+    pub fn achieved(&self) -> &Achieved {
+        &self.achieved
+    }
+
+    /// The next event, without waiting. After an end there is none.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.event(Patience::Look)
+    }
+
+    fn event(&mut self, patience: Patience) -> Option<Event> {
+        if self.exit.is_some() {
+            return None;
+        }
+        let event = native::receive_event(&self.control, patience)?;
+        self.exit = match event {
+            Event::Exited(status) => Some(Exit::Exited(status)),
+            Event::Signaled(signal) => Some(Exit::Signaled(signal)),
+            Event::Lost => Some(Exit::Killed),
+            Event::Stopped(_) | Event::Continued => None,
+        };
+        Some(event)
+    }
+
+    /// Sends a signal to the program's process group. Returns at once.
+    ///
+    /// # Errors
+    ///
+    /// The cage is gone, or its keeper does not keep up; the signal was not sent.
+    pub fn signal(&self, signal: i32) -> io::Result<()> {
+        native::send_signal(&self.control, signal).map_err(io::Error::from)
+    }
+
+    /// Waits for the program's end, and until everything that it started is gone.
+    pub fn wait(&mut self) -> Exit {
+        loop {
+            if let Some(exit) = self.exit {
+                self.reap();
+                return exit;
+            }
+            // A stop or a continuation is no end.
+            self.event(Patience::Wait);
+        }
+    }
+
+    /// Kills everything inside and waits until it is gone. Returns how the program ended if that was known before.
+    pub fn kill_all(&mut self) -> Exit {
+        if !self.reaped {
+            while self.exit.is_none() && self.next_event().is_some() {}
+            self.close_control();
+            self.reap_killing();
+        }
+        *self.exit.get_or_insert(Exit::Killed)
+    }
+
+    /// Tells the keeper that nobody listens any more: it sweeps what it keeps and ends.
+    fn close_control(&mut self) {
+        // A failure means that the other end is gone already.
+        let _ignored: Result<(), _> = rustix::net::shutdown(&self.control, rustix::net::Shutdown::Both);
+    }
+
+    fn reap_killing(&mut self) {
+        let swept = syscall::poll_readable([self.pidfd.as_raw_fd()], Some(SWEEP_MS_MAX));
+        if swept != Ok([true]) {
+            // With a pid namespace this alone ends everything.
+            let _ignored: Result<(), _> = syscall::pidfd_kill(self.pidfd.as_raw_fd(), libc::SIGKILL);
+        }
+        self.reap();
+    }
+
+    fn reap(&mut self) {
+        if !self.reaped {
+            // ECHILD: somebody else has reaped it, or the supervisor ignores SIGCHLD. It is gone in each case.
+            let _ignored: Result<_, _> = syscall::wait_child(Which::One(self.pid), Patience::Wait);
+            self.reaped = true;
+        }
+    }
+}
+
+/// Longest time that a keeper gets to end what it keeps before it is killed itself. Milliseconds.
+const SWEEP_MS_MAX: u32 = 2_000;
+
+impl Drop for Cage {
+    fn drop(&mut self) {
+        self.kill_all();
+    }
+}
+
+#[cfg(test)]
+mod tests;

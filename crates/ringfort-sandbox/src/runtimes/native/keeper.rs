@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The two processes of a cage: the keeper, and the one that becomes the program.
+//!
+//! In: a [`Plan`] that was prepared before the clone. Out: reports and events over two descriptors.
+//!
+//! **Invariant:** the order is the security model: identity, mounts, session, rights, then in the program's process
+//! limits, Landlock, seccomp last, probes, `execve`. Nothing here allocates: the supervisor may have threads.
+//! The keeper is the init of the pid namespace (or, without one, the reaper of orphans): it reaps, passes on what
+//! happens, and when it ends everything ends. It holds no rights and reads nothing but signals from the supervisor.
+
+use std::ffi::{CString, c_int, c_uint};
+
+use super::filter::Sockets;
+use super::landlock::Rules;
+use super::step::{Step, StepFailure, ViewReport, build_view};
+use super::sweep;
+use super::wire::{EVENT_BYTES, Message, Report, Stage};
+use super::witness::Witness;
+use super::{Tried, ignore};
+use crate::syscall::{self, Answer, ChildChange, Errno, ExecVectors, Instruction, Patience, Which};
+
+/// Everything that the child needs, prepared before.
+pub(super) struct Plan {
+    pub(super) sockets: Sockets,
+    /// Lines for `uid_map` and `gid_map`; `None` without namespaces.
+    pub(super) identity: Option<(CString, CString)>,
+    pub(super) workspace: CString,
+    pub(super) steps: Vec<Step>,
+    pub(super) cwd: CString,
+    pub(super) limits: Vec<(c_uint, u64)>,
+    pub(super) rules: Rules,
+    pub(super) filter: Vec<Instruction>,
+    pub(super) witness: Witness,
+    /// Which findings must be 0, in the order of the promises.
+    pub(super) required: [bool; super::witness::PROMISES],
+    pub(super) exec: ExecVectors,
+    pub(super) descriptors: Descriptors,
+    /// Whether the keeper may ask for a signal when the thread that started it ends.
+    pub(super) started_by_main_thread: bool,
+}
+
+/// Descriptor numbers in the child; all above the ones that they become.
+#[derive(Clone, Copy)]
+pub(super) struct Descriptors {
+    pub(super) stdin: c_int,
+    pub(super) stdout: c_int,
+    pub(super) stderr: c_int,
+    pub(super) terminal: Option<c_int>,
+    pub(super) broker: Option<c_int>,
+    pub(super) control: c_int,
+    pub(super) report: c_int,
+}
+
+/// Where the broker's socket appears in the program.
+pub(crate) const BROKER: c_int = 3;
+
+/// Status of a process of ours that failed; the report says why.
+const EXIT_FAILED: u8 = 125;
+
+struct Failure {
+    stage: Stage,
+    index: u16,
+    errno: Errno,
+}
+
+fn during(stage: Stage) -> impl Fn(Errno) -> Failure {
+    move |errno| Failure { stage, index: u16::MAX, errno }
+}
+
+/// Runs in the cloned child until the program has ended. Every signal is blocked.
+pub(super) fn keep(plan: &Plan) -> u8 {
+    match prepare_and_start(plan) {
+        Ok(program) => watch(plan, program),
+        Err(failure) => {
+            report_failure(plan, &failure);
+            EXIT_FAILED
+        }
+    }
+}
+
+fn report_failure(plan: &Plan, failure: &Failure) {
+    let Failure { stage, index, errno } = *failure;
+    let report = Report::Failed { stage, index, errno: errno.0 };
+    // When the supervisor is gone there is nobody to tell, and the process ends anyway.
+    ignore(syscall::write_all(plan.descriptors.report, &report.encode()));
+}
+
+fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
+    if plan.started_by_main_thread {
+        syscall::die_with_parent().map_err(during(Stage::Session))?;
+    }
+    close_foreign(&plan.descriptors).map_err(during(Stage::Descriptors))?;
+    let umask = syscall::umask(0);
+    let mut view = ViewReport::default();
+    if let Some((uid_map, gid_map)) = &plan.identity {
+        map_identity(uid_map, gid_map).map_err(during(Stage::Identity))?;
+        view = build_view(&plan.workspace, &plan.steps).map_err(|StepFailure { index, errno }| Failure {
+            stage: Stage::View,
+            index,
+            errno,
+        })?;
+    } else {
+        syscall::adopt_orphans().map_err(during(Stage::Session))?;
+    }
+    syscall::umask(umask);
+    syscall::setsid().map_err(during(Stage::Session))?;
+    if let Some(terminal) = plan.descriptors.terminal {
+        syscall::take_terminal(terminal).map_err(during(Stage::Session))?;
+    }
+    syscall::drop_capabilities().map_err(during(Stage::Rights))?;
+    syscall::set_no_new_privileges().map_err(during(Stage::Rights))?;
+    syscall::forbid_dump().map_err(during(Stage::Rights))?;
+    let started = syscall::clone_process(0, || become_program(plan, view)).map_err(during(Stage::Fork))?;
+    Ok(started.pid)
+}
+
+/// Closes everything that is not named in `descriptors`: what the supervisor has open is its own.
+fn close_foreign(descriptors: &Descriptors) -> Answer<()> {
+    let mut keep = [
+        descriptors.stdin,
+        descriptors.stdout,
+        descriptors.stderr,
+        descriptors.control,
+        descriptors.report,
+        descriptors.terminal.unwrap_or(descriptors.control),
+        descriptors.broker.unwrap_or(descriptors.control),
+    ];
+    keep.sort_unstable();
+    let mut first = 0_u32;
+    for kept in keep {
+        let kept = kept.unsigned_abs();
+        if kept > first {
+            syscall::close_range(first, kept.saturating_sub(1), 0)?;
+        }
+        first = first.max(kept.saturating_add(1));
+    }
+    syscall::close_range(first, u32::MAX, 0)
+}
+
+fn map_identity(uid_map: &CString, gid_map: &CString) -> Answer<()> {
+    for (path, line) in
+        [(c"/proc/self/setgroups", c"deny"), (c"/proc/self/uid_map", uid_map), (c"/proc/self/gid_map", gid_map)]
+    {
+        let file = syscall::openat(libc::AT_FDCWD, path, libc::O_WRONLY, 0)?;
+        let written = syscall::write_all(file, line.to_bytes());
+        syscall::close(file);
+        written?;
+    }
+    Ok(())
+}
+
+/// Confines this process and becomes the program.
+fn become_program(plan: &Plan, view: ViewReport) -> u8 {
+    match confine(plan) {
+        Err(failure) => report_failure(plan, &failure),
+        Ok(()) => {
+            let findings = plan.witness.examine();
+            let overlays_refused = view.overlays_refused;
+            let broken = findings.faults.iter().zip(plan.required).any(|(fault, required)| required && *fault != 0);
+            if broken {
+                let report = Report::Refused { findings, overlays_refused };
+                ignore(syscall::write_all(plan.descriptors.report, &report.encode()));
+                return EXIT_FAILED;
+            }
+            let report = Report::Ready { findings, overlays_refused };
+            if syscall::write_all(plan.descriptors.report, &report.encode()).is_err() {
+                return EXIT_FAILED; // The supervisor is gone.
+            }
+            match leave(plan) {
+                Err(failure) => report_failure(plan, &failure),
+                Ok(()) => {
+                    let errno = plan.exec.exec();
+                    let report = Report::NotExecuted { errno: errno.0 };
+                    ignore(syscall::write_all(plan.descriptors.report, &report.encode()));
+                }
+            }
+        }
+    }
+    EXIT_FAILED
+}
+
+fn confine(plan: &Plan) -> Result<(), Failure> {
+    let descriptors = &plan.descriptors;
+    syscall::die_with_parent().map_err(during(Stage::Session))?;
+    syscall::become_group_leader().map_err(during(Stage::Session))?;
+    if let Some(terminal) = descriptors.terminal {
+        syscall::set_foreground(terminal, syscall::getpid()).map_err(during(Stage::Session))?;
+    }
+    let moves = [(descriptors.stdin, 0), (descriptors.stdout, 1), (descriptors.stderr, 2)];
+    for (from, to) in moves.into_iter().chain(descriptors.broker.map(|broker| (broker, BROKER))) {
+        syscall::duplicate_to(from, to).map_err(during(Stage::Descriptors))?;
+    }
+    syscall::chdir(&plan.cwd).map_err(during(Stage::Folder))?;
+    for (resource, value) in &plan.limits {
+        syscall::limit_resource(*resource, *value).map_err(during(Stage::Limits))?;
+    }
+    plan.rules.apply(&[0, 1, 2]).map_err(during(Stage::Landlock))?;
+    syscall::install_filter(&plan.filter).map_err(during(Stage::Seccomp))
+}
+
+/// The last steps before `execve`: nothing of ours stays open, no signal stays blocked or ignored.
+fn leave(plan: &Plan) -> Result<(), Failure> {
+    let first = if plan.descriptors.broker.is_some() { BROKER + 1 } else { BROKER };
+    syscall::close_range(first.unsigned_abs(), u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
+        .map_err(during(Stage::Descriptors))?;
+    syscall::reset_signals().map_err(during(Stage::Signals))
+}
+
+/// Reaps and passes on until the program has ended, or the supervisor is gone.
+fn watch(plan: &Plan, program: i32) -> u8 {
+    let Descriptors { control, .. } = plan.descriptors;
+    let only_control = Descriptors {
+        stdin: control,
+        stdout: control,
+        stderr: control,
+        terminal: plan.descriptors.terminal,
+        broker: None,
+        control,
+        report: control,
+    };
+    let changes = match close_foreign(&only_control).and_then(|()| syscall::child_signal_fd()) {
+        Ok(descriptor) => descriptor,
+        Err(_) => return end(plan, program, None),
+    };
+    loop {
+        let Ok([changed, commanded]) = syscall::poll_readable([changes, control], None) else {
+            return end(plan, program, None);
+        };
+        if changed {
+            let mut buffer = [0; SIGNAL_INFO_BYTES];
+            // Only empties the descriptor; what happened is asked below.
+            ignore(syscall::read(changes, &mut buffer));
+            if let Some(last) = reap(control, program) {
+                return end(plan, program, Some(last));
+            }
+        }
+        if commanded && !obey(control, program) {
+            return end(plan, program, None);
+        }
+    }
+}
+
+/// Bytes of `struct signalfd_siginfo`.
+const SIGNAL_INFO_BYTES: usize = 128;
+
+/// Reaps what has ended. Returns the program's end.
+fn reap(control: c_int, program: i32) -> Option<Message> {
+    while let Ok(Some((pid, change))) = syscall::wait_child(Which::Any, Patience::Look) {
+        if pid != program {
+            continue;
+        }
+        match change {
+            ChildChange::Exited(status) => return Some(Message::Exited(status)),
+            ChildChange::Signaled(signal) => return Some(Message::Signaled(signal)),
+            // A supervisor that does not read loses stops, never ends.
+            ChildChange::Stopped(signal) => {
+                ignore(syscall::send(control, &Message::Stopped(signal).encode(), Patience::Look));
+            }
+            ChildChange::Continued => {
+                ignore(syscall::send(control, &Message::Continued.encode(), Patience::Look));
+            }
+        }
+    }
+    None
+}
+
+/// Carries out one command; `false` when the supervisor is gone.
+fn obey(control: c_int, program: i32) -> bool {
+    let mut buffer = [0; EVENT_BYTES];
+    match syscall::receive(control, &mut buffer, Patience::Look) {
+        Err(Errno(libc::EAGAIN)) => true,
+        Err(_) | Ok(0) => false,
+        Ok(length) => {
+            if let Some(Message::Signal(signal)) = buffer.get(..length).and_then(Message::decode) {
+                // The group may have no member left; the end of the program is reported by itself.
+                ignore(syscall::kill(program.saturating_neg(), signal));
+            }
+            true
+        }
+    }
+}
+
+/// Ends everything, then says how the program ended.
+///
+/// In a pid namespace the kernel kills the rest when this process is gone; without one it is swept here.
+fn end(plan: &Plan, program: i32, last: Option<Message>) -> u8 {
+    if plan.sockets == Sockets::Shared {
+        sweep::sweep_descendants(program);
+    }
+    if let Some(last) = last {
+        ignore(syscall::send(plan.descriptors.control, &last.encode(), Patience::Wait));
+    }
+    0
+}
+
+/// What [`try_out`] tries.
+pub(super) struct TryPlan {
+    pub(super) identity: (CString, CString),
+    pub(super) steps: Vec<Step>,
+}
+
+/// Statuses of the child that tries.
+const TRIED_NOTHING: u8 = 10;
+const TRIED_IDENTITY: u8 = 11;
+const TRIED_MOUNTS: u8 = 12;
+const TRIED_OVERLAYS: u8 = 13;
+
+/// Starts a child in new namespaces that does what a cage does first, and ends.
+pub(super) fn try_out(namespaces: u64, plan: &TryPlan) -> Tried {
+    let attempt = || {
+        let (uid_map, gid_map) = &plan.identity;
+        if map_identity(uid_map, gid_map).is_err() {
+            return TRIED_NOTHING;
+        }
+        match build_view(c"/", &plan.steps) {
+            Err(_) => TRIED_IDENTITY,
+            Ok(view) if view.overlays_refused != 0 => TRIED_MOUNTS,
+            Ok(_) => TRIED_OVERLAYS,
+        }
+    };
+    let Ok(mask) = syscall::block_all_signals() else {
+        return Tried::default();
+    };
+    let cloned = syscall::clone_process(namespaces, attempt);
+    ignore(syscall::restore_signals(mask));
+    let Ok(cloned) = cloned else {
+        return Tried::default();
+    };
+    let status = match syscall::wait_child(Which::One(cloned.pid), Patience::Wait) {
+        Ok(Some((_, ChildChange::Exited(status)))) => u8::try_from(status).unwrap_or(0),
+        _ => 0,
+    };
+    Tried { identity: status >= TRIED_IDENTITY, mounts: status >= TRIED_MOUNTS, overlays: status == TRIED_OVERLAYS }
+}

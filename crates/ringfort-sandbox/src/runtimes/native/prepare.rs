@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Turns a profile and a program into everything that the child needs.
+//!
+//! In: profile, required promises, what to start. Out: a [`Plan`] and the supervisor's ends of two channels.
+//!
+//! **Invariant:** after this nothing is looked up by a name that a governed process chose: paths are checked here
+//! and opened without links in the child.
+
+use std::collections::BTreeSet;
+use std::ffi::{CString, OsStr, c_uint};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use ringfort_core::obligation::Promise;
+use rustix::fs::FileType;
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::pipe::PipeFlags;
+
+use super::filter::{self, Sockets};
+use super::keeper::{Descriptors, Plan, TryPlan};
+use super::landlock::{Grant, Rules};
+use super::step::Step;
+use super::view::{self, View, c_string};
+use super::witness::{self, Witness};
+use super::{Mode, ProfileError, minimal};
+use crate::launch::{LaunchError, Spawn, Stream};
+use crate::profile::Profile;
+use crate::syscall::{self, ExecVectors};
+
+/// Most paths in each list of a profile.
+const PATHS_MAX: usize = 4096;
+/// Descriptors are moved above this before the clone, so that none stands where the program wants another.
+const DESCRIPTOR_MIN: i32 = 10;
+
+/// What `attempt` needs.
+pub(super) struct Prepared {
+    pub(super) plan: Plan,
+    /// Where the child's reports are read.
+    pub(super) report: OwnedFd,
+    /// The supervisor's end of the keeper's channel.
+    pub(super) control: OwnedFd,
+    /// The child's copies; closed in the supervisor after the clone.
+    pub(super) child_ends: Vec<OwnedFd>,
+    pub(super) view: Degraded,
+}
+
+/// What the view could not have.
+pub(super) struct Degraded {
+    overlays: Vec<PathBuf>,
+    notes: Vec<String>,
+}
+
+impl Degraded {
+    /// What to warn about, given which overlays the child had to mount read-only.
+    pub(super) fn warnings(&self, overlays_refused: u64) -> Vec<String> {
+        let refused = self.overlays.iter().enumerate().filter(|(number, _)| overlays_refused >> number & 1 == 1);
+        refused
+            .map(|(_, path)| format!("`{}` is read-only: overlays are unavailable", path.display()))
+            .chain(self.notes.iter().cloned())
+            .collect()
+    }
+}
+
+/// Refuses profiles that would not mean what they say.
+pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
+    let workspace = &profile.workspace;
+    let real = workspace.canonicalize().map_err(|source| ProfileError::unreadable(workspace, source))?;
+    if real != *workspace {
+        return Err(ProfileError::NotCanonical { path: workspace.clone() });
+    }
+    let home = &profile.home.path;
+    let forbidden = ["/proc", "/dev", "/sys", "/run"].iter().any(|tree| workspace.starts_with(tree));
+    if workspace.parent().is_none() || forbidden || home.starts_with(workspace) {
+        return Err(ProfileError::Workspace { path: workspace.clone() });
+    }
+    let binds = &profile.home.binds;
+    let absolute = profile.system.iter().chain([home]).chain(&profile.hidden).chain(binds.iter().map(|b| &b.source));
+    if let Some(path) = absolute.into_iter().find(|path| !is_plain_absolute(path)) {
+        return Err(ProfileError::NotCanonical { path: path.clone() });
+    }
+    let relative = binds.iter().map(|bind| &bind.target).chain(profile.home.files.iter().map(|(path, _)| path));
+    if let Some(path) = relative.into_iter().find(|path| !is_plain_relative(path)) {
+        return Err(ProfileError::NotCanonical { path: path.clone() });
+    }
+    let inside = profile.protected.iter().chain(profile.staged.iter().map(|staged| &staged.path));
+    if let Some(path) =
+        inside.clone().find(|path| !is_plain_absolute(path) || !path.starts_with(workspace) || *path == workspace)
+    {
+        return Err(ProfileError::Outside { path: path.clone() });
+    }
+    if !is_plain_absolute(&profile.cwd) || !profile.cwd.starts_with(workspace) {
+        return Err(ProfileError::Outside { path: profile.cwd.clone() });
+    }
+    for staged in &profile.staged {
+        if staged.scratch.starts_with(workspace) || !is_plain_absolute(&staged.scratch) {
+            return Err(ProfileError::Staged { path: staged.scratch.clone() });
+        }
+    }
+    for (what, count) in [
+        ("hidden paths", profile.hidden.len()),
+        ("protected paths", profile.protected.len()),
+        ("staged files", profile.staged.len()),
+        ("parts of the home", binds.len()),
+    ] {
+        if count > PATHS_MAX {
+            return Err(ProfileError::TooMany { what, most: PATHS_MAX });
+        }
+    }
+    Ok(())
+}
+
+fn is_plain_absolute(path: &Path) -> bool {
+    path.strip_prefix("/").is_ok_and(|rest| !rest.as_os_str().is_empty() && is_plain_relative(rest))
+}
+
+fn is_plain_relative(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, std::path::Component::Normal(_)))
+}
+
+/// Prepares one attempt.
+pub(super) fn prepare(
+    mode: Mode,
+    profile: &Profile,
+    require: &BTreeSet<Promise>,
+    spawn: &Spawn,
+    abi: u32,
+) -> Result<Prepared, LaunchError> {
+    let (uid, gid) = syscall::effective_ids();
+    let mut rules = Rules::new(abi);
+    let (steps, degraded) = match mode {
+        Mode::Namespaced => {
+            let View { steps, overlays, system, scratch_files } = view::plan(profile, uid)?;
+            grant_view(&mut rules, profile, &system)?;
+            let notes = scratch_files
+                .iter()
+                .map(|path| format!("`{}` is read-only: only folders can be scratch", path.display()))
+                .collect();
+            (steps, Degraded { overlays, notes })
+        }
+        Mode::Minimal => {
+            let notes = minimal::grant(&mut rules, profile)?;
+            (Vec::new(), Degraded { overlays: Vec::new(), notes })
+        }
+    };
+    let sockets = if mode == Mode::Namespaced { Sockets::Namespaced } else { Sockets::Shared };
+    let identity = (mode == Mode::Namespaced).then(|| (identity_line(uid), identity_line(gid)));
+    let channels = Channels::open(spawn)?;
+    let mut required = [false; witness::PROMISES];
+    for (flag, promise) in required.iter_mut().zip(Promise::ALL) {
+        *flag = require.contains(&promise);
+    }
+    let plan = Plan {
+        sockets,
+        identity,
+        workspace: c_string(&profile.workspace)?,
+        steps,
+        cwd: c_string(&profile.cwd)?,
+        limits: limits(profile),
+        rules,
+        filter: filter::build(sockets),
+        witness: make_witness(mode, profile, abi)?,
+        required,
+        exec: vectors(profile, spawn)?,
+        descriptors: channels.descriptors,
+        started_by_main_thread: syscall::getpid() == syscall::gettid(),
+    };
+    let Channels { report, control, child_ends, .. } = channels;
+    Ok(Prepared { plan, report, control, child_ends, view: degraded })
+}
+
+fn identity_line(id: u32) -> CString {
+    CString::new(format!("{id} {id} 1")).unwrap_or_default()
+}
+
+/// What Landlock grants inside a view of our own.
+fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Result<(), ProfileError> {
+    for path in system {
+        rules.allow(c_string(path)?, Grant::Read);
+    }
+    for (path, grant) in [
+        ("/", Grant::List),
+        ("/proc", Grant::Look),
+        ("/dev", Grant::Device),
+        ("/dev/shm", Grant::Write),
+        ("/tmp", Grant::Write),
+        ("/var/tmp", Grant::Write),
+        ("/run", Grant::Write),
+    ] {
+        rules.allow(c_string(Path::new(path))?, grant);
+    }
+    rules.allow(c_string(&profile.home.path)?, Grant::Write);
+    rules.allow(c_string(&profile.workspace)?, Grant::Write);
+    Ok(())
+}
+
+fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, ProfileError> {
+    let strings = |paths: &[&Path]| paths.iter().copied().map(c_string).collect::<Result<Vec<CString>, ProfileError>>();
+    let home = c_string(&profile.home.path)?;
+    let hidden: Vec<&Path> = profile.hidden.iter().map(PathBuf::as_path).chain([Path::new("/etc/shadow")]).collect();
+    let protected: Vec<&Path> = profile.protected.iter().map(PathBuf::as_path).collect();
+    let mut anchored: BTreeSet<&Path> = BTreeSet::new();
+    for path in profile.protected.iter().chain(profile.staged.iter().map(|staged| &staged.path)) {
+        anchored.extend(path.ancestors().take_while(|parent| *parent != profile.workspace));
+    }
+    // What lies below a protected folder is protected by it; below a hidden one nothing is left to protect.
+    anchored.retain(|path| !path.ancestors().skip(1).any(|parent| protected.contains(&parent)));
+    let is_hidden = |path: &Path| profile.hidden.iter().any(|hidden| path.starts_with(hidden));
+    anchored.retain(|path| !is_hidden(path));
+    let mut outside: Vec<&Path> = vec![Path::new("/"), Path::new("/usr"), Path::new("/etc")];
+    if mode == Mode::Minimal {
+        outside.extend([Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm"), &profile.home.path]);
+        outside.extend(profile.workspace.parent());
+    }
+    let (network_outside, pids_outside) = witness::own_namespaces();
+    Ok(Witness {
+        namespaced: mode == Mode::Namespaced,
+        landlock_abi: abi,
+        supervisor: syscall::getpid(),
+        unwritable: strings(&outside)?,
+        unreadable: strings(&hidden)?,
+        landlock_canary: CString::new(if mode == Mode::Namespaced { view::CANARY } else { "/" }).unwrap_or_default(),
+        protected: strings(&protected)?,
+        anchored: anchored.into_iter().map(c_string).collect::<Result<_, _>>()?,
+        home_outside: syscall::stat(&home).ok(),
+        home,
+        root_outside: syscall::stat(c"/").ok(),
+        network_outside,
+        pids_outside,
+    })
+}
+
+fn limits(profile: &Profile) -> Vec<(c_uint, u64)> {
+    let limits = &profile.limits;
+    [
+        (libc::RLIMIT_CORE, Some(limits.core_bytes_max)),
+        (libc::RLIMIT_NOFILE, limits.descriptors_max),
+        (libc::RLIMIT_NPROC, limits.processes_max),
+        (libc::RLIMIT_FSIZE, limits.file_bytes_max),
+        (libc::RLIMIT_AS, limits.memory_bytes_max),
+        (libc::RLIMIT_CPU, limits.cpu_s_max),
+    ]
+    .into_iter()
+    .filter_map(|(resource, value)| Some((resource, value?)))
+    .collect()
+}
+
+fn vectors(profile: &Profile, spawn: &Spawn) -> Result<ExecVectors, ProfileError> {
+    let string = |bytes: &OsStr| CString::new(bytes.as_bytes()).map_err(|_| ProfileError::NullByte);
+    let argv = spawn.argv.iter().map(|word| string(word)).collect::<Result<_, _>>()?;
+    let variables = profile.environment.iter().map(|(name, value)| {
+        let mut line = name.clone();
+        line.push("=");
+        line.push(value);
+        string(&line)
+    });
+    Ok(ExecVectors::new(c_string(&spawn.program)?, argv, variables.collect::<Result<_, _>>()?))
+}
+
+/// The descriptors of an attempt.
+struct Channels {
+    descriptors: Descriptors,
+    report: OwnedFd,
+    control: OwnedFd,
+    child_ends: Vec<OwnedFd>,
+}
+
+impl Channels {
+    fn open(spawn: &Spawn) -> Result<Self, LaunchError> {
+        for (stream, descriptor) in
+            [(Stream::Stdin, &spawn.stdin), (Stream::Stdout, &spawn.stdout), (Stream::Stderr, &spawn.stderr)]
+        {
+            inspect(stream, descriptor)?;
+        }
+        let (report, report_child) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(os("opening a pipe"))?;
+        let (control, control_child) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .map_err(os("opening a socket pair"))?;
+        let mut child_ends = Vec::new();
+        let mut above = |descriptor: &OwnedFd| -> Result<i32, LaunchError> {
+            let copy = fcntl_dupfd_cloexec(descriptor, DESCRIPTOR_MIN).map_err(os("copying a descriptor"))?;
+            let number = copy.as_raw_fd();
+            child_ends.push(copy);
+            Ok(number)
+        };
+        let descriptors = Descriptors {
+            stdin: above(&spawn.stdin)?,
+            stdout: above(&spawn.stdout)?,
+            stderr: above(&spawn.stderr)?,
+            terminal: spawn.terminal.as_ref().map(&mut above).transpose()?,
+            broker: spawn.broker.as_ref().map(&mut above).transpose()?,
+            control: above(&control_child)?,
+            report: above(&report_child)?,
+        };
+        Ok(Self { descriptors, report, control, child_ends })
+    }
+}
+
+fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> LaunchError {
+    move |errno| LaunchError::Setup { what: what.to_owned(), source: io::Error::from(errno) }
+}
+
+/// A folder as a descriptor would let the program walk out by `..` and a socket would lead to whoever holds its other end.
+fn inspect(stream: Stream, descriptor: &OwnedFd) -> Result<(), LaunchError> {
+    let stat = rustix::fs::fstat(descriptor).map_err(os("inspecting a descriptor"))?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => Err(LaunchError::Descriptor { stream, kind: "folder" }),
+        FileType::Socket => Err(LaunchError::Descriptor { stream, kind: "socket" }),
+        FileType::BlockDevice => Err(LaunchError::Descriptor { stream, kind: "block device" }),
+        _ => Ok(()),
+    }
+}
+
+/// The smallest view with everything that may be refused: a fresh /proc and an overlay.
+pub(super) fn try_plan() -> Result<TryPlan, ProfileError> {
+    let (uid, gid) = syscall::effective_ids();
+    let path = |text: &str| c_string(Path::new(text));
+    let folder = |text: &str| Ok::<_, ProfileError>(Step::Folder { path: path(text)?, mode: 0o755 });
+    let steps = vec![
+        folder("proc")?,
+        Step::Proc { path: path("proc")? },
+        folder("upper")?,
+        folder("work")?,
+        folder("merged")?,
+        Step::Overlay {
+            source: path("/usr")?,
+            upper: path("upper")?,
+            work: path("work")?,
+            path: path("merged")?,
+            number: 0,
+        },
+    ];
+    Ok(TryPlan { identity: (identity_line(uid), identity_line(gid)), steps })
+}
