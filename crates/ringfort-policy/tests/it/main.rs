@@ -8,5 +8,5 @@ mod command_oracle;
 mod command_property;
 mod documents;
 mod load;
-mod narrow;
+mod restriction;
 mod support;
