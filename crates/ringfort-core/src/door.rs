@@ -108,7 +108,8 @@ impl Door {
     /// `Ask` stays `Ask` here; whether somebody can be asked is settled when approval is sought.
     pub fn resolve(&self, ruling: Ruling) -> Ruling {
         let mut tightened = Vec::new();
-        if let Some(needed) = &ruling.obligations.isolate {
+        // What is denied already needs no cage, and a person no second reason.
+        if let (Some(needed), Decision::Allow | Decision::Ask) = (&ruling.obligations.isolate, ruling.decision) {
             tightened.extend(self.resolve_isolation(needed, ruling.decision));
         }
         if ruling.obligations.redact > self.redacts {

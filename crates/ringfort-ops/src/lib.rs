@@ -1,2 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Skeleton; see ARCHITECTURE.md.
+//! Operates: looks at an installation and says what really holds on this machine.
+//!
+//! In: a [`Subject`], gathered by the binary. Out: one [`Report`] line for each thing that was looked at.
+//!
+//! **Invariant:** checks look and never act; what has to be started to prove something is started by the runtime, under
+//! a permit, and handed in as evidence. "Not looked at" is never a pass.
+
+pub mod attempts;
+pub mod checks;
+
+pub use checks::{CHECKS, Check, Evidence, Report, Status, Subject};

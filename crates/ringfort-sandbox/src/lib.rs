@@ -10,9 +10,11 @@
 //! This crate decides nothing: which paths and promises a request needs is the runtime's business.
 
 pub mod achieved;
+pub mod inherit;
 pub mod launch;
 pub mod probe;
 pub mod profile;
 mod runtimes;
+pub mod startup;
 #[expect(unsafe_code, reason = "the one place of this crate where system calls are made by hand")]
 mod syscall;

@@ -23,6 +23,8 @@ pub struct Profile {
     pub cwd: PathBuf,
     /// Trees that may be read and executed, see [`Profile::system_default`]. Links among them stay links.
     pub system: Vec<PathBuf>,
+    /// Further folders that are writable, each at its own path, as the workspace is.
+    pub writable: Vec<PathBuf>,
     /// The private home.
     pub home: HomeView,
     /// Paths that are not to be seen, whatever grants them: an empty file or folder without rights covers each.
@@ -148,6 +150,7 @@ impl Profile {
             cwd: workspace.clone(),
             workspace,
             system: Self::system_default(),
+            writable: Vec::new(),
             home: HomeView { path: home, binds: Vec::new(), files: Vec::new() },
             hidden: Vec::new(),
             protected: Vec::new(),

@@ -11,6 +11,7 @@ mod clone;
 mod confine;
 mod exec;
 mod file;
+mod inherit;
 mod mount;
 mod process;
 
@@ -18,6 +19,7 @@ pub(crate) use self::clone::clone_process;
 pub(crate) use self::confine::*;
 pub(crate) use self::exec::ExecVectors;
 pub(crate) use self::file::*;
+pub(crate) use self::inherit::duplicate;
 pub(crate) use self::mount::*;
 pub(crate) use self::process::*;
 

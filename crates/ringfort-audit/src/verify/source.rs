@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Cuts the segments into blocks of whole lines that can be checked on their own.
+//!
+//! In: the segments, in order. Out: [`Block`]s, numbered in order, each within one segment.
+//!
+//! **Invariant:** every byte up to the sizes seen at the start is in exactly one block; a block ends behind a newline
+//! unless it says that it is torn or endless. What the lines mean is not looked at.
+
+use std::fs::File;
+
+use ringfort_core::limits::TRAIL_LINE_BYTES_MAX;
+
+use crate::dir::{Access, Dir, FileError};
+use crate::fault::FaultKind;
+use crate::lines::read_some;
+
+/// Size of a block before it is cut behind its last newline. Bytes.
+const BLOCK_BYTES: usize = 2 * TRAIL_LINE_BYTES_MAX;
+
+/// A segment as it was listed.
+pub(super) struct Segment {
+    pub(super) first: u64,
+    pub(super) name: String,
+    pub(super) bytes: u64,
+}
+
+/// Some lines of one segment.
+pub(super) struct Block {
+    pub(super) number: u64,
+    /// Its place in the list of segments.
+    pub(super) segment: usize,
+    pub(super) bytes: Vec<u8>,
+    /// Whether the segment starts with it.
+    pub(super) opens: bool,
+    /// What is wrong behind its last newline, or with its file.
+    pub(super) end: Option<(FaultKind, &'static str)>,
+}
+
+pub(super) struct Source<'a> {
+    dir: &'a Dir,
+    segments: &'a [Segment],
+    index: usize,
+    file: Option<File>,
+    offset: u64,
+    carry: Vec<u8>,
+    number: u64,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(dir: &'a Dir, segments: &'a [Segment]) -> Self {
+        Self { dir, segments, index: 0, file: None, offset: 0, carry: Vec::new(), number: 0 }
+    }
+
+    /// The next block, in `buffer`; `None` at the end.
+    pub(super) fn next(&mut self, buffer: Vec<u8>) -> Result<Option<Block>, FileError> {
+        let Some(segment) = self.segments.get(self.index) else { return Ok(None) };
+        let mut block =
+            Block { number: self.number, segment: self.index, bytes: buffer, opens: self.file.is_none(), end: None };
+        self.number += 1;
+        block.bytes.clear();
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => match self.dir.file(&segment.name, Access::Read) {
+                Ok(file) => file,
+                Err(error) => {
+                    block.end = Some(match error {
+                        FileError::Unsafe { what, .. } => (FaultKind::WrongMode, what),
+                        error if error.is_missing() => (FaultKind::SegmentMissing, "the file is gone"),
+                        error => return Err(error),
+                    });
+                    return Ok(Some(self.close(block)));
+                }
+            },
+        };
+        block.bytes.append(&mut self.carry);
+        let have = block.bytes.len();
+        let rest = usize::try_from(segment.bytes - self.offset).unwrap_or(usize::MAX);
+        let wanted = BLOCK_BYTES.saturating_sub(have).min(rest);
+        block.bytes.resize(have + wanted, 0);
+        let read = read_some(&file, block.bytes.get_mut(have..).unwrap_or_default(), self.offset)
+            .map_err(|error| self.dir.error("read", &segment.name, error))?;
+        block.bytes.truncate(have + read);
+        self.offset += read as u64;
+        // A file that became shorter ends here too.
+        let ended = self.offset == segment.bytes || read < wanted;
+        let cut = memchr::memrchr(b'\n', &block.bytes).map_or(0, |newline| newline + 1);
+        self.carry.extend_from_slice(block.bytes.get(cut..).unwrap_or_default());
+        block.bytes.truncate(cut);
+        if self.carry.len() >= TRAIL_LINE_BYTES_MAX {
+            block.end = Some((FaultKind::LineTooLong, "the line is longer than a line may be"));
+        } else if ended && !self.carry.is_empty() {
+            block.end = Some((FaultKind::TornTail, "the last line is incomplete; the next append repairs that"));
+        }
+        if ended || block.end.is_some() {
+            return Ok(Some(self.close(block)));
+        }
+        self.file = Some(file);
+        Ok(Some(block))
+    }
+
+    /// Goes on to the next segment.
+    fn close(&mut self, block: Block) -> Block {
+        self.index += 1;
+        self.offset = 0;
+        self.carry.clear();
+        self.file = None;
+        block
+    }
+}

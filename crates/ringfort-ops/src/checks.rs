@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every doctor check, one file each.
+//!
+//! In: the subject. Out: report lines.
+//!
+//! **Invariant:** the list is the order in which checks are shown; a check that cannot look reports a failure.
+
+mod cage;
+mod kernel;
+mod policy;
+mod provider;
+mod record;
+mod wiring;
+
+use std::path::Path;
+
+use ringfort_core::ruling::Ruling;
+use ringfort_sandbox::achieved::Achieved;
+use ringfort_sandbox::probe::HostFeatures;
+use serde::Serialize;
+
+use crate::attempts::Attempt;
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It holds.
+    Pass,
+    /// It holds with a reservation.
+    Warn,
+    /// It does not hold.
+    Fail,
+}
+
+/// One line of the doctor's report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Id of the check.
+    pub check: &'static str,
+    /// How it came out.
+    pub status: Status,
+    /// What was seen.
+    pub message: String,
+    /// What to do, where something is to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// What a confined child has shown.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// What its cage enforced.
+    pub achieved: Achieved,
+    /// What it tried, and how it came out.
+    pub attempts: Vec<Attempt>,
+}
+
+/// What is looked at.
+pub struct Subject<'a> {
+    /// What the host offers.
+    pub host: HostFeatures,
+    /// The state folder.
+    pub state: &'a Path,
+    /// Why the configuration cannot be loaded, or what a person should know of it.
+    pub policy: Result<Vec<String>, String>,
+    /// Name of the selected provider, or why it cannot be selected.
+    pub provider: Result<String, String>,
+    /// What the pipeline answered to something forbidden, and the record's number of entries before and after.
+    pub refused: Result<Refused, String>,
+    /// A really confined child.
+    pub cage: Result<Evidence, String>,
+}
+
+/// A forbidden request that was really put through the pipeline.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What it was answered.
+    pub ruling: Ruling,
+    /// Whether the denial is on the record.
+    pub recorded: bool,
+}
+
+/// One doctor check.
+#[derive(Clone, Copy)]
+pub struct Check {
+    /// Its stable id.
+    pub id: &'static str,
+    /// What it looks at, in a few words.
+    pub title: &'static str,
+    /// Looks.
+    pub look: fn(&Subject<'_>) -> Vec<Report>,
+}
+
+/// Every check, in the order in which they are shown.
+pub static CHECKS: &[Check] =
+    &[kernel::ENTRY, cage::ENTRY, wiring::ENTRY, policy::ENTRY, provider::ENTRY, record::ENTRY];
+
+impl Check {
+    fn pass(&self, message: impl Into<String>) -> Report {
+        Report { check: self.id, status: Status::Pass, message: message.into(), help: None }
+    }
+
+    fn warn(&self, message: impl Into<String>, help: impl Into<String>) -> Report {
+        Report { check: self.id, status: Status::Warn, message: message.into(), help: Some(help.into()) }
+    }
+
+    fn fail(&self, message: impl Into<String>, help: impl Into<String>) -> Report {
+        Report { check: self.id, status: Status::Fail, message: message.into(), help: Some(help.into()) }
+    }
+}

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The catalogue: what everyday programs do with their arguments.
+//!
+//! In: a program name. Out: its [`Entry`]: options, operands and sub-commands, each with a [`Role`].
+//!
+//! **Invariant:** the tables are constants, so that there is nothing to load and nothing to go wrong at start.
+//! A program that is not here is unknown, never harmless. One file per family; a new program is one entry.
+
+mod files;
+mod network;
+mod packages;
+mod programming;
+mod shells;
+mod system;
+mod text;
+mod version;
+
+use ringfort_core::decision::Risk;
+use ringfort_core::effect::EffectKind;
+
+use super::hazard::Rule;
+
+/// What an argument is to its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A value without an effect of its own.
+    Value,
+    /// A file that is read.
+    Read,
+    /// A file or folder whose name or metadata is read.
+    List,
+    /// A file that is created or changed.
+    Write,
+    /// A file or tree that is removed; a tree with [`Mode::Recursive`].
+    Delete,
+    /// A file that is run as a program or script; later operands belong to it.
+    Execute,
+    /// A file whose content is run as configuration or a plug-in.
+    Load,
+    /// Text that a shell runs.
+    Shell,
+    /// Text that the program runs as code.
+    Code(Language),
+    /// This and the following words are a command.
+    Command,
+    /// Like `Command`, after any `NAME=value` words.
+    Environment,
+    /// A host or URL that is contacted.
+    Host,
+    /// Data that is sent; `@file` and the like name a file.
+    Data,
+    /// A file that is sent.
+    Upload,
+    /// `host:path` or a path that is read.
+    RemoteRead,
+    /// `host:path` or a path that is written.
+    RemoteWrite,
+    /// A signal, process or service that is stopped.
+    Process,
+    /// Sets a mode of the program.
+    Mode(Mode),
+    /// Has an effect of its own.
+    Effect(EffectKind, Risk),
+    /// Shows a rule.
+    Rule(&'static Rule),
+}
+
+/// Modes that change what operands mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Trees instead of files.
+    Recursive,
+    /// Files that are read are changed in place.
+    InPlace,
+    /// Code is read from standard input.
+    Stdin,
+    /// The program ends after it has shown something: nothing else happens.
+    Show,
+    /// The last operand is not the destination.
+    TargetGiven,
+    /// Nothing is read as a program: operands are files.
+    ProgramGiven,
+    /// Only says what it would do.
+    DryRun,
+    /// No effect by itself; looked at by a handler.
+    Force,
+}
+
+/// Languages of inline code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Language {
+    Python,
+    JavaScript,
+    Perl,
+    Ruby,
+    Php,
+    Awk,
+    Sed,
+    Sql,
+    Editor,
+    Other,
+}
+
+/// How a program reads its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Options anywhere, clusters of letters, `--name=value`, ends at `--`.
+    Gnu,
+    /// The same, but the first operand ends the options.
+    Posix,
+    /// Long names with one dash; no clusters.
+    Long,
+    /// Every word is an operand.
+    Plain,
+}
+
+/// One option.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opt {
+    /// Spellings, separated by single spaces.
+    pub(crate) names: &'static str,
+    pub(crate) takes: Takes,
+    pub(crate) role: Role,
+}
+
+/// Whether an option has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Nothing,
+    /// The next word, or the rest of this one.
+    Value,
+    /// Only attached, as in `-i.bak` or `--in-place=.bak`.
+    Attached,
+}
+
+/// Programs whose words need a handler of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Special {
+    Cd,
+    Eval,
+    Source,
+    Trap,
+    Alias,
+    Declare,
+    Reads,
+    Shell,
+    Interpreter(Language),
+    Append,
+    Find,
+    Git,
+    Tar,
+    Dd,
+    Sed,
+    Awk,
+    Chmod,
+    Kill,
+    Remove,
+    Container,
+    Netcat,
+    Test,
+    Transform,
+    Crontab,
+    Ssh,
+    Compile,
+    Watch,
+}
+
+/// What is known about one program or sub-command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// Names, separated by single spaces.
+    pub(crate) names: &'static str,
+    pub(crate) risk: Risk,
+    pub(crate) style: Style,
+    pub(crate) options: &'static [Opt],
+    /// The roles of the operands; the last one repeats.
+    pub(crate) operands: &'static [Role],
+    /// The role of the last of several operands.
+    pub(crate) last: Option<Role>,
+    pub(crate) always: &'static [EffectKind],
+    pub(crate) subs: &'static [Entry],
+    pub(crate) special: Option<Special>,
+    pub(crate) rule: Option<&'static Rule>,
+}
+
+/// A program that only reads and computes.
+pub(crate) const fn low(names: &'static str) -> Entry {
+    entry(names, Risk::Low)
+}
+
+/// A program with recoverable changes.
+pub(crate) const fn medium(names: &'static str) -> Entry {
+    entry(names, Risk::Medium)
+}
+
+/// A program that reaches beyond the workspace.
+pub(crate) const fn high(names: &'static str) -> Entry {
+    entry(names, Risk::High)
+}
+
+/// A program that is only used to destroy or take over.
+pub(crate) const fn critical(names: &'static str) -> Entry {
+    entry(names, Risk::Critical)
+}
+
+const fn entry(names: &'static str, risk: Risk) -> Entry {
+    Entry {
+        names,
+        risk,
+        style: Style::Gnu,
+        options: &[],
+        operands: &[Role::Value],
+        last: None,
+        always: &[],
+        subs: &[],
+        special: None,
+        rule: None,
+    }
+}
+
+impl Entry {
+    pub(crate) const fn style(mut self, style: Style) -> Self {
+        self.style = style;
+        self
+    }
+
+    pub(crate) const fn options(mut self, options: &'static [Opt]) -> Self {
+        self.options = options;
+        self
+    }
+
+    pub(crate) const fn operands(mut self, operands: &'static [Role]) -> Self {
+        self.operands = operands;
+        self
+    }
+
+    pub(crate) const fn last(mut self, role: Role) -> Self {
+        self.last = Some(role);
+        self
+    }
+
+    pub(crate) const fn always(mut self, effects: &'static [EffectKind]) -> Self {
+        self.always = effects;
+        self
+    }
+
+    pub(crate) const fn subs(mut self, subs: &'static [Entry]) -> Self {
+        self.subs = subs;
+        self
+    }
+
+    pub(crate) const fn special(mut self, special: Special) -> Self {
+        self.special = Some(special);
+        self
+    }
+
+    pub(crate) const fn rule(mut self, rule: &'static Rule) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// The sub-command `name`.
+    pub(crate) fn sub(&self, name: &[u8]) -> Option<&'static Entry> {
+        self.subs.iter().find(|sub| lists(sub.names, name))
+    }
+}
+
+/// An option without a value.
+pub(crate) const fn flag(names: &'static str, role: Role) -> Opt {
+    Opt { names, takes: Takes::Nothing, role }
+}
+
+/// An option with a value.
+pub(crate) const fn value(names: &'static str, role: Role) -> Opt {
+    Opt { names, takes: Takes::Value, role }
+}
+
+/// An option whose value, if any, is attached.
+pub(crate) const fn attached(names: &'static str, role: Role) -> Opt {
+    Opt { names, takes: Takes::Attached, role }
+}
+
+/// Every family, in the order of the folder.
+static FAMILIES: [&[Entry]; 8] = [
+    files::ENTRIES,
+    network::ENTRIES,
+    packages::ENTRIES,
+    programming::ENTRIES,
+    shells::ENTRIES,
+    system::ENTRIES,
+    text::ENTRIES,
+    version::ENTRIES,
+];
+
+const SLOTS: usize = 4096;
+const EMPTY: u16 = u16::MAX;
+
+/// Slot → family and index in it, made at compile time; names that collide take the next slot.
+static TABLE: [u16; SLOTS] = build();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler: an index out of range does not build")]
+const fn build() -> [u16; SLOTS] {
+    let families: [&[Entry]; 8] = [
+        files::ENTRIES,
+        network::ENTRIES,
+        packages::ENTRIES,
+        programming::ENTRIES,
+        shells::ENTRIES,
+        system::ENTRIES,
+        text::ENTRIES,
+        version::ENTRIES,
+    ];
+    let mut table = [EMPTY; SLOTS];
+    let mut family = 0;
+    while family < families.len() {
+        let mut index = 0;
+        while index < families[family].len() {
+            let names = families[family][index].names.as_bytes();
+            let mut start = 0;
+            while start < names.len() {
+                let mut end = start;
+                while end < names.len() && names[end] != b' ' {
+                    end += 1;
+                }
+                let mut slot = slot_of(names, start, end);
+                while table[slot] != EMPTY {
+                    slot = (slot + 1) % SLOTS;
+                }
+                table[slot] = (family * 1024 + index) as u16;
+                start = end + 1;
+            }
+            index += 1;
+        }
+        family += 1;
+    }
+    table
+}
+
+#[expect(clippy::indexing_slicing, reason = "callers pass an end within the text; a slice pattern is not const")]
+const fn slot_of(text: &[u8], start: usize, end: usize) -> usize {
+    let mut hash = 0x811c_9dc5_u32;
+    let mut index = start;
+    while index < end {
+        hash = (hash ^ text[index] as u32).wrapping_mul(0x0100_0193);
+        index += 1;
+    }
+    ((hash ^ (hash >> 15)) as usize) % SLOTS
+}
+
+/// Whether `name` is one of the space-separated `names`.
+pub(crate) fn lists(names: &str, name: &[u8]) -> bool {
+    names.as_bytes().split(|b| *b == b' ').any(|listed| listed == name)
+}
+
+/// The entry for a program's last path component.
+///
+/// A version at the end of a name is ignored where the name without it is known (`python3.12`).
+pub(crate) fn lookup(name: &[u8]) -> Option<&'static Entry> {
+    if name.len() > 64 {
+        return None;
+    }
+    if let Some(entry) = find(name) {
+        return Some(entry);
+    }
+    let name = name.strip_suffix(b".exe").unwrap_or(name);
+    let length = name.iter().rposition(|b| !matches!(b, b'0'..=b'9' | b'.' | b'-')).map_or(0, |at| at + 1);
+    let stem = name.get(..length)?;
+    if stem.is_empty() { None } else { find(stem) }
+}
+
+fn find(name: &[u8]) -> Option<&'static Entry> {
+    let mut slot = slot_of(name, 0, name.len());
+    loop {
+        let place = *TABLE.get(slot)?;
+        if place == EMPTY {
+            return None;
+        }
+        let entry = FAMILIES.get(usize::from(place / 1024))?.get(usize::from(place % 1024))?;
+        if lists(entry.names, name) {
+            return Some(entry);
+        }
+        slot = (slot + 1) % SLOTS;
+    }
+}
+
+/// Number of names in the catalogue.
+pub(crate) fn len() -> usize {
+    FAMILIES.iter().flat_map(|family| family.iter()).map(|entry| entry.names.split(' ').count()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_and_unique() {
+        let mut seen = std::collections::BTreeSet::new();
+        for entry in FAMILIES.iter().flat_map(|family| family.iter()) {
+            for name in entry.names.split(' ') {
+                assert!(seen.insert(name), "{name} appears twice");
+                assert!(std::ptr::eq(lookup(name.as_bytes()).unwrap(), entry), "{name} is not found");
+            }
+        }
+        assert!(len() >= 300, "{}", len());
+        assert!(len() < SLOTS / 2);
+    }
+
+    #[test]
+    fn versions_are_ignored_and_unknown_names_are_unknown() {
+        for (name, expected) in [("python3.12", "python"), ("gcc-13", "gcc"), ("bash.exe", "bash")] {
+            assert!(lookup(name.as_bytes()).unwrap().names.split(' ').any(|n| n == expected), "{name}");
+        }
+        for name in ["", "3.12", "no-such-program", "lsx", "-"] {
+            assert!(lookup(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+}

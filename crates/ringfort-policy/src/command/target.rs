@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Targets: which path an argument names, and what kind of place that is.
+//!
+//! In: the bytes of an argument and the [`Context`]. Out: a lexically resolved path and its [`Class`].
+//!
+//! **Invariant:** no file is looked at, so links are not followed: that is for path policy at the moment of use.
+//! A pattern is classed by the most sensitive thing that it could match.
+
+use super::analysis::{Argument, Context, HOLE, Source, is_glob};
+
+/// What kind of place a path is, ordered by nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// `/`, a home, a parent of the workspace, or everything in one of them.
+    Root,
+    /// The whole working folder or workspace.
+    Whole,
+    /// Part of the system.
+    System,
+    /// A device or kernel interface that changes the machine.
+    Device,
+    /// The null device and the like.
+    Sink,
+    /// Run or trusted later by itself, for the whole user or machine.
+    Startup,
+    /// Run or trusted by tools that work in the project.
+    ProjectStartup,
+    /// A folder for temporary files.
+    Temporary,
+    /// Below the working folder or workspace.
+    Inside,
+    /// Anywhere else.
+    Outside,
+    /// Not known.
+    Unknown,
+}
+
+const SECRET_EXAMPLES: [&str; 14] = [
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/sudoers",
+    ".ssh/id_rsa",
+    ".ssh/id_ed25519",
+    ".ssh/id_ecdsa",
+    ".aws/credentials",
+    ".netrc",
+    ".env",
+    ".kube/config",
+    ".git-credentials",
+    ".pgpass",
+    ".npmrc",
+    ".docker/config.json",
+];
+const SECRET_FILES: [&[u8]; 26] = [
+    b".netrc",
+    b"_netrc",
+    b".pgpass",
+    b".my.cnf",
+    b".npmrc",
+    b".pypirc",
+    b".git-credentials",
+    b".vault-token",
+    b".htpasswd",
+    b".env",
+    b"id_rsa",
+    b"id_dsa",
+    b"id_ecdsa",
+    b"id_ed25519",
+    b"id_ecdsa_sk",
+    b"id_ed25519_sk",
+    b"wallet.dat",
+    b"key4.db",
+    b"logins.json",
+    b"Login Data",
+    b"krb5.keytab",
+    b".bash_history",
+    b".zsh_history",
+    b".psql_history",
+    b".mysql_history",
+    b".terraformrc",
+];
+const SECRET_TAILS: [&[u8]; 19] = [
+    b".aws/credentials",
+    b".aws/config",
+    b".kube/config",
+    b".docker/config.json",
+    b".config/gh/hosts.yml",
+    b".config/gcloud",
+    b".azure",
+    b".gnupg",
+    b".cargo/credentials.toml",
+    b".cargo/credentials",
+    b".config/op",
+    b".password-store",
+    b".local/share/keyrings",
+    b"Library/Keychains",
+    b"Library/Cookies",
+    b".mozilla/firefox",
+    b".config/google-chrome",
+    b".config/chromium",
+    b".m2/settings.xml",
+];
+const SECRET_PATHS: [&[u8]; 11] = [
+    b"/etc/shadow",
+    b"/etc/shadow-",
+    b"/etc/gshadow",
+    b"/etc/gshadow-",
+    b"/etc/sudoers",
+    b"/etc/master.passwd",
+    b"/etc/security/opasswd",
+    b"/proc/self/environ",
+    b"/proc/kcore",
+    b"/dev/mem",
+    b"/var/run/docker.sock",
+];
+const STARTUP_FILES: [&[u8]; 25] = [
+    b".bashrc",
+    b".bash_profile",
+    b".bash_login",
+    b".bash_logout",
+    b".bash_aliases",
+    b".profile",
+    b".zshrc",
+    b".zshenv",
+    b".zprofile",
+    b".zlogin",
+    b".zlogout",
+    b".kshrc",
+    b".cshrc",
+    b".tcshrc",
+    b".login",
+    b".xinitrc",
+    b".xprofile",
+    b".xsession",
+    b".inputrc",
+    b".vimrc",
+    b".tmux.conf",
+    b".gitconfig",
+    b".pam_environment",
+    b"authorized_keys",
+    b"authorized_keys2",
+];
+const STARTUP_TAILS: [&[u8]; 9] = [
+    b".ssh/rc",
+    b".ssh/config",
+    b".ssh/environment",
+    b".config/fish",
+    b".config/autostart",
+    b".config/systemd",
+    b".config/git",
+    b"Library/LaunchAgents",
+    b".local/share/applications",
+];
+const STARTUP_PATHS: [&[u8]; 24] = [
+    b"/etc/cron",
+    b"/etc/anacrontab",
+    b"/var/spool/cron",
+    b"/var/spool/at",
+    b"/etc/rc",
+    b"/etc/init",
+    b"/etc/systemd",
+    b"/lib/systemd",
+    b"/usr/lib/systemd",
+    b"/etc/profile",
+    b"/etc/bash",
+    b"/etc/zsh",
+    b"/etc/environment",
+    b"/etc/ld.so",
+    b"/etc/passwd",
+    b"/etc/shadow",
+    b"/etc/group",
+    b"/etc/sudoers",
+    b"/etc/pam.d",
+    b"/etc/ssh",
+    b"/etc/udev",
+    b"/etc/security",
+    b"/Library/Launch",
+    b"/etc/hosts",
+];
+const PROJECT_STARTUP: [&[u8]; 12] = [
+    b".git/hooks",
+    b".git/config",
+    b".git/info/attributes",
+    b".husky",
+    b".envrc",
+    b".mcp.json",
+    b".claude",
+    b".codex",
+    b".cursor",
+    b".gemini",
+    b".vscode/tasks.json",
+    b".vscode/settings.json",
+];
+const SYSTEM_FOLDERS: [&[u8]; 20] = [
+    b"/etc",
+    b"/usr",
+    b"/bin",
+    b"/sbin",
+    b"/lib",
+    b"/lib32",
+    b"/lib64",
+    b"/boot",
+    b"/sys",
+    b"/proc",
+    b"/dev",
+    b"/var",
+    b"/opt",
+    b"/root",
+    b"/run",
+    b"/srv",
+    b"/System",
+    b"/Library",
+    b"/Applications",
+    b"/private",
+];
+const SINKS: [&[u8]; 9] = [
+    b"/dev/null",
+    b"/dev/zero",
+    b"/dev/full",
+    b"/dev/random",
+    b"/dev/urandom",
+    b"/dev/tty",
+    b"/dev/stdin",
+    b"/dev/stdout",
+    b"/dev/stderr",
+];
+
+/// A path as far as it can be resolved without looking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Absolute where the working folder is known or not needed, else relative; `~` where home is not known.
+    pub(super) path: Vec<u8>,
+    /// Whether the path is exact or a pattern below a known folder.
+    pub(super) certain: bool,
+}
+
+impl Target {
+    /// The text for an effect; absent where the place is not certain.
+    pub(super) fn text(&self) -> Option<String> {
+        if self.certain { Some(String::from_utf8_lossy(&self.path).into_owned()) } else { None }
+    }
+}
+
+/// Resolves the path that `bytes` names.
+pub(super) fn resolve(argument: &Argument, bytes: &[u8], cwd: Option<&[u8]>, context: &Context<'_>) -> Target {
+    let mut certain = argument.source.is_none();
+    if argument.source == Some(Source::Glob) {
+        // A leading dot in a pattern can match the parent folder.
+        certain =
+            !bytes.split(|b| *b == b'/').any(|part| part.first() == Some(&b'.') && part.iter().any(|b| is_glob(*b)));
+    }
+    certain &= !bytes.contains(&HOLE);
+    let mut path = Vec::with_capacity(bytes.len() + 16);
+    match bytes {
+        [b'/', ..] => {}
+        [b'~'] | [b'~', b'/', ..] => path.extend_from_slice(context.home.unwrap_or(b"~")),
+        [b'~', b'+', ..] => path.extend_from_slice(cwd.unwrap_or(b".")),
+        [b'~', ..] => certain &= !matches!(bytes.get(1), Some(b'-' | b'0'..=b'9')),
+        _ => path.extend_from_slice(cwd.unwrap_or(b"")),
+    }
+    let rest = match bytes {
+        [b'~', b'+', rest @ ..] => rest,
+        [b'~'] | [b'~', b'/', ..] => bytes.get(1..).unwrap_or(&[]),
+        _ => bytes,
+    };
+    path.push(b'/');
+    path.extend_from_slice(rest);
+    let anchored = match bytes {
+        [b'/', ..] => true,
+        [b'~'] | [b'~', b'/', ..] => context.home.is_some(),
+        [b'~', b'+', ..] => cwd.is_some(),
+        [b'~', ..] => false,
+        _ => cwd.is_some(),
+    };
+    Target { path: normalise(&path, anchored), certain }
+}
+
+/// Removes `.`, `..` and repeated slashes, as text.
+fn normalise(path: &[u8], absolute: bool) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => match parts.last() {
+                Some(last) if *last != b".." => {
+                    parts.pop();
+                }
+                _ if absolute => {}
+                _ => parts.push(part),
+            },
+            _ => parts.push(part),
+        }
+    }
+    let mut out = Vec::with_capacity(path.len());
+    for part in &parts {
+        if absolute || !out.is_empty() {
+            out.push(b'/');
+        }
+        out.extend_from_slice(part);
+    }
+    if out.is_empty() {
+        out.push(if absolute { b'/' } else { b'.' });
+    }
+    out
+}
+
+/// Whether `path` is `folder` or below it.
+pub(super) fn is_below(path: &[u8], folder: &[u8]) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/') || folder.ends_with(b"/"))
+}
+
+/// The part of `path` below a home folder, if it is in one.
+fn home_relative<'p>(path: &'p [u8], context: &Context<'_>) -> Option<&'p [u8]> {
+    if let Some(rest) = context.home.and_then(|home| path.strip_prefix(home))
+        && (rest.is_empty() || rest.first() == Some(&b'/'))
+    {
+        return Some(rest.get(1..).unwrap_or(&[]));
+    }
+    if let Some(rest) = path.strip_prefix(b"~") {
+        return Some(rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at + 1..)).unwrap_or(&[]));
+    }
+    if is_below(path, b"/root") {
+        return Some(path.get(6..).unwrap_or(&[]));
+    }
+    let rest = path.strip_prefix(b"/home/").or_else(|| path.strip_prefix(b"/Users/"))?;
+    Some(rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at + 1..)).unwrap_or(&[]))
+}
+
+/// Whether reading `path` discloses a credential.
+pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
+    if path.iter().any(|b| is_glob(*b) || *b == HOLE)
+        && SECRET_EXAMPLES.iter().any(|secret| pattern_reaches(path, secret.as_bytes()))
+    {
+        return true;
+    }
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or(&[]);
+    if name.ends_with(b".pub") || matches!(name, b"known_hosts" | b".env.example" | b".env.sample" | b".env.template") {
+        return false;
+    }
+    if SECRET_FILES.contains(&name) || name.starts_with(b".env.") || name.starts_with(b"ssh_host_") {
+        return true;
+    }
+    let folder_of_keys = |part: &&[u8]| matches!(*part, b".ssh" | b".gnupg");
+    if path.split(|b| *b == b'/').any(|part| folder_of_keys(&part)) && !matches!(name, b"config" | b"authorized_keys") {
+        return true;
+    }
+    let process =
+        path.strip_prefix(b"/proc/").is_some_and(|rest| rest.ends_with(b"/environ") || rest.ends_with(b"/mem"));
+    if process || SECRET_PATHS.iter().any(|secret| is_below(path, secret)) || is_below(path, b"/etc/sudoers.d") {
+        return true;
+    }
+    if is_below(path, b"/run/secrets") || is_below(path, b"/var/run/secrets") {
+        return true;
+    }
+    let tail = home_relative(path, context).unwrap_or(path);
+    SECRET_TAILS.iter().any(|secret| is_below(tail, secret))
+}
+
+/// Whether the pattern `path` could name `secret`, compared by as many last components as `secret` has.
+fn pattern_reaches(path: &[u8], secret: &[u8]) -> bool {
+    if secret.first() == Some(&b'/') {
+        return matches_pattern(path, secret) && path != b"/*" && !path.ends_with(b"/*");
+    }
+    let count = secret.iter().filter(|b| **b == b'/').count() + 1;
+    let mut at = path.len();
+    for _ in 0..count {
+        at = path.get(..at).and_then(|head| head.iter().rposition(|b| *b == b'/')).unwrap_or(0);
+    }
+    let tail = path.get(at..).unwrap_or(&[]);
+    let tail = tail.strip_prefix(b"/").unwrap_or(tail);
+    // A lone star does not match names that start with a dot.
+    let fixed = tail.iter().filter(|b| !is_glob(**b) && **b != HOLE && **b != b'/' && **b != b'.').count();
+    tail.first() == Some(&b'.') && fixed > 0 && matches_pattern(tail, secret)
+}
+
+/// Shell pattern matching over bytes; brackets match any one byte. Linear in the product of the lengths.
+fn matches_pattern(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0_usize, 0_usize);
+    let mut back: Option<(usize, usize)> = None;
+    while t < text.len() {
+        let step = match pattern.get(p) {
+            Some(b'*' | &HOLE) => {
+                back = Some((p + 1, t));
+                p += 1;
+                continue;
+            }
+            Some(b'?') => Some(p + 1),
+            Some(b'[') => {
+                pattern.get(p..).and_then(|rest| rest.iter().position(|b| *b == b']')).map(|close| p + close + 1)
+            }
+            Some(byte) if text.get(t) == Some(byte) => Some(p + 1),
+            _ => None,
+        };
+        match (step, back) {
+            (Some(next), _) => {
+                p = next;
+                t += 1;
+            }
+            (None, Some((resume, from))) => {
+                p = resume;
+                t = from + 1;
+                back = Some((resume, t));
+            }
+            (None, None) => return false,
+        }
+    }
+    pattern.get(p..).is_some_and(|rest| rest.iter().all(|b| matches!(b, b'*' | &HOLE)))
+}
+
+/// What kind of place `path` is.
+pub(super) fn class(path: &[u8], cwd: Option<&[u8]>, context: &Context<'_>) -> Class {
+    let bare = strip_stars(path);
+    let home = home_relative(bare, context);
+    let holds_home = bare == b"/home" || bare == b"/Users" || context.home.is_some_and(|folder| is_below(folder, bare));
+    if bare == b"/" || bare == b"~" || home == Some(b"") || holds_home {
+        return Class::Root;
+    }
+    if SINKS.contains(&path) || is_below(path, b"/dev/fd") || is_below(path, b"/dev/pts") {
+        return Class::Sink;
+    }
+    if is_device(path) {
+        return Class::Device;
+    }
+    if is_startup(path, home) {
+        return Class::Startup;
+    }
+    if contains_folder(path, &PROJECT_STARTUP) {
+        return Class::ProjectStartup;
+    }
+    for root in [context.workspace, cwd].into_iter().flatten() {
+        if root == bare {
+            return Class::Whole;
+        }
+        if is_below(root, bare) {
+            return Class::Root;
+        }
+    }
+    if [context.workspace, cwd].into_iter().flatten().any(|root| is_below(path, root)) {
+        return Class::Inside;
+    }
+    if [&b"/tmp"[..], b"/var/tmp", b"/dev/shm", b"/private/tmp", b"/var/folders"].iter().any(|t| is_below(path, t)) {
+        return Class::Temporary;
+    }
+    if home.is_some() && !is_below(path, b"/root") {
+        return Class::Outside;
+    }
+    if SYSTEM_FOLDERS.iter().any(|folder| is_below(path, folder)) {
+        return Class::System;
+    }
+    match path.first() {
+        Some(b'/') if SYSTEM_FOLDERS.iter().any(|folder| is_below(folder, bare)) => Class::Root,
+        Some(b'/' | b'~') => Class::Outside,
+        _ if bare == b"." => Class::Whole,
+        _ if bare == b".." || bare == b"../.." => Class::Root,
+        Some(b'.') if bare.starts_with(b"../") => Class::Outside,
+        Some(&HOLE) | None => Class::Unknown,
+        _ if cwd.is_none() => {
+            if bare.is_empty() {
+                Class::Root
+            } else {
+                Class::Inside
+            }
+        }
+        _ => Class::Outside,
+    }
+}
+
+/// `path` without a last component that matches everything.
+fn strip_stars(path: &[u8]) -> &[u8] {
+    let mut bare = path;
+    for tail in [&b"/*"[..], b"/.*", b"/.[!.]*", b"/??*"] {
+        bare = bare.strip_suffix(tail).unwrap_or(bare);
+    }
+    match (bare, path.first()) {
+        (b"", Some(b'/')) => b"/",
+        (b"*" | b".*" | b"./*", _) => b".",
+        _ => bare,
+    }
+}
+
+fn is_device(path: &[u8]) -> bool {
+    let Some(rest) = path.strip_prefix(b"/dev/") else {
+        return [&b"/proc/sysrq-trigger"[..], b"/proc/sys", b"/sys/kernel", b"/sys/firmware", b"/sys/power"]
+            .iter()
+            .any(|p| is_below(path, p));
+    };
+    !rest.is_empty() && !is_below(rest, b"shm") && !rest.starts_with(b"tcp/") && !rest.starts_with(b"udp/")
+}
+
+fn is_startup(path: &[u8], home: Option<&[u8]>) -> bool {
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or(&[]);
+    if STARTUP_PATHS.iter().any(|startup| path.starts_with(startup)) {
+        return true;
+    }
+    if matches!(name, b"authorized_keys" | b"authorized_keys2" | b"sitecustomize.py" | b"usercustomize.py") {
+        return true;
+    }
+    let Some(tail) = home else { return STARTUP_FILES.contains(&path) };
+    STARTUP_FILES.contains(&tail) || STARTUP_TAILS.iter().any(|startup| is_below(tail, startup))
+}
+
+fn contains_folder(path: &[u8], folders: &[&[u8]]) -> bool {
+    folders.iter().any(|folder| {
+        path.windows(folder.len()).enumerate().any(|(at, window)| {
+            let starts = at == 0 || path.get(at - 1) == Some(&b'/');
+            let after = path.get(at + folder.len());
+            window == *folder && starts && (after.is_none() || after == Some(&b'/'))
+        })
+    })
+}

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Compound commands, nested substitutions, assignments and redirections.
+//!
+//! In: parts of the tree. Out: visits of every command in them, and the state after them. **Invariant:** after a
+//! construct that may not have run, or may have run often, only what holds in every case is kept.
+
+use ringfort_core::effect::Span;
+
+use super::super::analysis::{Argument, Arity, PlaceKind, Redirection, Source};
+use super::super::effect::Subject;
+use super::super::hazard;
+use super::super::syntax::{
+    Assignment, Body, Compound, CompoundKind, Piece, Redirect, RedirectOp, Script, Word, document_text, is_name,
+};
+use super::super::value;
+use super::{Frame, Map, Unit, Walker};
+
+impl Walker<'_> {
+    pub(super) fn compound(&mut self, unit: Unit<'_, '_>, compound: &Compound<'_>, frame: Frame) {
+        let span = unit.map.span(compound.span);
+        for word in &compound.words {
+            self.inside(unit, &word.body, frame);
+        }
+        let outer = self.input.clone();
+        if !compound.redirects.is_empty() {
+            let redirections = self.redirections(unit, &compound.redirects, frame);
+            self.execute(Vec::new(), Vec::new(), redirections, frame, span);
+            let index = self.out.commands.len().saturating_sub(1);
+            if let Some(input) = self.input_of(index) {
+                self.input = Some(input);
+            }
+        }
+        match compound.kind {
+            CompoundKind::Group => self.bodies(unit, &compound.bodies, frame),
+            CompoundKind::Subshell | CompoundKind::Coprocess => {
+                self.isolated(unit, &compound.bodies, frame.kind(PlaceKind::Subshell))
+            }
+            CompoundKind::If | CompoundKind::Case => self.branches(unit, &compound.bodies, frame),
+            CompoundKind::Loop | CompoundKind::For => self.repeated(unit, compound, frame),
+            CompoundKind::Function => self.function(unit, compound, frame, span),
+            CompoundKind::Test => self.test(unit, compound, frame),
+            CompoundKind::Arithmetic => self.arithmetic(unit, compound, frame),
+        }
+        self.input = outer;
+        self.output = None;
+    }
+
+    fn bodies(&mut self, unit: Unit<'_, '_>, bodies: &[Script<'_>], frame: Frame) {
+        for body in bodies {
+            self.script(unit, body, frame);
+        }
+    }
+
+    /// Runs `bodies` so that no state comes back.
+    fn isolated(&mut self, unit: Unit<'_, '_>, bodies: &[Script<'_>], frame: Frame) {
+        let variables = self.variables.clone();
+        let folder = (self.cwd.clone(), self.fallback.clone(), self.entered);
+        self.bodies(unit, bodies, frame);
+        self.variables = variables;
+        (self.cwd, self.fallback, self.entered) = folder;
+    }
+
+    fn branches(&mut self, unit: Unit<'_, '_>, bodies: &[Script<'_>], frame: Frame) {
+        for body in bodies {
+            let before = self.variables.clone();
+            let cwd = self.cwd.clone();
+            self.script(unit, body, frame.perhaps());
+            self.variables.join(&before);
+            if self.cwd != cwd {
+                self.cwd = None;
+                self.fallback = cwd;
+            }
+        }
+    }
+
+    fn repeated(&mut self, unit: Unit<'_, '_>, compound: &Compound<'_>, frame: Frame) {
+        let mut names = Vec::new();
+        let wild = compound.bodies.iter().any(|body| changes(body, &mut names, 0));
+        if wild {
+            self.forget_variables();
+        }
+        for name in names {
+            self.set_variable(&name, None);
+        }
+        if let Some(name) = compound.name.as_ref().and_then(plain) {
+            let only = match compound.words.as_slice() {
+                [word] => Some(value::scalar(word, &self.variables, unit.map.span(word.span))),
+                _ => None,
+            };
+            let exact = only.filter(|value| {
+                value.source.is_none() && !value.bytes.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'{'))
+            });
+            self.set_variable(name, exact.map(|value| value.bytes));
+        }
+        self.branches(unit, &compound.bodies, frame);
+    }
+
+    fn function(&mut self, unit: Unit<'_, '_>, compound: &Compound<'_>, frame: Frame, span: Span) {
+        let name = compound.name.as_ref().map(|word| value::scalar(word, &self.variables, unit.map.span(word.span)));
+        let known = name.as_ref().and_then(Argument::known).map(<[u8]>::to_vec);
+        if let Some(name) = &known {
+            self.define(name, span);
+            self.functions.push(name.clone());
+        }
+        let variables = std::mem::take(&mut self.variables);
+        self.variables.forget();
+        let folder = (self.cwd.take(), self.fallback.take());
+        self.cwd.clone_from(&folder.0);
+        self.bodies(unit, &compound.bodies, frame.kind(PlaceKind::Function).perhaps());
+        (self.cwd, self.fallback) = folder;
+        self.variables = variables;
+        if known.is_some() {
+            self.functions.pop();
+        }
+    }
+
+    /// `[[ … ]]`: shells without it see a command, whose `&&`, `||` and `>` have their usual meaning.
+    fn test(&mut self, unit: Unit<'_, '_>, compound: &Compound<'_>, frame: Frame) {
+        let mut start = None;
+        for (at, word) in compound.words.iter().enumerate() {
+            match plain(word) {
+                Some(b"&&" | b"||") => start = Some(at + 1),
+                Some(name) if start == Some(at) && super::catalogue::lookup(name).is_some() => {
+                    let rest = compound.words.get(at..).unwrap_or(&[]);
+                    let operator = matches!(
+                        rest.get(1).and_then(plain),
+                        Some(b"==" | b"=" | b"!=" | b"=~" | b"<" | b">" | b"-eq" | b"-ne" | b"-lt" | b"-gt")
+                    );
+                    if !operator {
+                        let mut words = Vec::new();
+                        for word in rest.iter().take_while(|w| !matches!(plain(w), Some(b"&&" | b"||"))) {
+                            value::expand(word, &self.variables, unit.map.span(word.span), &mut words);
+                        }
+                        self.execute(
+                            words,
+                            Vec::new(),
+                            Vec::new(),
+                            frame.kind(PlaceKind::Dialect).perhaps(),
+                            unit.map.span(word.span),
+                        );
+                    }
+                }
+                Some(b">") => {
+                    if let Some(file) =
+                        compound.words.get(at + 1).filter(|w| matches!(&w.body, Body::Plain(b) if b.contains(&b'/')))
+                    {
+                        let target = value::scalar(file, &self.variables, unit.map.span(file.span));
+                        let redirection = Redirection { op: RedirectOp::Write, descriptor: None, target };
+                        self.execute(
+                            Vec::new(),
+                            Vec::new(),
+                            vec![redirection],
+                            frame.kind(PlaceKind::Dialect).perhaps(),
+                            unit.map.span(file.span),
+                        );
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `(( … ))`: variables in it may change; shells without it see two subshells.
+    fn arithmetic(&mut self, unit: Unit<'_, '_>, compound: &Compound<'_>, frame: Frame) {
+        for word in &compound.words {
+            let Body::Pieces(pieces) = &word.body else { continue };
+            self.calculated(pieces);
+            let text = value::joined(pieces, &self.variables, unit.map.span(word.span));
+            let first = text.bytes.split(|b| b.is_ascii_whitespace()).find(|part| !part.is_empty()).unwrap_or(&[]);
+            let more = text.bytes.len() > first.len() + 1;
+            if more && first.len() > 1 && super::catalogue::lookup(first).is_some() {
+                let bytes = text.bytes.iter().map(|b| if *b == super::HOLE { b'_' } else { *b }).collect::<Vec<u8>>();
+                let inner =
+                    Frame { depth: frame.depth + 1, runs: frame.runs + 1, ..frame.kind(PlaceKind::Dialect).perhaps() };
+                self.text(&bytes, Map::Whole(text.span), inner);
+            }
+        }
+    }
+
+    /// Forgets the variables that an arithmetic text names.
+    fn calculated(&mut self, pieces: &[Piece<'_>]) {
+        for piece in pieces {
+            let Piece::Text { bytes, .. } = piece else { continue };
+            if !bytes.iter().any(|b| matches!(b, b'=' | b'+' | b'-')) {
+                continue;
+            }
+            for name in bytes.split(|b| !is_name(*b)).filter(|name| name.first().is_some_and(|b| !b.is_ascii_digit())) {
+                self.set_variable(name, None);
+            }
+        }
+    }
+
+    /// Visits the commands inside a word.
+    pub(super) fn inside(&mut self, unit: Unit<'_, '_>, body: &Body<'_>, frame: Frame) {
+        if let Body::Pieces(pieces) = body {
+            self.pieces(unit, pieces, frame);
+        }
+    }
+
+    pub(super) fn pieces(&mut self, unit: Unit<'_, '_>, pieces: &[Piece<'_>], frame: Frame) {
+        for piece in pieces {
+            match piece {
+                Piece::Text { .. } => {}
+                Piece::Parameter(parameter) => {
+                    self.pieces(unit, &parameter.index, frame);
+                    self.pieces(unit, &parameter.operand, frame);
+                    if parameter.operator == b'=' {
+                        self.set_variable(parameter.name, None);
+                    }
+                    if parameter.operator == b'@'
+                        && matches!(parameter.operand.as_slice(), [Piece::Text { bytes, .. }] if bytes.first() == Some(&b'P'))
+                    {
+                        self.hazard(&hazard::TEXT_EXECUTED, unit.map.span(parameter.span));
+                    }
+                }
+                Piece::Command { script, .. } => self.substituted(unit, script, frame, PlaceKind::Substitution),
+                Piece::Process { script, .. } => self.substituted(unit, script, frame, PlaceKind::Process),
+                Piece::Backquote { text, span, .. } => {
+                    let exact = text.len() == span.end - span.start;
+                    let map = if exact { unit.map.at(span.start) } else { Map::Whole(unit.map.span(*span)) };
+                    let variables = self.variables.clone();
+                    let folder = (self.cwd.clone(), self.fallback.clone(), self.entered, self.input.take());
+                    let inner = self.nested_frame(frame, PlaceKind::Substitution);
+                    self.text(text, map, inner);
+                    self.variables = variables;
+                    (self.cwd, self.fallback, self.entered, self.input) = folder;
+                }
+                Piece::Arithmetic { pieces, .. } => {
+                    self.pieces(unit, pieces, frame);
+                    self.calculated(pieces);
+                }
+            }
+        }
+    }
+
+    fn substituted(&mut self, unit: Unit<'_, '_>, script: &Script<'_>, frame: Frame, kind: PlaceKind) {
+        let input = self.input.take();
+        if kind == PlaceKind::Process {
+            // `>( … )` reads what the command writes, which is not known.
+            self.input = Some(Argument::hole(Source::Process, Span::new(0, 0)));
+        }
+        let output = self.output.take();
+        let inner = self.nested_frame(frame, kind);
+        self.isolated(unit, std::slice::from_ref(script), inner);
+        self.input = input;
+        self.output = output;
+    }
+
+    /// A substitution has pipelines of its own and is linked to the command that uses it later.
+    fn nested_frame(&mut self, frame: Frame, kind: PlaceKind) -> Frame {
+        let mut inner = Frame { via: None, depth: frame.depth + 1, ..frame.kind(kind) };
+        inner.place.pipeline = self.flows.len();
+        inner.place.stage = 0;
+        self.flows.push(None);
+        inner
+    }
+
+    /// The value of an assignment; commands in it are visited.
+    pub(super) fn assigned(&mut self, unit: Unit<'_, '_>, assignment: &Assignment<'_>, frame: Frame) -> Argument {
+        self.inside(unit, &assignment.value.body, frame);
+        self.pieces(unit, &assignment.index, frame);
+        for element in &assignment.elements {
+            self.inside(unit, &element.body, frame);
+        }
+        let span = unit.map.span(assignment.span);
+        if assignment.elements.is_empty() {
+            return Argument { span, ..value::scalar(&assignment.value, &self.variables, span) };
+        }
+        Argument { arity: Arity::Any, ..Argument::hole(Source::Variable, span) }
+    }
+
+    pub(super) fn redirections(
+        &mut self,
+        unit: Unit<'_, '_>,
+        redirects: &[Redirect<'_>],
+        frame: Frame,
+    ) -> Vec<Redirection> {
+        let mut found = Vec::with_capacity(redirects.len());
+        for redirect in redirects {
+            let span = unit.map.span(redirect.span);
+            let target = match redirect.document.and_then(|index| unit.documents.get(index)) {
+                Some(document) => {
+                    self.pieces(unit, &document.pieces, frame);
+                    let whole = unit.map.span(Span::new(document.start, document.start + document.raw.len()));
+                    match document_text(document) {
+                        Some(text) => Argument::exact(&text, whole),
+                        None => value::joined(&document.pieces, &self.variables, whole),
+                    }
+                }
+                None => {
+                    self.inside(unit, &redirect.target.body, frame);
+                    value::scalar(&redirect.target, &self.variables, unit.map.span(redirect.target.span))
+                }
+            };
+            found.push(Redirection {
+                op: redirect.op,
+                descriptor: redirect.descriptor,
+                target: Argument { span: if redirect.document.is_some() { target.span } else { span }, ..target },
+            });
+        }
+        found
+    }
+
+    /// The effects of a command's redirections.
+    pub(super) fn redirect_effects(&mut self, index: usize, subject: &mut Subject) {
+        let Some(command) = self.out.commands.get_mut(index) else { return };
+        if command.redirections.is_empty() {
+            return;
+        }
+        let redirections = std::mem::take(&mut command.redirections);
+        for redirection in &redirections {
+            let target = &redirection.target;
+            let bytes = target.bytes.as_slice();
+            let descriptor =
+                bytes == b"-" || !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_digit() || *b == b'-');
+            match redirection.op {
+                RedirectOp::Read if super::super::effect::is_socket(bytes) => self.socket(target, bytes, subject),
+                RedirectOp::Read => self.read(target, bytes, subject),
+                RedirectOp::Write | RedirectOp::Append | RedirectOp::ReadWrite | RedirectOp::WriteBoth => {
+                    self.write(target, bytes, subject)
+                }
+                RedirectOp::DuplicateOutput if !descriptor => self.write(target, bytes, subject),
+                _ => {}
+            }
+        }
+        if let Some(command) = self.out.commands.get_mut(index) {
+            command.redirections = redirections;
+        }
+    }
+}
+
+fn plain<'w>(word: &Word<'w>) -> Option<&'w [u8]> {
+    match word.body {
+        Body::Plain(bytes) => Some(bytes),
+        Body::Pieces(_) => None,
+    }
+}
+
+/// Collects the variables that `script` may change; true when it may change any.
+fn changes(script: &Script<'_>, names: &mut Vec<Vec<u8>>, depth: u32) -> bool {
+    use super::super::syntax::Command;
+    if depth > super::RUN_DEPTH_MAX || names.len() > 256 {
+        return true;
+    }
+    script.items.iter().flat_map(|item| &item.pipeline.stages).any(|command| match command {
+        Command::Simple(simple) => {
+            if simple.words.is_empty() {
+                names.extend(simple.assignments.iter().map(|a| a.name.to_vec()));
+            }
+            let Some(first) = simple.words.first() else { return false };
+            let Some(name) = plain(first) else { return true };
+            match name {
+                b"eval" | b"source" | b"." | b"let" | b"builtin" | b"command" | b"printf" | b"trap" => true,
+                b"read" | b"mapfile" | b"readarray" | b"declare" | b"typeset" | b"local" | b"export" | b"readonly"
+                | b"unset" | b"getopts" => {
+                    for word in simple.words.iter().skip(1) {
+                        let Some(text) = plain(word) else { return true };
+                        names.push(text.split(|b| matches!(b, b'=' | b'+' | b'[')).next().unwrap_or(text).to_vec());
+                    }
+                    false
+                }
+                _ => {
+                    super::catalogue::lookup(name.rsplit(|b| *b == b'/').next().unwrap_or(name)).is_none()
+                        && !name.contains(&b'/')
+                }
+            }
+        }
+        Command::Compound(compound) => {
+            names.extend(compound.name.as_ref().and_then(plain).map(<[u8]>::to_vec));
+            compound.kind == CompoundKind::Arithmetic
+                || compound.bodies.iter().any(|body| changes(body, names, depth + 1))
+        }
+    })
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is certain at a point of the walk: folder, variables, names, input and output.
+//!
+//! In: changes. Out: answers, absent where something is not certain. **Invariant:** what some path may have
+//! changed is forgotten.
+
+use ringfort_core::effect::Span;
+
+use super::super::analysis::{Argument, PlaceKind};
+use super::super::effect::{Job, Subject};
+use super::super::hazard;
+use super::super::syntax::{AssignForm, Assignment, RedirectOp};
+use super::super::target::{self, Target};
+use super::Walker;
+
+/// Most names and files that are remembered.
+const NAMES_MAX: usize = 256;
+/// Longest output or file text that is remembered, in bytes.
+const TEXT_BYTES_MAX: usize = 64 << 10;
+
+impl Walker<'_> {
+    pub(in crate::command) fn cwd(&self) -> Option<&[u8]> {
+        self.cwd.as_deref()
+    }
+
+    /// The folder that holds if the last `cd` failed, where that is possible.
+    pub(in crate::command) fn fallback_cwd(&self) -> Option<&[u8]> {
+        if self.entered { None } else { self.fallback.as_deref() }
+    }
+
+    pub(in crate::command) fn replace_cwd(&mut self, folder: Option<Vec<u8>>) -> Option<Vec<u8>> {
+        std::mem::replace(&mut self.cwd, folder)
+    }
+
+    /// Changes the folder; the one before is kept for the case that it fails.
+    pub(in crate::command) fn enter(&mut self, folder: Option<Vec<u8>>) {
+        self.fallback = std::mem::replace(&mut self.cwd, folder).or(self.fallback.take());
+    }
+
+    pub(in crate::command) fn resolve(&self, arg: &Argument, bytes: &[u8]) -> Target {
+        target::resolve(arg, bytes, self.cwd(), self.context)
+    }
+
+    pub(in crate::command) fn set_variable(&mut self, name: &[u8], value: Option<Vec<u8>>) {
+        self.variables.set(name, value);
+    }
+
+    pub(in crate::command) fn forget_variables(&mut self) {
+        self.variables.forget();
+    }
+
+    /// A function or alias of this name exists from here on.
+    pub(in crate::command) fn define(&mut self, name: &[u8], span: Span) {
+        if super::catalogue::lookup(name).is_some() {
+            self.hazard(&hazard::DEFINES_KNOWN_NAME, span);
+        }
+        if self.defined.len() >= NAMES_MAX {
+            self.problem(&hazard::TOO_MANY_PARTS, span);
+        } else {
+            self.defined.push(name.to_vec());
+        }
+    }
+
+    /// The value of a variable after `assignment`, if it is certain.
+    pub(super) fn new_value(&self, assignment: &Assignment<'_>, value: &Argument) -> Option<Vec<u8>> {
+        let text = value.known()?;
+        match assignment.form {
+            AssignForm::Set => Some(text.to_vec()),
+            AssignForm::Append => {
+                let mut all = self.variables.value(assignment.name)?.to_vec();
+                all.extend_from_slice(text);
+                Some(all)
+            }
+            AssignForm::Array => None,
+        }
+    }
+
+    /// What command `index` reads from standard input; `None` when that is a person or nothing.
+    pub(in crate::command) fn input_of(&self, index: usize) -> Option<Argument> {
+        let command = self.out.commands.get(index)?;
+        for redirection in command.redirections.iter().rev() {
+            let input = redirection.descriptor.is_none_or(|d| d == 0);
+            match redirection.op {
+                RedirectOp::Document | RedirectOp::Text if input => return Some(redirection.target.clone()),
+                RedirectOp::Read | RedirectOp::ReadWrite | RedirectOp::DuplicateInput if input => {
+                    let path = self.resolve(&redirection.target, &redirection.target.bytes).path;
+                    let known = self.written.iter().rev().find(|(file, _)| *file == path).map(|(_, text)| text.clone());
+                    return Some(known.unwrap_or_else(|| Argument {
+                        source: Some(super::Source::Input),
+                        ..redirection.target.clone()
+                    }));
+                }
+                _ => {}
+            }
+        }
+        self.input.clone()
+    }
+
+    /// If the file that runs was written here with known text, that text is walked too.
+    pub(in crate::command) fn follow_written(&mut self, arg: &Argument, subject: &mut Subject) {
+        let path = self.resolve(arg, &arg.bytes).path;
+        if let Some((_, text)) = self.written.iter().rev().find(|(file, _)| *file == path) {
+            subject.jobs.push(Job::Text { text: text.clone(), kind: PlaceKind::Document });
+        }
+    }
+
+    /// Remembers what `echo`, `printf` or `cat` of a document prints, and into which file.
+    pub(super) fn record_output(&mut self, index: usize, words: &[Argument]) {
+        let Some(command) = self.out.commands.get(index) else { return };
+        let text = match command.program.name() {
+            Some(b"echo" | b"print") => echoed(words, command.span),
+            Some(b"printf") => formatted(words, command.span),
+            Some(b"cat" | b"tee") => command
+                .redirections
+                .iter()
+                .rev()
+                .find(|r| matches!(r.op, RedirectOp::Document | RedirectOp::Text))
+                .map(|r| r.target.clone()),
+            _ => None,
+        };
+        let Some(text) = text.filter(|t| t.bytes.len() <= TEXT_BYTES_MAX) else { return };
+        let place = command.place;
+        let tee = command.program.name() == Some(b"tee");
+        let mut files: Vec<Vec<u8>> = Vec::new();
+        for redirection in &command.redirections {
+            let writes = matches!(redirection.op, RedirectOp::Write | RedirectOp::Append | RedirectOp::WriteBoth);
+            if writes && redirection.target.source.is_none() && redirection.descriptor.is_none_or(|d| d == 1) {
+                files.push(self.resolve(&redirection.target, &redirection.target.bytes).path);
+            }
+        }
+        if tee {
+            files.extend(
+                words
+                    .iter()
+                    .filter(|w| w.source.is_none() && w.bytes.first() != Some(&b'-'))
+                    .map(|w| self.resolve(w, &w.bytes).path),
+            );
+        }
+        if files.is_empty() {
+            self.output = Some((place.pipeline, place.stage, text));
+            return;
+        }
+        for file in files {
+            if self.written.len() < NAMES_MAX {
+                self.written.push((file, text.clone()));
+            }
+        }
+    }
+}
+
+/// What `echo` prints.
+fn echoed(words: &[Argument], span: Span) -> Option<Argument> {
+    let options = words
+        .iter()
+        .take_while(|w| {
+            w.bytes.len() > 1
+                && w.bytes.first() == Some(&b'-')
+                && w.bytes.iter().skip(1).all(|b| matches!(b, b'n' | b'e' | b'E'))
+        })
+        .count();
+    let escapes = words.iter().take(options).any(|w| w.bytes.contains(&b'e'));
+    let words = words.get(options..)?;
+    let mut text = joined(words, b' ', span)?;
+    if escapes && text.bytes.contains(&b'\\') {
+        text = Argument { bytes: crate::command::syntax::decode_ansi_c(&text.bytes), span, ..text };
+    }
+    Some(text)
+}
+
+/// What `printf` prints, for formats that only copy their arguments.
+fn formatted(words: &[Argument], span: Span) -> Option<Argument> {
+    let (format, rest) = words.split_first()?;
+    if matches!(format.bytes.as_slice(), b"%s" | b"%s\\n" | b"%b" | b"%b\\n" | b"%s\n") {
+        let text = joined(rest, b'\n', span)?;
+        let bytes =
+            if format.bytes.contains(&b'b') { crate::command::syntax::decode_ansi_c(&text.bytes) } else { text.bytes };
+        return Some(Argument { bytes, ..text });
+    }
+    if format.bytes.contains(&b'%') {
+        return None;
+    }
+    Some(Argument { bytes: crate::command::syntax::decode_ansi_c(&format.bytes), span, ..format.clone() })
+}
+
+fn joined(words: &[Argument], by: u8, span: Span) -> Option<Argument> {
+    if let [only] = words {
+        return Some(only.clone());
+    }
+    let first = words.first()?;
+    let mut bytes = Vec::new();
+    let mut source = None;
+    for (count, word) in words.iter().enumerate() {
+        if count > 0 {
+            bytes.push(by);
+        }
+        bytes.extend_from_slice(&word.bytes);
+        source = source.or(word.source);
+    }
+    Some(Argument { bytes, source, span, ..first.clone() })
+}

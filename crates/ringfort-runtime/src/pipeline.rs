@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The pipeline: decide, resolve, approve, record, issue; and afterwards record and respond.
+//!
+//! In: a request and the door it came by. Out: a permit, or a denial with its reasons.
+//!
+//! **Invariant:** the order of [`Pipeline::admit`] is the security model. Nothing else issues a permit; what cannot be
+//! recorded does not happen; every failure on the way is a denial. Native and the selected provider are asked for
+//! every policy of the chain and the strictest answer counts.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ringfort_audit::{Durability, Trail};
+use ringfort_core::clock::Clock;
+use ringfort_core::decision::{Decision, Risk};
+use ringfort_core::digest::Digest;
+use ringfort_core::door::Door;
+use ringfort_core::entry::{Entry, EntryKind};
+use ringfort_core::permit::Permit;
+use ringfort_core::provider::SecurityProvider;
+use ringfort_core::request::Request;
+use ringfort_core::ruling::{Reason, Remedy, Ring, Ruling};
+use ringfort_core::signal::{Containment, Response, Signal, SignalKind};
+use ringfort_policy::rule::Policy;
+use serde_json::Value;
+
+use crate::approve::{Answer, Approver, Question, Remember, Remembered, approval_key, may_remember};
+use crate::decide::Decider;
+use crate::guard::Guard;
+
+/// A request that was allowed: the permit, and the ruling it was issued for.
+#[derive(Debug)]
+#[must_use = "an admitted request must be executed or finished"]
+pub struct Admitted {
+    /// Lets the effect happen, once.
+    pub permit: Permit,
+    /// What was ruled.
+    pub ruling: Ruling,
+}
+
+/// A request that was denied: an answer, not an error. Nothing has happened, and it is on the record unless `unrecorded`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The ruling of this door, with every reason.
+    pub ruling: Ruling,
+    /// Why the denial itself could not be recorded, if so.
+    pub unrecorded: Option<String>,
+}
+
+/// How an effect ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// `exited`, `signalled`, `failed`, ….
+    pub result: &'static str,
+    /// Further facts by name: status, signal, duration, achieved protection.
+    pub facts: Vec<(&'static str, Value)>,
+}
+
+/// What a session is built from.
+pub struct PipelineParts {
+    /// The policies, outermost first.
+    pub chain: Arc<[Policy]>,
+    /// The selected provider; `native` is asked whatever this is.
+    pub provider: Arc<dyn SecurityProvider>,
+    /// Budget and loop guard.
+    pub guard: Guard,
+    /// The record.
+    pub trail: Arc<Trail>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The spine of one session.
+pub struct Pipeline {
+    decider: Decider,
+    guard: Guard,
+    trail: Arc<Trail>,
+    clock: Arc<dyn Clock>,
+    remembered: Remembered,
+    contained: Mutex<Response>,
+    ended: AtomicBool,
+}
+
+impl Pipeline {
+    /// The pipeline of one session.
+    pub fn new(parts: PipelineParts) -> Self {
+        Self {
+            decider: Decider::new(parts.chain, parts.provider, Arc::clone(&parts.clock)),
+            guard: parts.guard,
+            trail: parts.trail,
+            clock: parts.clock,
+            remembered: Remembered::default(),
+            contained: Mutex::new(Response::default()),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Rules on one request and, if it may happen here, issues the permit. The order is the security model.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`]: nothing has happened.
+    pub fn admit(&self, request: &Request, door: &Door, approver: &dyn Approver) -> Result<Admitted, Box<Denied>> {
+        let ruling = self.decider.decide(request, door.standing); // the strictest of the whole chain, by every provider
+        let ruling = self.charge(request, ruling); // freeze, budget, loop guard
+        let verdict = door.resolve(ruling); // what this door can fulfil
+        let verdict = self.approve(verdict, request, door, approver); // Ask goes to a person
+        if verdict.decision != Decision::Allow {
+            return Err(self.deny(request, door, verdict));
+        }
+        if let Err(reason) = self.record(Entry::about(EntryKind::Intent, request, described(request)), door, &verdict) {
+            let risk = verdict.risk;
+            return Err(self.deny(request, door, verdict.merge(Ruling::deny(risk, reason))));
+        }
+        Ok(Admitted { permit: self.issue(request, &verdict), ruling: verdict })
+    }
+
+    /// What [`Pipeline::admit`] would rule, without budget, approval, record or permit.
+    pub fn check(&self, request: &Request, door: &Door) -> Ruling {
+        self.decider.check(request, door)
+    }
+
+    /// Records what happened. Called on every path after [`Pipeline::admit`] succeeded.
+    ///
+    /// # Errors
+    ///
+    /// The outcome is not on the record; the effect has happened all the same.
+    pub fn finish(
+        &self,
+        request: &Request,
+        door: &Door,
+        outcome: Outcome,
+    ) -> Result<(), ringfort_audit::AppendError> {
+        let mut entry = Entry::about(EntryKind::Outcome, request, described(request)).at(door.kind, door.standing);
+        entry = entry.fact("result", outcome.result);
+        for (name, value) in outcome.facts {
+            entry = entry.fact(name, value);
+        }
+        self.append(&entry, Durability::Written)
+    }
+
+    /// Records an event of Ringfort itself in this session.
+    ///
+    /// # Errors
+    ///
+    /// The event is not on the record.
+    pub fn event(&self, entry: &Entry) -> Result<(), ringfort_audit::AppendError> {
+        self.append(entry, Durability::Written)
+    }
+
+    /// Answers a signal: the containment that any provider asks for takes effect from here on.
+    pub fn respond(&self, signal: &Signal) {
+        let response = self.decider.respond(signal);
+        if response.contain.contains(&Containment::EndSession) {
+            self.ended.store(true, Ordering::Release);
+        }
+        let mut contained = self.contained.lock().unwrap_or_else(PoisonError::into_inner);
+        *contained = std::mem::take(&mut *contained).merge(response);
+    }
+
+    /// Whether a response has ended the session: the supervisor then ends its cages.
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// The digests of the policies in the chain.
+    pub fn policies(&self) -> Vec<Digest> {
+        self.decider.policies()
+    }
+
+    fn charge(&self, request: &Request, ruling: Ruling) -> Ruling {
+        let frozen = self.contained.lock().unwrap_or_else(PoisonError::into_inner).contain.iter().next().copied();
+        if let Some(containment) = frozen {
+            let word = serde_json::to_value(containment).unwrap_or_default();
+            let message = format!("the session is contained: {}", word.as_str().unwrap_or("frozen"));
+            let risk = ruling.risk;
+            return ruling.merge(Ruling::deny(risk, Reason::new("guard-004", Decision::Deny, message)));
+        }
+        if ruling.decision == Decision::Deny {
+            return ruling; // a refused action uses no budget
+        }
+        if ruling.effects.is_empty() && ruling.risk == Risk::Low {
+            return ruling; // what has no effect can be repeated for ever
+        }
+        match self.guard.charge(&request.principal, request.repeat_digest(), self.clock.now()) {
+            Ok(()) => ruling,
+            Err(reason) => {
+                let risk = ruling.risk;
+                ruling.merge(Ruling::deny(risk, *reason))
+            }
+        }
+    }
+
+    fn approve(&self, mut verdict: Ruling, request: &Request, door: &Door, approver: &dyn Approver) -> Ruling {
+        if verdict.decision != Decision::Ask {
+            return verdict;
+        }
+        let risk = verdict.risk;
+        let needed = verdict.obligations.approval;
+        if door.asks.is_none() || needed > door.asks {
+            let reason = unasked("nobody who may approve this can be asked at this door");
+            return verdict.merge(Ruling::deny(risk, reason));
+        }
+        let key = approval_key(request, door, &verdict, &self.policies());
+        let remember = may_remember(&verdict);
+        let question = Question { request, ruling: &verdict, may_remember: remember };
+        let answer = if remember == Remember::Session && self.remembered.covers(&key) {
+            Answer::Session
+        } else {
+            approver.ask(&question)
+        };
+        let word = match &answer {
+            Answer::Once => "once",
+            Answer::Session if remember == Remember::Session => "session",
+            Answer::Session => "once",
+            Answer::No => return verdict.merge(Ruling::deny(risk, unasked("a person said no"))),
+            Answer::Nobody { why } => return verdict.merge(Ruling::deny(risk, unasked(why))),
+        };
+        let entry = Entry::about(EntryKind::Approval, request, described(request)).fact("answer", word);
+        if let Err(reason) = self.record(entry, door, &verdict) {
+            return verdict.merge(Ruling::deny(risk, reason));
+        }
+        if word == "session" {
+            self.remembered.insert(key);
+        }
+        verdict.decision = Decision::Allow;
+        verdict
+    }
+
+    fn deny(&self, request: &Request, door: &Door, ruling: Ruling) -> Box<Denied> {
+        let entry = Entry::about(EntryKind::Outcome, request, described(request))
+            .fact("result", "denied")
+            .fact("why", ruling.deciding().map(|reason| Value::from(reason.message.clone())).take(4).collect::<Vec<_>>());
+        let unrecorded = self.record(entry, door, &ruling).err().map(|reason| reason.message);
+        self.respond(&Signal {
+            kind: SignalKind::Denial,
+            severity: ruling.risk,
+            principal: Some(request.principal.clone()),
+            request: Some(request.digest()),
+            message: ruling.deciding().next().map_or_else(String::new, |reason| reason.message.clone()),
+        });
+        Box::new(Denied { ruling, unrecorded })
+    }
+
+    fn record(&self, entry: Entry, door: &Door, ruling: &Ruling) -> Result<(), Reason> {
+        let entry = entry.at(door.kind, door.standing).ruled(ruling);
+        self.append(&entry, Durability::Synced).map_err(|error| {
+            let message = format!("what happens cannot be recorded: {error}");
+            let remedy = Remedy::Person("see `ringfort trail verify`, and the space left on the state folder".to_owned());
+            Reason::new("runtime-003", Decision::Deny, message).ring(Ring::Data).remedy(remedy)
+        })
+    }
+
+    fn append(&self, entry: &Entry, durability: Durability) -> Result<(), ringfort_audit::AppendError> {
+        self.trail.append(entry, durability)?;
+        // The trail has the entry whatever the provider does with its copy.
+        if let Err(provider) = self.decider.report(entry) {
+            let missed = Entry::event("provider.report-missed").fact("provider", provider);
+            self.trail.append(&missed, Durability::Written)?;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one issuer")]
+    fn issue(&self, request: &Request, ruling: &Ruling) -> Permit {
+        Permit::issue(request.digest(), ruling.obligations.clone(), self.clock.now())
+    }
+}
+
+fn unasked(why: &str) -> Reason {
+    let remedy =
+        Remedy::Anyone("ask the person you work for to run it, or to allow it in the policy; see the other reasons".to_owned());
+    Reason::new("approve-001", Decision::Deny, format!("it needs a person's approval, and {why}")).remedy(remedy)
+}
+
+/// The action as it stands in the record: escaped for people, and redacted.
+fn described(request: &Request) -> String {
+    let text = request.action.to_display();
+    String::from_utf8_lossy(ringfort_detect::redact(text.as_bytes()).as_bytes()).into_owned()
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The profile and the environment of a session's cages.
+//!
+//! In: the configuration, the workspace, the caller's home and environment. Out: what exists inside, and the variables
+//! that a program finds there.
+//!
+//! **Invariant:** only variables on the list, or passed through by the policy, reach a program; none that tells
+//! Ringfort what to do does. Nothing of the home is shown but toolchains and what the policy names.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use ringfort_policy::path::{Place, Setting};
+use ringfort_policy::rule::Effective;
+use ringfort_sandbox::profile::{BindMode, DegreeRequest, HomeBind, Limits, Profile};
+
+use crate::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
+use crate::toolchains;
+
+/// Variables that a program sees as the caller has them.
+const PASSED: [&str; 34] = [
+    "PATH",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TERM",
+    "COLORTERM",
+    "COLUMNS",
+    "LINES",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "FORCE_COLOR",
+    "EDITOR",
+    "VISUAL",
+    "PAGER",
+    "LESS",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "CI",
+    "NODE_ENV",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "GOPATH",
+    "GOROOT",
+    "JAVA_HOME",
+    "NVM_DIR",
+    "NVM_BIN",
+    "PYENV_ROOT",
+    "VOLTA_HOME",
+    "BUN_INSTALL",
+    "DENO_INSTALL",
+    "SOURCE_DATE_EPOCH",
+];
+/// Variables of Ringfort itself: never passed.
+const OWN_PREFIX: &[u8] = b"RINGFORT_";
+
+/// What the wiring knows of the caller.
+pub struct Caller<'a> {
+    /// The caller's home.
+    pub home: &'a Path,
+    /// The caller's whole environment.
+    pub environment: &'a [(OsString, OsString)],
+    /// Folders and files of Ringfort itself that must not be seen or changed.
+    pub own_files: &'a [PathBuf],
+    /// The running binary: what a nested `ringfort` inside is.
+    pub binary: Option<&'a Path>,
+}
+
+/// The profile that every cage of a session shares.
+pub fn build(effective: &Effective, workspace: &Path, caller: &Caller<'_>, degree: DegreeRequest) -> Profile {
+    let setting = Setting::new(workspace, workspace, Some(caller.home));
+    let path = |place: &Place| place.to_path(&setting);
+    let mut profile = Profile::new(workspace.to_owned(), caller.home.to_owned());
+    profile.degree = degree;
+    profile.home.binds = toolchains::binds(caller.home);
+    for source in effective.home_read_only.iter().filter_map(path) {
+        if let (Ok(target), Ok(source)) = (source.strip_prefix(caller.home), source.canonicalize()) {
+            profile.home.binds.push(HomeBind { source, target: target.to_owned(), mode: BindMode::ReadOnly });
+        }
+    }
+    profile.system.extend(effective.roots_read_only.iter().filter_map(path));
+    profile.writable.extend(effective.roots.iter().filter_map(path));
+    if let Some(binary) = caller.binary {
+        protect_binary(&mut profile, binary);
+    }
+    // A system folder that is closed to requests is still what programs and libraries are read from inside.
+    let is_shown = |path: &PathBuf| profile.system.contains(path) || workspace.starts_with(path);
+    let hidden: Vec<PathBuf> = effective.hidden.iter().filter_map(path).filter(|path| !is_shown(path)).collect();
+    profile.hidden.extend(hidden);
+    profile.hidden.extend(caller.own_files.iter().cloned());
+    let limits = effective.limits;
+    profile.limits = Limits {
+        processes_max: limits.processes_max,
+        file_bytes_max: limits.file_bytes_max,
+        memory_bytes_max: limits.memory_bytes_max,
+        cpu_s_max: limits.cpu_ms_max.map(|ms| ms.div_ceil(1000)),
+        ..Limits::default()
+    };
+    profile
+}
+
+/// The binary can be run inside, as a client of the broker, and changed nowhere.
+fn protect_binary(profile: &mut Profile, binary: &Path) {
+    if binary.starts_with(&profile.workspace) {
+        profile.protected.push(binary.to_owned());
+    } else if !profile.system.iter().any(|root| binary.starts_with(root)) {
+        let target = PathBuf::from(".local/bin/ringfort");
+        profile.home.binds.retain(|bind| bind.target != target);
+        profile.home.binds.push(HomeBind { source: binary.to_owned(), target, mode: BindMode::ReadOnly });
+    }
+}
+
+/// The environment of a program in a cage.
+pub fn environment(passthrough: &[String], caller: &Caller<'_>, scratch: Option<&Path>) -> Vec<(OsString, OsString)> {
+    let passed = |name: &OsStr| {
+        let bytes = name.as_bytes();
+        !bytes.starts_with(OWN_PREFIX)
+            && (PASSED.iter().any(|passed| passed.as_bytes() == bytes)
+                || bytes.starts_with(b"LC_")
+                || passthrough.iter().any(|passed| passed.as_bytes() == bytes))
+    };
+    let mut environment: Vec<(OsString, OsString)> =
+        caller.environment.iter().filter(|(name, _)| passed(name)).cloned().collect();
+    let mut set = |name: &str, value: OsString| {
+        environment.retain(|(present, _)| present != name);
+        environment.push((OsString::from(name), value));
+    };
+    let temporary = scratch.map_or_else(|| OsString::from("/tmp"), |scratch| scratch.join("tmp").into_os_string());
+    let home = scratch.map_or_else(|| caller.home.to_owned(), |scratch| scratch.join("home"));
+    set("HOME", home.into_os_string());
+    set("TMPDIR", temporary);
+    set(BROKER_VARIABLE, OsString::from(BROKER_FD.to_string()));
+    environment.sort();
+    environment
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One run: admit, plan, launch, supervise, settle, finish.
+//!
+//! In: a session and a task. Out: how the program ended, or that it was denied, or that the guard failed.
+//!
+//! **Invariant:** the intent is on the record before the cage starts, and an outcome on every path. Start-up files are
+//! settled after every process inside has ended, never before.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use ringfort_core::decision::Risk;
+use ringfort_core::door::DoorKind;
+use ringfort_core::entry::Entry;
+use ringfort_core::obligation::{ApprovalChannel, Promise};
+use ringfort_core::principal::{Principal, PrincipalError};
+use ringfort_core::signal::{Signal, SignalKind};
+use ringfort_core::text::Text;
+use ringfort_sandbox::achieved::Achieved;
+use ringfort_sandbox::launch::LaunchError;
+use ringfort_sandbox::profile::Staged;
+use ringfort_sandbox::startup::{self, Change, Enforcement, PlanError, Settled, StagedFile};
+use serde_json::Value;
+
+use crate::approve::Approver;
+use crate::pipeline::{Denied, Outcome};
+use crate::session::{Session, Task};
+use crate::state::RunFolder;
+use crate::supervisor::stdio::{self, StdioError};
+use crate::supervisor::terminal::UserTerminal;
+use crate::supervisor::{Ended, Signals, Supervision, broker, broker_server, supervise};
+
+/// Why the guard failed. Unless it says otherwise nothing has run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The start-up files of the workspace could not be protected.
+    #[error("the start-up files of the workspace cannot be protected")]
+    Plan(#[from] PlanError),
+    /// The standard streams could not be prepared.
+    #[error(transparent)]
+    Stdio(#[from] StdioError),
+    /// The cage could not be started.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The agent cannot be named.
+    #[error(transparent)]
+    Principal(#[from] PrincipalError),
+    /// The supervisor failed; the cage has been killed, and effects inside it may remain.
+    #[error("the supervisor failed")]
+    Supervise(#[source] io::Error),
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum RunEnd {
+    /// The program ran and ended.
+    Ended(Box<Finished>),
+    /// It was denied; nothing has run.
+    Denied(Box<Denied>),
+    /// The guard failed.
+    Failed(RunError),
+}
+
+/// A program that ran.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub ended: Ended,
+    /// What its cage enforced.
+    pub achieved: Achieved,
+    /// What became of start-up files.
+    pub settled: Settled,
+    /// Why the outcome is not on the record, if so.
+    pub unrecorded: Option<String>,
+}
+
+/// What a run works with besides its session.
+pub struct RunContext<'a> {
+    /// The session's scratch folder.
+    pub folder: &'a RunFolder,
+    /// Where start-up files go that are taken out of the workspace.
+    pub quarantine: &'a Path,
+    /// Signals of this process, taken over before any thread existed.
+    pub signals: &'a Signals,
+    /// The user's terminal.
+    pub terminal: Option<&'a UserTerminal>,
+    /// Who is asked.
+    pub approver: &'a dyn Approver,
+    /// Whether output on a terminal is redacted as well.
+    pub redact_terminal: bool,
+}
+
+/// Runs one task to its end.
+pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunEnd {
+    let asks = context.terminal.map(|_| ApprovalChannel::Trusted);
+    let door = session.door(DoorKind::Run, asks);
+    let admitted = match session.pipeline.admit(&task.request, &door, context.approver) {
+        Ok(admitted) => admitted,
+        Err(denied) => return RunEnd::Denied(denied),
+    };
+    let started = session.clock.monotonic();
+    match in_cage(session, task, admitted, context) {
+        Ok((ended, achieved, settled)) => {
+            let elapsed = session.clock.monotonic().saturating_sub(started);
+            let outcome = ended_outcome(ended, &achieved, &settled, elapsed.as_millis());
+            let unrecorded = session.pipeline.finish(&task.request, &door, outcome).err().map(|e| e.to_string());
+            RunEnd::Ended(Box::new(Finished { ended, achieved, settled, unrecorded }))
+        }
+        Err(error) => {
+            let outcome = Outcome { result: "failed", facts: vec![("error", Value::from(chain(&error)))] };
+            if let Err(unrecorded) = session.pipeline.finish(&task.request, &door, outcome) {
+                session.warn(&format!("the outcome could not be recorded: {unrecorded}"));
+            }
+            RunEnd::Failed(error)
+        }
+    }
+}
+
+fn in_cage(
+    session: &mut Session,
+    task: &Task,
+    admitted: crate::pipeline::Admitted,
+    context: &RunContext<'_>,
+) -> Result<(Ended, Achieved, Settled), RunError> {
+    let plan = startup::plan(&session.workspace, context.folder.path())?;
+    session.profile.protected.extend(plan.protected.iter().cloned());
+    let staged = |file: &StagedFile| Staged { path: file.path.clone(), scratch: file.scratch.clone() };
+    session.profile.staged.extend(plan.staged.iter().map(staged));
+    for notice in &plan.notices {
+        session.warn(&notice.to_string());
+    }
+
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let (inside, outside) = stdio::prepare(stdin.as_fd(), stdout.as_fd(), stderr.as_fd())?;
+    let (socket, inner) = broker::pair().map_err(RunError::Supervise)?;
+    let principal = agent_of(task)?;
+    let for_siblings = inner.try_clone().map_err(RunError::Supervise)?;
+    let cage = session.launch(admitted, task, inside, Some(inner))?;
+    let achieved = cage.achieved().clone();
+    let door = session.door(DoorKind::Broker, context.terminal.map(|_| ApprovalChannel::Trusted));
+    let service = broker_server::Service {
+        session,
+        door: &door,
+        approver: context.approver,
+        principal,
+        socket,
+        inside: for_siblings,
+    };
+    let supervision = Supervision {
+        cage,
+        outside,
+        signals: context.signals,
+        terminal: context.terminal,
+        redact_terminal: context.redact_terminal,
+        broker: Some(service),
+    };
+    let ended = supervise(supervision);
+    let enforcement = if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
+    let settled = startup::settle(&plan, enforcement, context.quarantine);
+    report_settled(session, task, &settled);
+    Ok((ended.map_err(RunError::Supervise)?, achieved, settled))
+}
+
+/// The agent that a cage stands for: the caller, and the name of the program that runs in it.
+fn agent_of(task: &Task) -> Result<Principal, PrincipalError> {
+    let name = task.program.file_name().map_or_else(|| "program".into(), |name| name.to_string_lossy());
+    let name: String = name.chars().filter(|c| c.is_alphanumeric() || "-_.+".contains(*c)).take(64).collect();
+    task.request.principal.try_child(if name.is_empty() { "program" } else { &name })
+}
+
+/// Puts what became of start-up files on the record, and raises a signal for whatever was harmful.
+fn report_settled(session: &Session, task: &Task, settled: &Settled) {
+    let quarantined: Vec<&Change> = settled.quarantined.iter().map(|one| &one.change).collect();
+    let harmful = [("startup.quarantined", quarantined), ("startup.restored", settled.restored.iter().collect()), ("startup.fault", settled.faults.iter().collect())];
+    for (event, changes) in harmful {
+        for change in changes {
+            record_change(session, event, change);
+            session.pipeline.respond(&Signal {
+                kind: SignalKind::StartupFile,
+                severity: Risk::High,
+                principal: Some(task.request.principal.clone()),
+                request: Some(task.request.digest()),
+                message: format!("{event}: `{}`: {}", change.path.display(), change.why),
+            });
+        }
+    }
+    for change in &settled.applied {
+        record_change(session, "startup.applied", change);
+    }
+}
+
+fn record_change(session: &Session, event: &str, change: &Change) {
+    let path = Text::new(change.path.as_os_str().as_bytes()).escaped();
+    let entry = Entry::event(event).fact("path", path).fact("what", change.what.clone()).fact("why", change.why.clone());
+    let entry = Entry { session: Some(session.name.clone()), ..entry };
+    if let Err(error) = session.pipeline.event(&entry) {
+        session.warn(&format!("an event could not be recorded: {error}"));
+    }
+}
+
+fn ended_outcome(ended: Ended, achieved: &Achieved, settled: &Settled, elapsed_ms: u128) -> Outcome {
+    let held: Vec<Value> = achieved.held().map(|promise| Value::from(promise.as_str())).collect();
+    let mut facts = vec![
+        ("elapsed_ms", Value::from(u64::try_from(elapsed_ms).unwrap_or(u64::MAX))),
+        ("degree", serde_json::to_value(achieved.degree).unwrap_or_default()),
+        ("achieved", Value::from(held)),
+    ];
+    if !settled.quarantined.is_empty() {
+        facts.push(("quarantined", Value::from(settled.quarantined.len())));
+    }
+    let result = match ended {
+        Ended::Exited(status) => {
+            facts.push(("status", Value::from(status)));
+            "exited"
+        }
+        Ended::Signalled(signal) => {
+            facts.push(("signal", Value::from(signal)));
+            "signalled"
+        }
+    };
+    Outcome { result, facts }
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

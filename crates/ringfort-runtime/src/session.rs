@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One session: a workspace, a chain of policies, a pipeline, and the profile that every cage of it shares.
+//!
+//! In: a loaded configuration and what the caller's process is (folder, home, environment), read once by the wiring.
+//! Out: tasks (a request and the program it names), admitted by the pipeline and started in cages.
+//!
+//! **Invariant:** the facts that an approval depends on (environment, program, files named on the command line,
+//! policies) are read again just before the start; if one has changed, the permit does not fit and nothing runs.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ringfort_core::action::{Action, Command};
+use ringfort_core::clock::Clock;
+use ringfort_core::digest::{Digest, DigestWriter};
+use ringfort_core::door::{Door, DoorKind, Standing};
+use ringfort_core::limits::{ARGV_WORDS_MAX, COMMAND_BYTES_MAX};
+use ringfort_core::obligation::{ApprovalChannel, Demand, Promise};
+use ringfort_core::principal::Principal;
+use ringfort_core::request::{Provenance, Request};
+use ringfort_core::text::Text;
+use ringfort_sandbox::launch::{Cage, LaunchError, Spawn, launch};
+use ringfort_sandbox::profile::{DegreeRequest, Profile};
+
+use crate::pipeline::{Admitted, Pipeline};
+use crate::supervisor::stdio::Inside;
+
+/// Files named on a command line whose content an approval is bound to: so many of its first words are looked at.
+const BOUND_WORDS_MAX: usize = 16;
+/// Largest file that is bound by its content; a larger one is bound by its identity, size and times. Bytes.
+const BOUND_FILE_BYTES_MAX: u64 = 256 << 10;
+/// The shell that runs a command line given as one argument.
+const SHELL: &str = "/bin/sh";
+
+/// One session.
+pub struct Session {
+    /// Decides, records, issues.
+    pub pipeline: Pipeline,
+    /// Its name, random.
+    pub name: String,
+    /// The workspace, canonical.
+    pub workspace: PathBuf,
+    /// The caller's home.
+    pub home: PathBuf,
+    /// What every cage of this session shares.
+    pub profile: Profile,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A request and the program that it names.
+#[derive(Debug)]
+pub struct Task {
+    /// What is ruled on.
+    pub request: Request,
+    /// The resolved program.
+    pub program: PathBuf,
+    /// Its words.
+    pub argv: Vec<OsString>,
+    /// The folder it starts in.
+    pub cwd: PathBuf,
+    /// Its environment.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// Why there is no task. Nothing has run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// No words at all, or too many.
+    #[error("a command has between 1 and {ARGV_WORDS_MAX} words and at most {COMMAND_BYTES_MAX} bytes")]
+    Size,
+    /// The program was not found.
+    #[error("no program `{0}` is found in the folders of PATH that are visible in the cage")]
+    NotFound(String),
+    /// The folder is not inside the workspace.
+    #[error("the folder `{}` is not inside the workspace `{}`", cwd.display(), workspace.display())]
+    OutsideWorkspace {
+        /// The folder.
+        cwd: PathBuf,
+        /// The workspace.
+        workspace: PathBuf,
+    },
+}
+
+impl Session {
+    /// Makes a task of a command's words.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError`]: nothing has run.
+    pub fn task(
+        &self,
+        principal: &Principal,
+        provenance: Provenance,
+        words: Vec<Text>,
+        cwd: &Path,
+        environment: Vec<(OsString, OsString)>,
+    ) -> Result<Task, TaskError> {
+        let bytes: usize = words.iter().map(|word| word.as_bytes().len() + 1).sum();
+        if words.is_empty() || words.len() > ARGV_WORDS_MAX || bytes > COMMAND_BYTES_MAX {
+            return Err(TaskError::Size);
+        }
+        let cwd = self.folder(cwd)?;
+        let (action, argv) = self.command(words);
+        let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+        let first = argv.first().map(OsString::as_os_str).unwrap_or_default();
+        let program = self.resolve(first, &cwd, path.unwrap_or_default());
+        let program = program.ok_or_else(|| TaskError::NotFound(Text::new(first.as_bytes()).escaped()))?;
+        let action = self.with_real_program(action, &program);
+        let mut request = Request {
+            principal: principal.clone(),
+            action: Action::Command(action),
+            session: self.name.clone(),
+            cwd: cwd.clone(),
+            workspace: self.workspace.clone(),
+            home: Some(self.home.clone()),
+            provenance,
+            bindings: Vec::new(),
+        };
+        request.bindings = self.bindings(&program, &argv, &cwd, &environment);
+        Ok(Task { request, program, argv, cwd, environment })
+    }
+
+    /// Starts an admitted task in a cage.
+    ///
+    /// # Errors
+    ///
+    /// [`LaunchError`]: nothing has run. A permit that does not fit any more, because a fact that the approval
+    /// depended on has changed, is one of its causes.
+    pub fn launch(
+        &self,
+        admitted: Admitted,
+        task: &Task,
+        inside: Inside,
+        broker: Option<OwnedFd>,
+    ) -> Result<Cage, LaunchError> {
+        let mut request = task.request.clone();
+        request.bindings = self.bindings(&task.program, &task.argv, &task.cwd, &task.environment);
+        let mut profile = self.profile.clone();
+        profile.cwd.clone_from(&task.cwd);
+        profile.environment.clone_from(&task.environment);
+        let spawn = Spawn {
+            program: task.program.clone(),
+            argv: task.argv.clone(),
+            stdin: inside.stdin,
+            stdout: inside.stdout,
+            stderr: inside.stderr,
+            terminal: inside.terminal,
+            broker,
+        };
+        launch(admitted.permit, &request.digest(), self.clock.now(), &profile, spawn)
+    }
+
+    /// The door of this session's cages: it keeps the promises that its degree of isolation stands for.
+    ///
+    /// A promise that the host turns out not to keep makes [`Session::launch`] fail before anything runs.
+    pub fn door(&self, kind: DoorKind, asks: Option<ApprovalChannel>) -> Door {
+        Door {
+            kind,
+            isolates: promises_of(self.profile.degree),
+            redacts: Demand::Demanded,
+            limits: Demand::Demanded,
+            profile: Some("native".to_owned()),
+            asks,
+            standing: Standing::Caged,
+        }
+    }
+
+    /// Where a program of the outside is found inside: at its own path, or as a part of the private home.
+    pub fn visible_program(&self, program: &Path) -> PathBuf {
+        let bind = self.profile.home.binds.iter().find(|bind| bind.source == program);
+        bind.map_or_else(|| program.to_owned(), |bind| self.home.join(&bind.target))
+    }
+
+    /// Tells the person at the terminal something that no record could take.
+    pub fn warn(&self, message: &str) {
+        // Nobody is left to tell if standard error is closed.
+        drop(writeln!(io::stderr(), "ringfort: {message}"));
+    }
+
+    fn folder(&self, cwd: &Path) -> Result<PathBuf, TaskError> {
+        let outside =
+            || TaskError::OutsideWorkspace { cwd: cwd.to_owned(), workspace: self.workspace.clone() };
+        let real = cwd.canonicalize().map_err(|_missing| outside())?;
+        if real.starts_with(&self.workspace) { Ok(real) } else { Err(outside()) }
+    }
+
+    /// The command in the form that every door rules on, and the words that are really executed.
+    fn command(&self, words: Vec<Text>) -> (Command, Vec<OsString>) {
+        let os = |word: &Text| OsStr::from_bytes(word.as_bytes()).to_owned();
+        let argv: Vec<OsString> = words.iter().map(os).collect();
+        let command = Command::from_words(words);
+        match &command {
+            Command::Shell(text) if !is_plain_word(text.as_bytes()) => {
+                let argv = vec![OsString::from(SHELL), OsString::from("-c"), os(text)];
+                (command, argv)
+            }
+            _ => (command, argv),
+        }
+    }
+
+    /// A bare name that resolves to something inside the workspace is not the program of that name.
+    fn with_real_program(&self, command: Command, program: &Path) -> Command {
+        let real = program.canonicalize().unwrap_or_else(|_gone| program.to_owned());
+        if !real.starts_with(&self.workspace) {
+            return command;
+        }
+        let path = Text::new(program.as_os_str().as_bytes());
+        match command {
+            Command::Argv(words) => Command::Argv(std::iter::once(path).chain(words.into_iter().skip(1)).collect()),
+            Command::Shell(text) if is_plain_word(text.as_bytes()) => Command::Shell(path),
+            shell @ Command::Shell(_) => shell,
+        }
+    }
+
+    /// The program that `name` means: itself if it holds a slash, otherwise the first in `path` that can be executed.
+    fn resolve(&self, name: &OsStr, cwd: &Path, path: &OsStr) -> Option<PathBuf> {
+        if name.is_empty() {
+            return None;
+        }
+        let can_execute =
+            |path: &Path| path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
+        if name.as_bytes().contains(&b'/') {
+            let path = cwd.join(name);
+            return can_execute(&path).then_some(path);
+        }
+        // Relative and empty entries would mean the folder the caller happens to be in.
+        let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
+        folders.map(|folder| folder.join(name)).find(|path| can_execute(path) && self.is_visible(path))
+    }
+
+    /// Whether a program would be there inside: below the system, the workspace or a shown part of the home.
+    fn is_visible(&self, program: &Path) -> bool {
+        let profile = &self.profile;
+        let below = |root: &Path| program.starts_with(root);
+        profile.system.iter().any(|root| below(root))
+            || below(&self.workspace)
+            || profile.home.binds.iter().any(|bind| below(&self.home.join(&bind.target)) || below(&bind.source))
+    }
+
+    fn bindings(
+        &self,
+        program: &Path,
+        argv: &[OsString],
+        cwd: &Path,
+        environment: &[(OsString, OsString)],
+    ) -> Vec<(String, Digest)> {
+        let mut bindings = Vec::new();
+        for policy in self.pipeline.policies() {
+            bindings.push(("policy".to_owned(), policy));
+        }
+        let mut writer = DigestWriter::new("ringfort.environment.v1");
+        for (name, value) in environment {
+            writer.bytes(name.as_bytes()).bytes(value.as_bytes());
+        }
+        bindings.push(("environment".to_owned(), writer.finish()));
+        bindings.push(("program".to_owned(), identity(program)));
+        for word in argv.iter().skip(1).take(BOUND_WORDS_MAX) {
+            let path = cwd.join(word);
+            if path.as_os_str().len() < 4096 && path.is_file() {
+                bindings.push(("file".to_owned(), content(&path)));
+            }
+        }
+        bindings
+    }
+}
+
+/// The promises that a degree of isolation stands for where the host keeps them.
+pub fn promises_of(degree: DegreeRequest) -> BTreeSet<Promise> {
+    match degree {
+        DegreeRequest::Auto => Promise::ALL.into(),
+        DegreeRequest::Minimal => {
+            let held = [Promise::ConfineWrites, Promise::ConfineReads, Promise::NoNetwork, Promise::ConfineSyscalls];
+            held.into_iter().chain([Promise::NoPrivilege]).collect()
+        }
+    }
+}
+
+/// Whether a shell would read this as one word that means itself.
+fn is_plain_word(word: &[u8]) -> bool {
+    !word.is_empty() && word.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_./+:,@%".contains(byte))
+}
+
+/// What identifies a file without reading it; a missing one has an identity of its own.
+fn identity(path: &Path) -> Digest {
+    let mut writer = DigestWriter::new("ringfort.file.identity.v1");
+    writer.bytes(path.as_os_str().as_bytes());
+    if let Ok(meta) = path.metadata() {
+        writer.number(meta.dev()).number(meta.ino()).number(meta.size());
+        for time in [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()] {
+            writer.bytes(&time.to_be_bytes());
+        }
+    }
+    writer.finish()
+}
+
+/// The content of a small file, or the identity of a large or unreadable one.
+fn content(path: &Path) -> Digest {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(BOUND_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    if read.is_err() || bytes.len() as u64 > BOUND_FILE_BYTES_MAX {
+        return identity(path);
+    }
+    Digest::of(&bytes)
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The state folder: where everything that survives a session is kept.
+//!
+//! In: its path. Out: its parts, made with mode 0700 if they are missing.
+//!
+//! **Invariant:** the folder and its parts belong to the caller and nobody else may enter them; a link in their place,
+//! a foreign owner or a wider mode is an error that names the folder, and nothing is used.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
+
+/// Sessions that ended without settling are kept this long for a person to look at; then their scratch is removed.
+const LEFTOVERS_MAX: usize = 256;
+
+/// Why the state folder cannot be used. Nothing was changed in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// It cannot be made or opened.
+    #[error("cannot use the state folder `{}`", path.display())]
+    System {
+        /// Which part.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It belongs to somebody else, or others may enter it.
+    #[error("the state folder `{}` {what}; make it yours alone (`chown`, `chmod 700`) or name another with --state", path.display())]
+    Foreign {
+        /// Which part.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
+
+/// The state folder and its parts.
+#[derive(Clone, Debug)]
+pub struct StateFolder {
+    root: PathBuf,
+}
+
+/// The scratch folder of one session, locked while the session lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    lock: OwnedFd,
+}
+
+impl StateFolder {
+    /// Opens the state folder, and makes it and its parts if they are missing.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]: it must not be used.
+    pub fn open(root: &Path) -> Result<Self, StateError> {
+        let state = Self { root: root.to_owned() };
+        for part in [state.root.clone(), state.trail(), state.guard(), state.accepted(), state.runs(), state.quarantine()] {
+            make_private(&part)?;
+        }
+        Ok(state)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The trail's segments.
+    pub fn trail(&self) -> PathBuf {
+        self.root.join("trail")
+    }
+
+    /// Counters of budget and loop guard.
+    pub fn guard(&self) -> PathBuf {
+        self.root.join("guard")
+    }
+
+    /// Accepted user configurations.
+    pub fn accepted(&self) -> PathBuf {
+        self.root.join("accepted")
+    }
+
+    /// Start-up files that were taken out of workspaces.
+    pub fn quarantine(&self) -> PathBuf {
+        self.root.join("quarantine")
+    }
+
+    fn runs(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    /// A new scratch folder for one session.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]: there is none.
+    pub fn new_run(&self, session: &str) -> Result<RunFolder, StateError> {
+        let path = self.runs().join(session);
+        make_private(&path)?;
+        let failed = |error: rustix::io::Errno| StateError::System { path: path.clone(), source: error.into() };
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let lock = open(path.join("lock"), flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+        flock(lock.as_fd(), FlockOperation::NonBlockingLockExclusive).map_err(failed)?;
+        Ok(RunFolder { path, lock })
+    }
+
+    /// Removes what sessions left behind that were killed before they could settle, and names them.
+    ///
+    /// What could not be removed is left for the next start.
+    pub fn sweep(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.runs()) else { return Vec::new() };
+        let mut swept = Vec::new();
+        for entry in entries.flatten().take(LEFTOVERS_MAX) {
+            let path = entry.path();
+            let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let Ok(lock) = open(path.join("lock"), flags, Mode::empty()) else { continue };
+            if flock(lock.as_fd(), FlockOperation::NonBlockingLockExclusive).is_ok()
+                && std::fs::remove_dir_all(&path).is_ok()
+            {
+                swept.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        swept
+    }
+}
+
+impl RunFolder {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether this process still holds it; false only after somebody forced the lock.
+    pub fn is_held(&self) -> bool {
+        fstat(&self.lock).is_ok_and(|status| status.st_nlink > 0)
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept at the next start.
+        drop(std::fs::remove_dir_all(&self.path));
+    }
+}
+
+/// Makes a folder with mode 0700 if it is missing, and refuses one that others may enter.
+fn make_private(path: &Path) -> Result<(), StateError> {
+    let failed = |source: io::Error| StateError::System { path: path.to_owned(), source };
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = match open(path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+            open(path, flags, Mode::empty())
+        }
+        other => other,
+    };
+    let folder = folder.map_err(|errno| failed(errno.into()))?;
+    let status = fstat(&folder).map_err(|errno| failed(errno.into()))?;
+    if status.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(StateError::Foreign { path: path.to_owned(), what: "belongs to somebody else" });
+    }
+    if status.st_mode & 0o077 != 0 {
+        return Err(StateError::Foreign { path: path.to_owned(), what: "may be entered by others" });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn deny_folders_that_are_not_ours_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("state");
+        assert!(StateFolder::open(&root).is_ok());
+        std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o750)).unwrap();
+        assert!(matches!(StateFolder::open(&root), Err(StateError::Foreign { .. })));
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&root, &link).unwrap();
+        assert!(StateFolder::open(&link).is_err());
+    }
+
+    #[test]
+    fn a_killed_session_is_swept_and_a_living_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(&folder.path().join("state")).unwrap();
+        let living = state.new_run("living").unwrap();
+        let killed = state.new_run("killed").unwrap();
+        std::fs::write(killed.path().join("left"), "x").unwrap();
+        let path = killed.path().to_owned();
+        // A killed process drops its locks and removes nothing.
+        rustix::fs::flock(&killed.lock, FlockOperation::Unlock).unwrap();
+        std::mem::forget(killed);
+        assert_eq!(state.sweep(), ["killed"]);
+        assert!(!path.exists() && living.path().exists());
+    }
+}

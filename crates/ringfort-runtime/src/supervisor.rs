@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The supervisor of one run: starts the cage, relays its streams, serves its broker, and settles at the end.
+//!
+//! In: an admitted request, a profile and the caller's streams. Out: how the program ended, and everything of it gone.
+//!
+//! **Invariant:** every process of a governed principal is started here, under a permit, inside a cage. Whatever way
+//! this function is left, the cages are killed first. A question pauses every relay.
+
+pub mod broker_server;
+pub mod broker;
+mod relay;
+pub mod screen;
+pub mod stdio;
+pub mod terminal;
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use nix::sys::signal::{SigSet, Signal as UnixSignal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use ringfort_sandbox::launch::{Cage, Event};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{tcgetwinsize, tcsetwinsize};
+
+use self::broker_server::BrokerServer;
+use self::relay::Stream;
+use self::stdio::Outside;
+use self::terminal::{TICK, UserTerminal};
+
+/// How the main program of a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With this status.
+    Exited(i32),
+    /// By this signal.
+    Signalled(i32),
+}
+
+/// After everything inside has ended: how often nothing may come from a stream before it is given up, in ticks.
+const SILENT_TICKS_MAX: u32 = 8;
+
+/// The signals that a supervisor takes instead of dying by them.
+const SIGNALS: [UnixSignal; 7] = [
+    UnixSignal::SIGINT,
+    UnixSignal::SIGTERM,
+    UnixSignal::SIGHUP,
+    UnixSignal::SIGQUIT,
+    UnixSignal::SIGTSTP,
+    UnixSignal::SIGWINCH,
+    UnixSignal::SIGCONT,
+];
+
+/// Signals as a descriptor. Make it before any thread exists.
+pub struct Signals(SignalFd);
+
+impl Signals {
+    /// Takes the signals of this process over.
+    ///
+    /// # Errors
+    ///
+    /// The signals act as before.
+    pub fn take() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        SIGNALS.iter().for_each(|signal| set.add(*signal));
+        set.thread_block()?;
+        Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
+    }
+
+    fn next(&self) -> Option<UnixSignal> {
+        let info = self.0.read_signal().ok()??;
+        UnixSignal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()
+    }
+}
+
+/// What a supervisor works with.
+pub struct Supervision<'a> {
+    /// The cage of the main program.
+    pub cage: Cage,
+    /// The caller's side of the streams.
+    pub outside: Outside,
+    /// Signals of this process.
+    pub signals: &'a Signals,
+    /// The user's terminal.
+    pub terminal: Option<&'a UserTerminal>,
+    /// Whether output on a terminal is redacted as well.
+    pub redact_terminal: bool,
+    /// Serves nested requests.
+    pub broker: Option<broker_server::Service<'a>>,
+}
+
+/// Runs the loop until the main program has ended and everything it wrote has been passed on.
+///
+/// # Errors
+///
+/// The supervisor itself failed; the cage has been killed.
+pub fn supervise(supervision: Supervision<'_>) -> io::Result<Ended> {
+    let mut supervisor = Supervisor::new(supervision)?;
+    let ended = supervisor.run();
+    supervisor.cage.kill_all();
+    if let Some(terminal) = supervisor.terminal {
+        terminal.restore();
+    }
+    ended
+}
+
+struct Supervisor<'a> {
+    cage: Cage,
+    signals: &'a Signals,
+    terminal: Option<&'a UserTerminal>,
+    pty: Option<std::os::fd::OwnedFd>,
+    inputs: Vec<Stream>,
+    outputs: Vec<Stream>,
+    broker: Option<BrokerServer<'a>>,
+    is_raw: bool,
+}
+
+impl<'a> Supervisor<'a> {
+    fn new(supervision: Supervision<'a>) -> io::Result<Self> {
+        let Supervision { cage, outside, signals, terminal, redact_terminal, broker } = supervision;
+        let mut inputs: Vec<Stream> = outside.input.into_iter().map(|(from, to)| Stream::input(from, to)).collect();
+        let mut outputs: Vec<Stream> =
+            outside.outputs.into_iter().map(|(from, to)| Stream::captured(from, to)).collect();
+        let mut pty = None;
+        let mut is_raw = false;
+        if let Some(theirs) = outside.terminal {
+            let master = theirs.master;
+            if let Some(from_user) = theirs.from_user {
+                inputs.push(Stream::keys(from_user, master.try_clone()?));
+                is_raw = true;
+            }
+            outputs.push(Stream::screen(master.try_clone()?, theirs.to_user, redact_terminal));
+            pty = Some(master);
+        }
+        if is_raw && let Some(terminal) = terminal {
+            terminal.enter_raw()?;
+        }
+        Ok(Self { cage, signals, terminal, pty, inputs, outputs, broker: broker.map(BrokerServer::new), is_raw })
+    }
+
+    fn run(&mut self) -> io::Result<Ended> {
+        let mut ended = None;
+        let mut silent = 0;
+        loop {
+            if let Some(ended) = ended {
+                let open = self.outputs.iter().any(|stream| !stream.is_done());
+                if !open || silent >= SILENT_TICKS_MAX {
+                    return Ok(ended);
+                }
+            } else if self.broker.as_ref().is_some_and(BrokerServer::is_ended) {
+                self.cage.kill_all();
+            }
+            let woken = self.wait(ended.is_some())?;
+            silent = if woken.nothing && !woken.blocked { silent + 1 } else { 0 };
+            if woken.nothing {
+                self.outputs.iter_mut().for_each(Stream::idle);
+            }
+            if woken.signals {
+                while let Some(signal) = self.signals.next() {
+                    self.take_signal(signal)?;
+                }
+            }
+            if woken.cage {
+                while let Some(event) = self.cage.next_event() {
+                    if let Some(end) = self.take_event(event)? {
+                        ended = Some(end);
+                        self.inputs.clear();
+                        self.cage.kill_all();
+                        break;
+                    }
+                }
+            }
+            if woken.broker && let Some(broker) = &mut self.broker {
+                broker.serve();
+            }
+        }
+    }
+
+    /// Waits for something to do, and does what concerns streams.
+    fn wait(&mut self, ended: bool) -> io::Result<Woken> {
+        let mut fds: Vec<PollFd<'_>> = vec![PollFd::from_borrowed_fd(self.signals.0.as_fd(), PollFlags::IN)];
+        let cage_at = (!ended).then(|| {
+            fds.push(PollFd::from_borrowed_fd(self.cage.events(), PollFlags::IN));
+            fds.len() - 1
+        });
+        let broker_from = fds.len();
+        if let (Some(broker), false) = (&self.broker, ended) {
+            fds.extend(broker.interests().map(|fd: BorrowedFd<'_>| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        }
+        let streams_from = fds.len();
+        let mut waiting = Vec::new();
+        let mut blocked = false;
+        for (index, stream) in self.inputs.iter().chain(&self.outputs).enumerate() {
+            if let Some((fd, flags)) = stream.interest() {
+                blocked |= flags == PollFlags::OUT;
+                fds.push(PollFd::from_borrowed_fd(fd, flags));
+                waiting.push(index);
+            }
+        }
+        let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(TICK.subsec_nanos()) };
+        let ready = match poll(&mut fds, Some(&tick)) {
+            Ok(ready) => ready,
+            Err(rustix::io::Errno::INTR) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        let hot = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
+        let woken = Woken {
+            nothing: ready == 0,
+            blocked,
+            signals: hot(0),
+            cage: cage_at.is_some_and(hot),
+            broker: (broker_from..streams_from).any(hot),
+        };
+        let ready: Vec<usize> =
+            waiting.iter().enumerate().filter(|(at, _)| hot(streams_from + at)).map(|(_, index)| *index).collect();
+        drop(fds);
+        for (index, stream) in self.inputs.iter_mut().chain(&mut self.outputs).enumerate() {
+            if ready.contains(&index) {
+                stream.step();
+            }
+        }
+        Ok(woken)
+    }
+
+    fn take_signal(&mut self, signal: UnixSignal) -> io::Result<()> {
+        match signal {
+            UnixSignal::SIGWINCH => self.resize(),
+            UnixSignal::SIGCONT => {}
+            UnixSignal::SIGTSTP => {
+                self.cage.signal(UnixSignal::SIGTSTP as i32)?;
+                self.stop()?;
+            }
+            other => self.cage.signal(other as i32)?,
+        }
+        Ok(())
+    }
+
+    fn take_event(&mut self, event: Event) -> io::Result<Option<Ended>> {
+        match event {
+            Event::Exited(status) => return Ok(Some(Ended::Exited(status))),
+            Event::Signaled(signal) => return Ok(Some(Ended::Signalled(signal))),
+            Event::Lost => return Ok(Some(Ended::Signalled(UnixSignal::SIGKILL as i32))),
+            Event::Stopped(_) => self.stop()?,
+            Event::Continued => {}
+        }
+        Ok(None)
+    }
+
+    /// Stops with the program, as its caller's shell expects, and goes on with it.
+    fn stop(&mut self) -> io::Result<()> {
+        if let Some(terminal) = self.terminal {
+            terminal.restore();
+        }
+        nix::sys::signal::raise(UnixSignal::SIGSTOP)?;
+        if self.is_raw && let Some(terminal) = self.terminal {
+            terminal.enter_raw()?;
+        }
+        self.resize();
+        self.cage.signal(UnixSignal::SIGCONT as i32)
+    }
+
+    fn resize(&self) {
+        if let (Some(pty), Some(terminal)) = (&self.pty, self.terminal)
+            && let Ok(size) = tcgetwinsize(terminal::size_source(terminal))
+        {
+            // A program that cannot be told the new size keeps the old one.
+            let _ignored: Result<(), _> = tcsetwinsize(pty, size);
+        }
+    }
+}
+
+/// Ends this process by `signal`, as the program ended; returns where that signal cannot end a process.
+pub fn end_by_signal(signal: i32) {
+    let Ok(signal) = UnixSignal::try_from(signal) else { return };
+    // The program has dumped core already, if it was allowed to.
+    let _ignored: Result<(), _> = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
+    let mut set = SigSet::empty();
+    set.add(signal);
+    if set.thread_unblock().is_ok() {
+        let _ignored: Result<(), _> = nix::sys::signal::raise(signal);
+    }
+}
+
+struct Woken {
+    nothing: bool,
+    blocked: bool,
+    signals: bool,
+    cage: bool,
+    broker: bool,
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The broker: how a nested `ringfort run` inside a cage asks the supervisor outside.
+//!
+//! In: one message and four descriptors over the socket that a cage inherits. Out: the fate of a sibling cage.
+//!
+//! The inherited socket carries only the introduction: a client makes a socket pair of its own, sends one end with its
+//! request and its three standard streams, and waits on the other. Both are `SOCK_SEQPACKET`, one JSON object a packet.
+//!
+//! **Invariant:** the principal is the socket; nothing in a message names one. A malformed, oversized or incomplete
+//! introduction is dropped without an answer. Remedies that widen are never sent inside.
+
+use std::ffi::OsString;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use ringfort_core::ruling::{Remedy, Ruling};
+use ringfort_core::text::Text;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use serde::{Deserialize, Serialize};
+
+/// Largest packet in either direction, in bytes.
+pub const PACKET_BYTES_MAX: usize = 128 << 10;
+/// The descriptor at which a cage inherits the socket.
+pub const BROKER_FD: i32 = 3;
+/// The variable that tells a program inside that there is a broker; it names no authority.
+pub const BROKER_VARIABLE: &str = "RINGFORT_BROKER";
+/// Version of the messages.
+const VERSION: u8 = 1;
+/// The client's end, and its three standard streams.
+const DESCRIPTORS: usize = 4;
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    /// Run it in a sibling cage.
+    Run,
+    /// Say what would be ruled.
+    Check,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Packet {
+    v: u8,
+    op: Operation,
+    words: Vec<Vec<u8>>,
+    cwd: Vec<u8>,
+    env: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// A request that came over the socket.
+#[derive(Debug)]
+pub struct Introduction {
+    /// What is asked for.
+    pub operation: Operation,
+    /// The command's words.
+    pub words: Vec<Text>,
+    /// The folder it is to run in.
+    pub cwd: PathBuf,
+    /// The environment it is to have.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Where the answer goes; closed when the client has gone.
+    pub channel: OwnedFd,
+    /// Standard input, output and error.
+    pub streams: [OwnedFd; 3],
+}
+
+/// The answer to a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reply {
+    /// The program ended with this status.
+    Exited(i32),
+    /// The program was ended by this signal.
+    Signalled(i32),
+    /// It was denied; the ruling is without remedies that widen.
+    Denied(Ruling),
+    /// What would be ruled.
+    Ruled(Ruling),
+    /// The guard failed.
+    Failed(String),
+}
+
+/// The two ends of a broker: for the supervisor, and for the cage.
+///
+/// # Errors
+///
+/// There is no broker.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Takes one introduction from the inherited socket; `None` if it was malformed and dropped.
+///
+/// # Errors
+///
+/// The socket is broken, or nothing was there.
+pub fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Introduction>> {
+    let mut buffer = vec![0_u8; PACKET_BYTES_MAX];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let message = recvmsg(socket, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, flags)?;
+    let mut descriptors: Vec<OwnedFd> = Vec::new();
+    for part in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = part {
+            descriptors.extend(fds);
+        }
+    }
+    if message.flags.contains(rustix::net::ReturnFlags::TRUNC) || descriptors.len() != DESCRIPTORS {
+        return Ok(None);
+    }
+    let packet: Packet = match serde_json::from_slice(buffer.get(..message.bytes).unwrap_or_default()) {
+        Ok(packet) => packet,
+        Err(_malformed) => return Ok(None),
+    };
+    let mut descriptors = descriptors.into_iter();
+    let (Some(channel), Some(stdin), Some(stdout), Some(stderr)) =
+        (descriptors.next(), descriptors.next(), descriptors.next(), descriptors.next())
+    else {
+        return Ok(None);
+    };
+    let nul = |bytes: &[u8]| bytes.contains(&0);
+    let clean = !packet.words.is_empty()
+        && !packet.words.iter().any(|word| nul(word))
+        && !nul(&packet.cwd)
+        && !packet.env.iter().any(|(name, value)| nul(name) || nul(value) || name.is_empty() || name.contains(&b'='));
+    if packet.v != VERSION || !clean {
+        return Ok(None);
+    }
+    Ok(Some(Introduction {
+        operation: packet.op,
+        words: packet.words.into_iter().map(Text::new).collect(),
+        cwd: PathBuf::from(OsString::from_vec(packet.cwd)),
+        environment: packet
+            .env
+            .into_iter()
+            .map(|(name, value)| (OsString::from_vec(name), OsString::from_vec(value)))
+            .collect(),
+        channel,
+        streams: [stdin, stdout, stderr],
+    }))
+}
+
+/// Answers a client. A client that has gone needs no answer.
+///
+/// # Errors
+///
+/// The answer could not be sent.
+pub fn reply(channel: BorrowedFd<'_>, reply: &Reply) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(reply)?;
+    if bytes.len() > PACKET_BYTES_MAX {
+        bytes = serde_json::to_vec(&Reply::Failed("the answer is too long for the broker".to_owned()))?;
+    }
+    sendmsg(channel, &[IoSlice::new(&bytes)], &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Asks the supervisor from inside a cage, over the inherited `socket`, and waits for the end.
+///
+/// # Errors
+///
+/// There is no supervisor at the other end, or it broke off; whether something ran is unknown then.
+pub fn ask(
+    socket: BorrowedFd<'_>,
+    operation: Operation,
+    words: &[OsString],
+    cwd: &Path,
+    environment: &[(OsString, OsString)],
+) -> io::Result<Reply> {
+    let packet = Packet {
+        v: VERSION,
+        op: operation,
+        words: words.iter().map(|word| word.as_bytes().to_vec()).collect(),
+        cwd: cwd.as_os_str().as_bytes().to_vec(),
+        env: environment.iter().map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).collect(),
+    };
+    let bytes = serde_json::to_vec(&packet)?;
+    if bytes.len() > PACKET_BYTES_MAX {
+        return Err(io::Error::other("the command and its environment are too long for the broker"));
+    }
+    let (mine, theirs) = pair()?;
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let descriptors = [theirs.as_fd(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+        return Err(io::Error::other("the descriptors do not fit a message"));
+    }
+    sendmsg(socket, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    drop(theirs);
+
+    let mut buffer = vec![0_u8; PACKET_BYTES_MAX];
+    let count = rustix::io::retry_on_intr(|| rustix::io::read(&mine, &mut buffer))?;
+    if count == 0 {
+        return Err(io::Error::other("the supervisor broke off"));
+    }
+    Ok(serde_json::from_slice(buffer.get(..count).unwrap_or_default())?)
+}
+
+/// The ruling as it may be seen inside: remedies that widen are left out.
+pub fn for_agents(mut ruling: Ruling) -> Ruling {
+    for reason in &mut ruling.reasons {
+        if matches!(reason.remedy, Some(Remedy::Person(_))) {
+            reason.remedy = None;
+        }
+    }
+    ruling
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The supervisor's side of the broker: rules on nested requests and runs them in sibling cages.
+//!
+//! In: introductions from inside a cage. Out: sibling cages under permits of their own, and replies.
+//!
+//! **Invariant:** a nested request passes the same pipeline as any other, as the agent that the socket stands for; its
+//! cage is built from the same profile. At most [`SIBLINGS_MAX`] run at once. A client that goes away takes its cage
+//! with it.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use ringfort_core::door::Door;
+use ringfort_core::principal::Principal;
+use ringfort_core::request::Provenance;
+use ringfort_sandbox::launch::{Cage, Event};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::broker::{Introduction, Operation, Reply, for_agents, receive, reply};
+use super::stdio::Inside;
+use crate::approve::Approver;
+use crate::pipeline::Outcome;
+use crate::session::{Session, Task};
+
+/// Most sibling cages at once.
+pub const SIBLINGS_MAX: usize = 32;
+/// Most introductions that are served in one turn, so that a flood cannot starve the main program's streams.
+const INTRODUCTIONS_PER_TURN: usize = 4;
+
+/// What a broker serves with.
+pub struct Service<'a> {
+    /// The session that rules and launches.
+    pub session: &'a Session,
+    /// What this door can fulfil.
+    pub door: &'a Door,
+    /// Who is asked.
+    pub approver: &'a dyn Approver,
+    /// The agent that the socket stands for.
+    pub principal: Principal,
+    /// The supervisor's end.
+    pub socket: OwnedFd,
+    /// The cage's end, for siblings.
+    pub inside: OwnedFd,
+}
+
+struct Sibling {
+    cage: Cage,
+    task: Task,
+    channel: OwnedFd,
+}
+
+pub(super) struct BrokerServer<'a> {
+    service: Service<'a>,
+    siblings: Vec<Sibling>,
+}
+
+impl<'a> BrokerServer<'a> {
+    pub(super) fn new(service: Service<'a>) -> Self {
+        Self { service, siblings: Vec::new() }
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.service.session.pipeline.is_ended()
+    }
+
+    /// What to wait for.
+    pub(super) fn interests(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let siblings = self.siblings.iter().flat_map(|sibling| [sibling.cage.events(), sibling.channel.as_fd()]);
+        std::iter::once(self.service.socket.as_fd()).chain(siblings)
+    }
+
+    /// Serves whatever is ready.
+    pub(super) fn serve(&mut self) {
+        for _ in 0..INTRODUCTIONS_PER_TURN {
+            match receive(self.service.socket.as_fd()) {
+                Ok(Some(introduction)) => self.introduce(introduction),
+                Ok(None) => {}
+                Err(_nothing_there) => break,
+            }
+        }
+        let siblings = std::mem::take(&mut self.siblings);
+        for sibling in siblings {
+            if let Some(sibling) = self.look_after(sibling) {
+                self.siblings.push(sibling);
+            }
+        }
+    }
+
+    fn introduce(&mut self, introduction: Introduction) {
+        let channel = introduction.channel.as_fd().try_clone_to_owned();
+        let answer = self.start(introduction);
+        // A client that has gone needs no answer.
+        if let (Ok(channel), Some(answer)) = (channel, answer) {
+            drop(reply(channel.as_fd(), &answer));
+        }
+    }
+
+    /// Starts a sibling, or says at once what the answer is.
+    fn start(&mut self, introduction: Introduction) -> Option<Reply> {
+        let Introduction { operation, words, cwd, environment, channel, streams } = introduction;
+        let Service { session, door, approver, principal, .. } = &self.service;
+        let task = match session.task(principal, Provenance::Agent, words, &cwd, environment) {
+            Ok(task) => task,
+            Err(error) => return Some(Reply::Failed(error.to_string())),
+        };
+        if operation == Operation::Check {
+            return Some(Reply::Ruled(for_agents(session.pipeline.check(&task.request, door))));
+        }
+        if self.siblings.len() >= SIBLINGS_MAX {
+            return Some(Reply::Failed(format!("{SIBLINGS_MAX} nested runs are going on already")));
+        }
+        let admitted = match session.pipeline.admit(&task.request, door, *approver) {
+            Ok(admitted) => admitted,
+            Err(denied) => return Some(Reply::Denied(for_agents(denied.ruling))),
+        };
+        let [stdin, stdout, stderr] = streams;
+        let inside = Inside { stdin, stdout, stderr, terminal: None };
+        let broker = self.service.inside.try_clone().ok();
+        match session.launch(admitted, &task, inside, broker) {
+            Ok(cage) => {
+                self.siblings.push(Sibling { cage, task, channel });
+                None
+            }
+            Err(error) => {
+                let facts = vec![("error", error.to_string().into())];
+                self.finish(&task, Outcome { result: "failed", facts });
+                Some(Reply::Failed(error.to_string()))
+            }
+        }
+    }
+
+    fn look_after(&self, mut sibling: Sibling) -> Option<Sibling> {
+        let ended = loop {
+            match sibling.cage.next_event() {
+                Some(Event::Exited(status)) => break Reply::Exited(status),
+                Some(Event::Signaled(signal)) => break Reply::Signalled(signal),
+                Some(Event::Lost) => break Reply::Failed("the cage was killed".to_owned()),
+                Some(Event::Stopped(_) | Event::Continued) => {}
+                None if has_gone(sibling.channel.as_fd()) => break Reply::Failed("the client has gone".to_owned()),
+                None => return Some(sibling),
+            }
+        };
+        sibling.cage.kill_all();
+        let outcome = match &ended {
+            Reply::Exited(status) => Outcome { result: "exited", facts: vec![("status", (*status).into())] },
+            Reply::Signalled(signal) => Outcome { result: "signalled", facts: vec![("signal", (*signal).into())] },
+            Reply::Failed(why) => Outcome { result: "failed", facts: vec![("error", why.clone().into())] },
+            Reply::Denied(_) | Reply::Ruled(_) => Outcome { result: "failed", facts: Vec::new() },
+        };
+        self.finish(&sibling.task, outcome);
+        // A client that has gone needs no answer.
+        drop(reply(sibling.channel.as_fd(), &ended));
+        None
+    }
+
+    fn finish(&self, task: &Task, outcome: Outcome) {
+        if let Err(error) = self.service.session.pipeline.finish(&task.request, self.service.door, outcome) {
+            self.service.session.warn(&format!("an outcome could not be recorded: {error}"));
+        }
+    }
+}
+
+/// Whether the other end of a client's channel is closed.
+fn has_gone(channel: BorrowedFd<'_>) -> bool {
+    let mut ready = [PollFd::from_borrowed_fd(channel, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
+}

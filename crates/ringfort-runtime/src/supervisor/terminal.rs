@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The user's terminal: raw while a caged program draws on it, itself again for a question.
+//!
+//! In: the terminal that the supervisor was started on. Out: raw and cooked mode, and a person's answer.
+//!
+//! **Invariant:** questions are put on the user's own terminal, which no caged process can open; while one is open
+//! nothing is relayed, everything shown of a request is escaped, and input typed before the question is discarded.
+//! Only an explicit `y` or `s` is a yes.
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
+
+use ringfort_core::action::{Action, Command};
+use ringfort_core::limits::APPROVAL_WAIT;
+use ringfort_core::ruling::Reason;
+use ringfort_core::text::escape_bytes;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
+
+use crate::approve::{Answer, Approver, Question, Remember};
+
+/// Longest action that a question shows; more is cut, and said to be cut. Bytes after escaping.
+const SHOWN_BYTES_MAX: usize = 4096;
+/// Most reasons that a question shows.
+const REASONS_SHOWN_MAX: usize = 8;
+/// Longest answer that is read. Bytes.
+const ANSWER_BYTES_MAX: usize = 64;
+
+/// The user's terminal, with the settings that it had at the start.
+pub struct UserTerminal {
+    fd: OwnedFd,
+    saved: Termios,
+    raw: Cell<bool>,
+}
+
+impl UserTerminal {
+    /// The controlling terminal of this process, if there is one and it can be asked.
+    pub fn open() -> Option<Self> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = open("/dev/tty", flags, Mode::empty()).ok()?;
+        let saved = tcgetattr(&fd).ok()?;
+        Some(Self { fd, saved, raw: Cell::new(false) })
+    }
+
+    /// Hands every key to the caged program.
+    ///
+    /// # Errors
+    ///
+    /// The terminal is as it was.
+    pub fn enter_raw(&self) -> io::Result<()> {
+        let mut settings = self.saved.clone();
+        settings.make_raw();
+        tcsetattr(&self.fd, OptionalActions::Drain, &settings)?;
+        self.raw.set(true);
+        Ok(())
+    }
+
+    /// Gives the terminal back as it was at the start.
+    pub fn restore(&self) {
+        if self.raw.replace(false) {
+            // There is nobody left to tell if a terminal that has gone away cannot be reset.
+            let _ignored: Result<(), _> = tcsetattr(&self.fd, OptionalActions::Drain, &self.saved);
+        }
+    }
+
+    fn write(&self, text: &str) -> io::Result<()> {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let written = rustix::io::retry_on_intr(|| rustix::io::write(&self.fd, rest))?;
+            rest = rest.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// One line typed by a person, or `None` after [`APPROVAL_WAIT`], at the end of input, or on an error.
+    fn read_line(&self) -> Option<String> {
+        tcflush(&self.fd, QueueSelector::IFlush).ok()?;
+        let mut ready = [PollFd::new(&self.fd, PollFlags::IN)];
+        let wait = Timespec { tv_sec: i64::try_from(APPROVAL_WAIT.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
+        if poll(&mut ready, Some(&wait)).ok()? == 0 {
+            return None;
+        }
+        let mut line = [0_u8; ANSWER_BYTES_MAX];
+        let count = rustix::io::read(&self.fd, &mut line).ok()?;
+        let line = line.get(..count)?;
+        line.ends_with(b"\n").then(|| String::from_utf8_lossy(line).trim().to_lowercase())
+    }
+}
+
+impl Drop for UserTerminal {
+    fn drop(&mut self) {
+        self.restore();
+    }
+}
+
+/// Asks on the user's terminal.
+pub struct TerminalApprover<'a> {
+    terminal: Option<&'a UserTerminal>,
+}
+
+impl<'a> TerminalApprover<'a> {
+    /// Asks on `terminal`; without one every question is answered "nobody".
+    pub fn new(terminal: Option<&'a UserTerminal>) -> Self {
+        Self { terminal }
+    }
+}
+
+impl Approver for TerminalApprover<'_> {
+    fn ask(&self, question: &Question<'_>) -> Answer {
+        let Some(terminal) = self.terminal else {
+            return Answer::Nobody { why: "there is no terminal on which a person could be asked".to_owned() };
+        };
+        let was_raw = terminal.raw.get();
+        terminal.restore();
+        let answer = match terminal.write(&prompt(question)) {
+            Ok(()) => match (terminal.read_line().as_deref(), question.may_remember) {
+                (Some("y" | "yes"), _) => Answer::Once,
+                (Some("s" | "session"), Remember::Session) => Answer::Session,
+                (Some(_), _) => Answer::No,
+                (None, _) => Answer::Nobody { why: "nobody answered".to_owned() },
+            },
+            Err(error) => Answer::Nobody { why: format!("the terminal cannot be written: {error}") },
+        };
+        if was_raw && terminal.enter_raw().is_err() {
+            return Answer::Nobody { why: "the terminal could not be handed back to the program".to_owned() };
+        }
+        answer
+    }
+}
+
+/// What a person reads before answering.
+pub fn prompt(question: &Question<'_>) -> String {
+    let mut text = String::from("\r\nringfort: a person's approval is needed\n");
+    let (action, spans_apply) = match &question.request.action {
+        Action::Command(Command::Shell(shell)) => (shell.as_bytes().to_vec(), true),
+        other => (other.to_display().into_bytes(), false),
+    };
+    let mut shown = if spans_apply { escape_bytes(&action) } else { String::from_utf8_lossy(&action).into_owned() };
+    if shown.len() > SHOWN_BYTES_MAX {
+        let end = (0..=SHOWN_BYTES_MAX).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or(0);
+        shown.truncate(end);
+        shown.push_str(" … (cut)");
+    }
+    // Writing to a `String` cannot fail.
+    let written = write!(
+        text,
+        "  who      {}\n  what     {shown}\n  where    {}\n  risk     {}\n",
+        question.request.principal,
+        escape_bytes(question.request.cwd.as_os_str().as_encoded_bytes()),
+        question.ruling.risk.as_str(),
+    );
+    debug_assert!(written.is_ok(), "a string takes everything");
+    for reason in question.ruling.deciding().take(REASONS_SHOWN_MAX) {
+        text.push_str(&reason_line(reason, spans_apply.then_some(action.as_slice())));
+    }
+    text.push_str(match question.may_remember {
+        Remember::Session => "allow it? [y] once, [s] for this session, [N] no: ",
+        Remember::Never => "allow it? [y] once, [N] no: ",
+    });
+    text
+}
+
+fn reason_line(reason: &Reason, input: Option<&[u8]>) -> String {
+    let words = input.zip(reason.span).and_then(|(input, span)| input.get(span.start..span.end));
+    let words = words.filter(|words| !words.is_empty() && words.len() <= 200);
+    let words = words.map_or_else(String::new, |words| format!(": `{}`", escape_bytes(words)));
+    format!("  because  {} [{}]{words}\n", escape_bytes(reason.message.as_bytes()), reason.rule)
+}
+
+/// Whether the process has a terminal at all, without opening it.
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() || io::stderr().is_terminal()
+}
+
+/// How long the loop sleeps at most when nothing happens: a response that ends the session is seen within this time.
+pub const TICK: Duration = Duration::from_millis(250);
+
+/// The descriptor of the user's terminal, for its size.
+pub fn size_source(terminal: &UserTerminal) -> std::os::fd::BorrowedFd<'_> {
+    terminal.fd.as_fd()
+}

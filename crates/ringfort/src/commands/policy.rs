@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ringfort policy`: the configuration in force, its check, its schema, its acceptance.
+//!
+//! In: the layers of `ringfort.toml`. Out: what they say; exit status 0 fine, 2 a file is not.
+//!
+//! **Invariant:** only `accept` writes, and only after it has shown the difference and a person at a terminal has said
+//! yes (or `--yes` was typed by a caller that nobody governs).
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use ringfort_policy::{accept, load, schema};
+use ringfort_runtime::state::StateFolder;
+use serde_json::{Value, json};
+
+use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
+use crate::output;
+use crate::wiring::World;
+
+/// Show, check and accept the configuration
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfort policy show
+  ringfort policy validate ringfort.toml
+  ringfort policy validate --project ringfort.toml
+  ringfort policy schema > ringfort.schema.json
+  ringfort policy accept")]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyCommand {
+    /// Show what is in force for the current folder, and where it comes from
+    Show,
+    /// Check a file without using it
+    Validate {
+        /// The file; the user's file unless named
+        file: Option<PathBuf>,
+        /// Check it as a project file, which may only restrict
+        #[arg(long)]
+        project: bool,
+    },
+    /// Print the JSON schema
+    Schema {
+        /// The schema of project files
+        #[arg(long)]
+        project: bool,
+    },
+    /// Show what the user's file would change, and put it in force
+    Accept {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// A file cannot be read or is not understood.
+pub(crate) fn run(args: &PolicyArgs, common: &Common) -> Result<u8, Failure> {
+    let world = World::read().map_err(Failure::guard)?;
+    match &args.command {
+        PolicyCommand::Show => show(&world, common),
+        PolicyCommand::Validate { file, project } => validate(&world, common, file.as_ref(), *project),
+        PolicyCommand::Schema { project } => {
+            let schema = if *project { schema::restriction() } else { schema::config() };
+            let text = serde_json::to_string_pretty(&schema).map_err(Failure::guard)?;
+            writeln!(std::io::stdout(), "{text}")?;
+            Ok(EXIT_OK)
+        }
+        PolicyCommand::Accept { yes } => accept_user_file(&world, common, *yes),
+    }
+}
+
+fn show(world: &World, common: &Common) -> Result<u8, Failure> {
+    let loaded = world.load(common, Some(&world.cwd))?;
+    let mut out = anstream::stdout().lock();
+    let config = serde_json::to_value(&loaded.config).map_err(Failure::guard)?;
+    let sources: Vec<Value> = loaded
+        .sources
+        .iter()
+        .map(|source| json!({ "layer": source.layer, "path": source.path, "digest": source.digest, "state": source.state }))
+        .collect();
+    let notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
+    if common.json {
+        let value = json!({ "digest": loaded.digest, "sources": sources, "notices": notices, "config": config });
+        output::json_line(&mut out, &value)?;
+        return Ok(EXIT_OK);
+    }
+    writeln!(out, "# digest {}", loaded.digest)?;
+    writeln!(out, "# preset {}", serde_json::to_value(loaded.config.policy.preset).map_err(Failure::guard)?)?;
+    for source in &loaded.sources {
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let layer = word(&serde_json::to_value(source.layer).map_err(Failure::guard)?);
+        let state = word(&serde_json::to_value(source.state).map_err(Failure::guard)?);
+        writeln!(out, "# {layer:<9} {state:<24} {}", source.path.display())?;
+    }
+    for notice in &notices {
+        writeln!(out, "# note: {notice}")?;
+    }
+    write!(out, "{}", toml_of(&config)?)?;
+    Ok(EXIT_OK)
+}
+
+/// The configuration as TOML; absent values are left out.
+fn toml_of(config: &Value) -> Result<String, Failure> {
+    let mut config = config.clone();
+    strip_nulls(&mut config);
+    toml::to_string(&config).map_err(Failure::guard)
+}
+
+fn strip_nulls(value: &mut Value) {
+    if let Value::Object(members) = value {
+        members.retain(|_, member| !member.is_null());
+        members.values_mut().for_each(strip_nulls);
+    }
+}
+
+fn validate(world: &World, common: &Common, file: Option<&PathBuf>, project: bool) -> Result<u8, Failure> {
+    let path = file.map_or_else(|| world.places(common).user_file, |file| world.cwd.join(file));
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::usage(anyhow::anyhow!("cannot read `{}`: {error}", path.display())))?;
+    if project {
+        load::parse_restriction(&path, &text).map_err(Failure::usage)?;
+    } else {
+        load::validate(&path, &text).map_err(Failure::usage)?;
+    }
+    let mut out = std::io::stdout();
+    if common.json {
+        output::json_line(&mut out, &json!({ "path": path, "valid": true }))?;
+    } else {
+        writeln!(out, "`{}` is valid", path.display())?;
+    }
+    Ok(EXIT_OK)
+}
+
+fn accept_user_file(world: &World, common: &Common, yes: bool) -> Result<u8, Failure> {
+    if world.broker().is_some() {
+        return Err(Failure::usage(anyhow::anyhow!("inside a cage no configuration can be accepted")));
+    }
+    let places = world.places(common);
+    let state = StateFolder::open(&places.state).map_err(Failure::guard)?;
+    let path = &places.user_file;
+    let mut out = anstream::stdout().lock();
+    let difference = accept::difference(&state.accepted(), path).map_err(Failure::usage)?;
+    if let accept::Shown::File(_) = difference.shown {
+        let text = std::fs::read_to_string(path)?;
+        load::validate(path, &text).map_err(Failure::usage)?;
+    }
+    if difference.text.is_empty() {
+        writeln!(out, "nothing to accept: `{}` is as it was accepted, or not there", path.display())?;
+        return Ok(EXIT_OK);
+    }
+    write!(out, "{}", difference.text)?;
+    out.flush()?;
+    if !yes {
+        if !std::io::stdin().is_terminal() {
+            let error = anyhow::anyhow!("a person has to accept `{}`, and there is no terminal", path.display());
+            return Err(Failure::usage(error).help("run it on a terminal, or add --yes once you have read the file"));
+        }
+        write!(out, "accept this? [y/N] ")?;
+        out.flush()?;
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer)?;
+        if !matches!(answer.trim(), "y" | "yes") {
+            writeln!(out, "not accepted; nothing was changed")?;
+            return Ok(EXIT_DENIED);
+        }
+    }
+    accept::accept(&state.accepted(), path, difference.shown).map_err(Failure::guard)?;
+    writeln!(out, "accepted: it is in force from the next session on")?;
+    Ok(EXIT_OK)
+}

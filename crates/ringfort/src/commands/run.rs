@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ringfort run`: any program, inside the rings.
+//!
+//! In: options, and a command after `--`. Out: the program's own streams and status; 126 denied, 125 the guard failed,
+//! 127 no such program. A program that a signal ended makes this process end by the same signal.
+//!
+//! **Invariant:** options are read by hand here, because this is paid for at every command. Inside a cage this is a
+//! client of the inherited socket and options that could widen are refused.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use ringfort_core::action::{Action, Command};
+use ringfort_core::request::Provenance;
+use ringfort_core::ruling::Ruling;
+use ringfort_core::text::Text;
+use ringfort_runtime::run::{Finished, RunContext, RunEnd, chain, run};
+use ringfort_runtime::session::TaskError;
+use ringfort_runtime::supervisor::broker::{self, Operation, Reply};
+use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
+use ringfort_runtime::supervisor::{Ended, Signals};
+use ringfort_sandbox::profile::DegreeRequest;
+
+use super::{Common, Failure};
+use crate::output::{self, Detail};
+use crate::wiring::{RunWishes, World, session_name, wire, workspace};
+
+/// The guard failed; nothing has run unless the message says so.
+const EXIT_GUARD: u8 = 125;
+/// Denied; nothing has run.
+const EXIT_DENIED: u8 = 126;
+/// There is no such program.
+const EXIT_MISSING: u8 = 127;
+
+/// Most start-up files that are named at the end.
+const CHANGES_SHOWN_MAX: usize = 20;
+
+const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
+
+/// Run a program inside the rings (the main job)
+///
+/// The workspace is the current folder. It is writable; the system and toolchains are read-only; the rest of the home,
+/// the network and other processes are not there. Start-up files in the workspace are protected. One argument is text
+/// for a shell, several are the words of a command. Output that is not a terminal is redacted.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfort run -- npm test
+  ringfort run -- bash
+  ringfort run --workspace ~/src/app -- make -j4
+  ringfort run -- 'cargo build 2>&1 | tail -5'
+
+Exit status: the program's own; 126 denied, 125 the guard failed, 127 no such program.")]
+pub(crate) struct RunArgs {
+    /// The folder that is writable inside; the current folder unless named
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workspace: Option<PathBuf>,
+    /// How much isolation: `auto`, or `minimal` (no user namespaces: Landlock and seccomp only)
+    #[arg(long, value_name = "DEGREE", default_value = "auto")]
+    pub(crate) degree: String,
+    /// Redact output on a terminal as well
+    #[arg(long)]
+    pub(crate) redact: bool,
+    /// Say at the end what the cage enforced
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// The command
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+impl RunArgs {
+    /// The words that [`main`] reads, for a caller that has parsed them already.
+    pub(crate) fn to_words(&self, common: &Common) -> Vec<OsString> {
+        let mut words: Vec<OsString> = Vec::new();
+        let mut option = |name: &str, value: &OsStr| {
+            words.push(name.into());
+            words.push(value.to_owned());
+        };
+        if let Some(state) = &common.state {
+            option("--state", state.as_os_str());
+        }
+        if let Some(policy) = &common.policy {
+            option("--policy", policy.as_os_str());
+        }
+        common.settings.iter().for_each(|setting| option("--set", OsStr::new(setting)));
+        if let Some(workspace) = &self.workspace {
+            option("--workspace", workspace.as_os_str());
+        }
+        option("--degree", OsStr::new(&self.degree));
+        for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
+            if is_set {
+                words.push(flag.into());
+            }
+        }
+        words.push("--".into());
+        words.extend(self.command.iter().cloned());
+        words
+    }
+}
+
+#[derive(Default)]
+struct Wishes {
+    common: Common,
+    workspace: Option<PathBuf>,
+    minimal: bool,
+    redact: bool,
+    verbose: bool,
+    command: Vec<OsString>,
+    /// Options that would widen: refused inside a cage.
+    widening: Vec<String>,
+}
+
+/// Runs the command; `words` is the command line after `run`.
+pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
+    if matches!(words.first().and_then(|word| word.to_str()), Some("--help" | "-h")) {
+        // Help is the framework's business; it is not on the hot path.
+        return help();
+    }
+    let result = parse(words).map_err(guard).and_then(|wishes| {
+        let world = World::read().map_err(|error| guard(Failure::guard(error)))?;
+        if world.broker().is_some() { nested(&world, wishes) } else { outermost(&world, wishes) }
+    });
+    match result {
+        Ok(end) => leave(end),
+        Err(failure) => {
+            output::error(&failure.error, failure.help.as_deref());
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+fn help() -> ExitCode {
+    let mut command = super::definition();
+    let text = command.find_subcommand_mut("run").map(|run| run.render_long_help());
+    if let Some(text) = text {
+        // Nobody is left to tell if standard output is closed.
+        drop(write!(anstream::stdout(), "{}", text.ansi()));
+    }
+    ExitCode::SUCCESS
+}
+
+/// A failure of the guard has its own status here; bad usage keeps its own.
+fn guard(failure: Failure) -> Failure {
+    Failure { status: guard_status(failure.status), ..failure }
+}
+
+fn guard_status(status: u8) -> u8 {
+    if status == super::EXIT_USAGE { status } else { EXIT_GUARD }
+}
+
+fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
+    let mut wishes = Wishes::default();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let text = word.to_str().unwrap_or_default().to_owned();
+        let (name, mut attached) = match text.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name.to_owned(), Some(OsString::from(value))),
+            _ => (text, None),
+        };
+        if name == "--" {
+            wishes.command = words.collect();
+            break;
+        }
+        if !name.starts_with('-') {
+            // The first word that is no option starts the command, as with env(1) and sudo(8).
+            wishes.command = std::iter::once(word).chain(words).collect();
+            break;
+        }
+        let is_flag = matches!(name.as_str(), "--redact" | "--verbose" | "-v" | "--json");
+        if is_flag && attached.is_some() {
+            return Err(bad_option(&word));
+        }
+        let mut value = || {
+            attached.take().or_else(|| words.next()).ok_or_else(|| {
+                Failure::usage(anyhow::anyhow!("`{name}` needs a value")).help(USAGE)
+            })
+        };
+        match name.as_str() {
+            "--workspace" => wishes.workspace = Some(PathBuf::from(value()?)),
+            "--state" => wishes.common.state = Some(PathBuf::from(value()?)),
+            "--policy" => wishes.common.policy = Some(PathBuf::from(value()?)),
+            "--set" => wishes.common.settings.push(value()?.to_string_lossy().into_owned()),
+            "--degree" => wishes.minimal = degree(&value()?)? == DegreeRequest::Minimal,
+            "--redact" => wishes.redact = true,
+            "--verbose" | "-v" => wishes.verbose = true,
+            "--json" => wishes.common.json = true,
+            _ => return Err(bad_option(&word)),
+        }
+        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set") || wishes.minimal {
+            wishes.widening.push(name);
+        }
+    }
+    if wishes.command.is_empty() {
+        return Err(Failure::usage(anyhow::anyhow!("there is no command to run")).help(USAGE));
+    }
+    Ok(wishes)
+}
+
+fn bad_option(word: &OsString) -> Failure {
+    let error = anyhow::anyhow!("unknown option `{}`", super::shown(word));
+    Failure::usage(error).help("`ringfort run --help` lists the options; the command comes after `--`")
+}
+
+fn degree(value: &OsStr) -> Result<DegreeRequest, Failure> {
+    match value.to_str() {
+        Some("auto") => Ok(DegreeRequest::Auto),
+        Some("minimal") => Ok(DegreeRequest::Minimal),
+        _ => Err(Failure::usage(anyhow::anyhow!("`--degree` is `auto` or `minimal`"))),
+    }
+}
+
+/// How this process is to end.
+enum End {
+    Status(u8),
+    Signal(i32),
+}
+
+fn ended(ended: Ended) -> End {
+    match ended {
+        Ended::Exited(status) => End::Status(u8::try_from(status).unwrap_or(u8::MAX)),
+        Ended::Signalled(signal) => End::Signal(signal),
+    }
+}
+
+/// Ends this process as the program ended.
+fn leave(end: End) -> ExitCode {
+    match end {
+        End::Status(status) => ExitCode::from(status),
+        End::Signal(signal) => {
+            ringfort_runtime::supervisor::end_by_signal(signal);
+            // Only a signal that cannot end a process comes back here.
+            ExitCode::from(u8::try_from(signal).map_or(u8::MAX, |signal| 128_u8.saturating_add(signal)))
+        }
+    }
+}
+
+fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
+    // Signals and the terminal first: a provider may start a thread.
+    let signals = Signals::take().map_err(|error| guard(Failure::guard(error)))?;
+    let places = world.places(&wishes.common);
+    let folder = wishes.workspace.as_ref().map_or_else(|| world.cwd.clone(), |folder| world.cwd.join(folder));
+    let workspace = workspace(world, &places, &folder)?;
+    let degree = if wishes.minimal { DegreeRequest::Minimal } else { DegreeRequest::Auto };
+    let cwd = if world.cwd.starts_with(&workspace) { world.cwd.clone() } else { workspace.clone() };
+    let asked = RunWishes { common: &wishes.common, workspace, degree, session: session_name()? };
+    let mut wired = wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
+    for notice in &wired.notices {
+        wired.session.warn(notice);
+    }
+
+    let words: Vec<Text> = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
+    let principal = world.principal().map_err(|error| guard(Failure::guard(error)))?;
+    let task = match wired.session.task(&principal, Provenance::User, words, &cwd, wired.environment.clone()) {
+        Ok(task) => task,
+        Err(error @ TaskError::NotFound(_)) => {
+            return Err(Failure { status: EXIT_MISSING, ..Failure::usage(error) }.help(
+                "one argument with spaces is text for a shell; several arguments are the words of a command",
+            ));
+        }
+        Err(error) => return Err(Failure::usage(error)),
+    };
+    let folder = wired.state.new_run(&wired.session.name).map_err(|error| guard(Failure::guard(error)))?;
+    let terminal = UserTerminal::open();
+    let approver = TerminalApprover::new(terminal.as_ref());
+    let quarantine = wired.state.quarantine().join(&wired.session.name);
+    let context = RunContext {
+        folder: &folder,
+        quarantine: &quarantine,
+        signals: &signals,
+        terminal: terminal.as_ref(),
+        approver: &approver,
+        redact_terminal: wishes.redact || wired.loaded.config.redact.terminal,
+    };
+    match run(&mut wired.session, &task, &context) {
+        RunEnd::Ended(finished) => {
+            report(&wired.session, &finished, &wishes, &wired.session.name);
+            Ok(ended(finished.ended))
+        }
+        RunEnd::Denied(denied) => {
+            if let Some(why) = &denied.unrecorded {
+                wired.session.warn(why);
+            }
+            show_denial(&denied.ruling, &task.request.action, wishes.common.json)?;
+            Ok(End::Status(EXIT_DENIED))
+        }
+        RunEnd::Failed(error) => {
+            let failure = Failure::guard(anyhow::anyhow!("{}", chain(&error)));
+            Err(guard(failure).help("nothing has run; `ringfort doctor` shows what this host can enforce"))
+        }
+    }
+}
+
+/// What a person should know at the end.
+fn report(session: &ringfort_runtime::session::Session, finished: &Finished, wishes: &Wishes, name: &str) {
+    for warning in &finished.achieved.warnings {
+        session.warn(warning);
+    }
+    let settled = &finished.settled;
+    let quarantined = settled.quarantined.iter().map(|one| (&one.change, "was quarantined"));
+    let restored = settled.restored.iter().map(|change| (change, "was put back as it was"));
+    let faults = settled.faults.iter().map(|change| (change, "NEEDS ATTENTION"));
+    for (change, what) in quarantined.chain(restored).chain(faults).take(CHANGES_SHOWN_MAX) {
+        let path = ringfort_core::text::escape_bytes(change.path.as_os_str().as_bytes());
+        session.warn(&format!("start-up file `{path}` ({}) {what}: {}", change.what, change.why));
+    }
+    if !settled.is_clean() {
+        session.warn(&format!("what was taken out is kept in the folder `quarantine/{name}` of the state folder"));
+    }
+    if let Some(why) = &finished.unrecorded {
+        session.warn(&format!("the outcome could not be recorded: {why}"));
+    }
+    if wishes.verbose {
+        let held: Vec<&str> = finished.achieved.held().map(|promise| promise.as_str()).collect();
+        session.warn(&format!("the cage kept: {}", held.join(", ")));
+    }
+}
+
+fn show_denial(ruling: &Ruling, action: &Action, json: bool) -> io::Result<()> {
+    let input = match action {
+        Action::Command(Command::Shell(text)) => Some(text.as_bytes()),
+        _ => None,
+    };
+    let mut err = anstream::stderr().lock();
+    if json {
+        return output::json_line(&mut err, &output::ruling_json(ruling));
+    }
+    writeln!(err, "ringfort: denied: {}", action.to_display())?;
+    output::ruling(&mut err, ruling, input, Detail::Brief)
+}
+
+/// A run inside a cage: the supervisor outside decides, records and launches a sibling cage.
+fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
+    if let Some(option) = wishes.widening.first() {
+        let error = anyhow::anyhow!("`{option}` is not available inside a cage: the supervisor outside decides");
+        return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });
+    }
+    let Some(socket) = world.broker() else {
+        return Err(guard(Failure::guard(anyhow::anyhow!("the supervisor's socket is gone"))));
+    };
+    let reply = broker::ask(socket.as_fd(), Operation::Run, &wishes.command, &world.cwd, &world.environment);
+    match reply.map_err(|error| guard(Failure::guard(error)))? {
+        Reply::Exited(status) => Ok(ended(Ended::Exited(status))),
+        Reply::Signalled(signal) => Ok(ended(Ended::Signalled(signal))),
+        Reply::Denied(ruling) | Reply::Ruled(ruling) => {
+            let words = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
+            show_denial(&ruling, &Action::Command(Command::from_words(words)), wishes.common.json)?;
+            Ok(End::Status(EXIT_DENIED))
+        }
+        Reply::Failed(why) => Err(guard(Failure::guard(anyhow::anyhow!(why)))),
+    }
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What people and programs read: errors, rulings, JSON lines.
+//!
+//! In: typed answers. Out: text with colours only on a terminal, or one JSON object a line.
+//!
+//! **Invariant:** text from outside is escaped before it is shown.
+
+use std::io::{self, Write};
+
+use ringfort_core::decision::Decision;
+use ringfort_core::effect::Span;
+use ringfort_core::ruling::{Remedy, Ruling};
+use ringfort_core::text::escape_bytes;
+use serde_json::{Value, json};
+
+/// Longest part of an input that is shown around a span. Bytes.
+const SHOWN_BYTES_MAX: usize = 160;
+/// Most reasons and effects that a person is shown.
+const LINES_MAX: usize = 24;
+
+/// Prints an error with its causes, and what to do.
+pub(crate) fn error(error: &anyhow::Error, help: Option<&str>) {
+    let mut err = anstream::stderr().lock();
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+    }
+    // Nobody is left to tell if standard error is closed.
+    drop(writeln!(err, "{}error:{} {}", style("31;1"), style("0"), escape_lines(&text)));
+    if let Some(help) = help {
+        drop(writeln!(err, "{}help:{} {}", style("36;1"), style("0"), escape_lines(help)));
+    }
+}
+
+/// Escapes each line by itself.
+fn escape_lines(text: &str) -> String {
+    text.lines().map(|line| escape_bytes(line.as_bytes()).replace("\\\\", "\\")).collect::<Vec<_>>().join("\n")
+}
+
+fn style(code: &str) -> String {
+    format!("\u{1b}[{code}m")
+}
+
+/// The colour of a decision.
+fn colour(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "32;1",
+        Decision::Ask => "33;1",
+        Decision::Deny => "31;1",
+    }
+}
+
+/// A ruling as `check` prints it: the documented JSON object.
+pub(crate) fn ruling_json(ruling: &Ruling) -> Value {
+    let reasons: Vec<Value> = ruling
+        .reasons
+        .iter()
+        .map(|reason| {
+            json!({
+                "rule": reason.rule,
+                "ring": reason.ring,
+                "decision": reason.decision,
+                "span": reason.span,
+                "message": reason.message,
+                "remedy": reason.remedy.as_ref().map(Remedy::text),
+                "remedy_for": reason.remedy.as_ref().map(|remedy| match remedy {
+                    Remedy::Anyone(_) => "anyone",
+                    Remedy::Person(_) => "person",
+                }),
+            })
+        })
+        .collect();
+    json!({
+        "decision": ruling.decision,
+        "risk": ruling.risk,
+        "effects": ruling.effects,
+        "obligations": ruling.obligations.to_words(),
+        "reasons": reasons,
+    })
+}
+
+/// How much of a ruling a person wants to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// What decided.
+    Brief,
+    /// Everything: effects, obligations, all reasons.
+    Full,
+}
+
+/// Prints a ruling for a person. `input` is the text that spans refer to.
+///
+/// # Errors
+///
+/// The stream cannot be written.
+pub(crate) fn ruling(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>, detail: Detail) -> io::Result<()> {
+    let decision = ruling.decision;
+    writeln!(
+        out,
+        "{}{}{}  risk {}",
+        style(colour(decision)),
+        decision.as_str(),
+        style("0"),
+        ruling.risk.as_str()
+    )?;
+    let reasons: Vec<_> = match detail {
+        // What asked stands beside what denied: a question that nobody could answer is the real reason.
+        Detail::Brief if decision == Decision::Deny => {
+            ruling.reasons.iter().filter(|reason| reason.decision >= Decision::Ask).collect()
+        }
+        Detail::Brief => ruling.deciding().collect(),
+        Detail::Full => ruling.reasons.iter().collect(),
+    };
+    for reason in reasons.iter().take(LINES_MAX) {
+        writeln!(
+            out,
+            "  {}{}{} {} [{}]",
+            style(colour(reason.decision)),
+            mark(reason.decision),
+            style("0"),
+            escape_bytes(reason.message.as_bytes()),
+            reason.rule
+        )?;
+        if let (Some(input), Some(span)) = (input, reason.span) {
+            excerpt(out, input, span)?;
+        }
+        if let Some(remedy) = &reason.remedy {
+            let who = if matches!(remedy, Remedy::Person(_)) { "to allow it" } else { "instead" };
+            for (number, line) in remedy.text().lines().enumerate() {
+                let label = if number == 0 { format!("{who}: ") } else { " ".repeat(who.len() + 2) };
+                writeln!(out, "      {label}{}", escape_bytes(line.as_bytes()).replace("\\\\", "\\"))?;
+            }
+        }
+    }
+    if reasons.len() > LINES_MAX {
+        writeln!(out, "  … and {} more reasons (--json shows all)", reasons.len() - LINES_MAX)?;
+    }
+    if detail == Detail::Full {
+        effects(out, ruling, input)?;
+    }
+    Ok(())
+}
+
+fn effects(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>) -> io::Result<()> {
+    let words = ruling.obligations.to_words();
+    if !words.is_empty() {
+        writeln!(out, "obligations: {}", words.join(", "))?;
+    }
+    if !ruling.effects.is_empty() {
+        writeln!(out, "effects:")?;
+    }
+    for effect in ruling.effects.iter().take(LINES_MAX) {
+        let target = effect.target.as_ref().map_or_else(|| "?".to_owned(), |t| escape_bytes(t.as_bytes()));
+        let words = input.and_then(|input| input.get(effect.span.start..effect.span.end)).unwrap_or_default();
+        let words = words.get(..words.len().min(SHOWN_BYTES_MAX)).unwrap_or_default();
+        writeln!(out, "  {:<16} {target}  ({})", effect.kind.as_str(), escape_bytes(words))?;
+    }
+    Ok(())
+}
+
+const fn mark(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "+",
+        Decision::Ask => "?",
+        Decision::Deny => "x",
+    }
+}
+
+/// The line of the input that holds a span, with the span underlined.
+fn excerpt(out: &mut dyn Write, input: &[u8], span: Span) -> io::Result<()> {
+    let (Some(before), Some(_)) = (input.get(..span.start), input.get(span.start..span.end)) else { return Ok(()) };
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let start = line_start.max(span.start.saturating_sub(SHOWN_BYTES_MAX / 2));
+    let line_end = input.iter().skip(span.start).position(|byte| *byte == b'\n').map_or(input.len(), |at| span.start + at);
+    let end = line_end.min(start + SHOWN_BYTES_MAX).max(span.start);
+    let part = |from: usize, to: usize| escape_bytes(input.get(from..to.max(from)).unwrap_or_default());
+    let stop = span.end.min(end);
+    let (lead, words, tail) = (part(start, span.start), part(span.start, stop), part(stop, end));
+    writeln!(out, "      | {lead}{words}{tail}")?;
+    let width = words.chars().count().max(1);
+    writeln!(out, "      | {}{}", " ".repeat(lead.chars().count()), "^".repeat(width))
+}
+
+/// Prints one JSON value on a line.
+///
+/// # Errors
+///
+/// The stream cannot be written.
+pub(crate) fn json_line(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+    writeln!(out, "{value}")
+}

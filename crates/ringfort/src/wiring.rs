@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Wiring: reads the process's environment once and composes the crates.
+//!
+//! In: the environment, the user database, the options of the command line. Out: paths, a loaded configuration, a
+//! session.
+//!
+//! **Invariant:** nobody else reads the environment. Variables and flags that widen count only for a caller that
+//! nobody governs; inside a cage they are refused here, before anything is loaded.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use ringfort_audit::{Options as TrailOptions, Trail};
+use ringfort_core::clock::Clock;
+use ringfort_core::principal::Principal;
+use ringfort_policy::load::{Loaded, Sources, load};
+use ringfort_runtime::clock::SystemClock;
+use ringfort_runtime::guard::{Guard, GuardLimits};
+use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
+use ringfort_runtime::profile::{self, Caller};
+use ringfort_runtime::providers::{self, PROVIDERS};
+use ringfort_runtime::session::Session;
+use ringfort_runtime::state::StateFolder;
+use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
+use ringfort_sandbox::profile::DegreeRequest;
+
+use crate::commands::{Common, Failure};
+
+/// Largest part of the user database that is read. Bytes.
+const PASSWD_BYTES_MAX: u64 = 1 << 20;
+/// The machine's configuration.
+const SYSTEM_FILE: &str = "/etc/ringfort/ringfort.toml";
+/// The name of a configuration file, in every layer.
+const FILE_NAME: &str = "ringfort.toml";
+
+/// What this process was given.
+pub(crate) struct World {
+    /// Every variable.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    /// The caller's home.
+    pub(crate) home: PathBuf,
+    /// The caller's name.
+    pub(crate) user: String,
+    /// The folder it was started in.
+    pub(crate) cwd: PathBuf,
+}
+
+/// Where Ringfort keeps and reads things.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    /// The state folder.
+    pub(crate) state: PathBuf,
+    /// The machine's file.
+    pub(crate) system_file: PathBuf,
+    /// The user's file.
+    pub(crate) user_file: PathBuf,
+}
+
+impl World {
+    /// Reads the environment of this process.
+    ///
+    /// # Errors
+    ///
+    /// There is no current folder, or no home.
+    pub(crate) fn read() -> anyhow::Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "this is the wiring")]
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        let uid = rustix::process::getuid().as_raw();
+        let (name, passwd_home) = user_entry(uid).unzip();
+        let named = variable(&environment, "HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+        let home = named.or_else(|| passwd_home.flatten()).context("there is no home folder: set HOME")?;
+        // A home that is a link is judged by what it points to, as the kernel does.
+        let home = home.canonicalize().unwrap_or(home);
+        let user = name.unwrap_or_else(|| format!("uid-{uid}"));
+        let cwd = std::env::current_dir().context("the current folder is gone")?;
+        Ok(Self { environment, home, user, cwd })
+    }
+
+    /// A variable's value.
+    pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
+        variable(&self.environment, name)
+    }
+
+    /// The inherited socket of the supervisor, if this process runs inside a cage.
+    pub(crate) fn broker(&self) -> Option<OwnedFd> {
+        let number = self.variable(BROKER_VARIABLE)?.to_str()?.parse::<i32>().ok()?;
+        if number == BROKER_FD { ringfort_sandbox::inherit::socket(number) } else { None }
+    }
+
+    /// Where things are kept, by option, variable and the XDG base directories.
+    pub(crate) fn places(&self, common: &Common) -> Places {
+        let absolute = |name: &str| self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let state = common.state.clone().map(|state| self.cwd.join(state));
+        let state = state.or_else(|| absolute("RINGFORT_STATE"));
+        let state = state.or_else(|| absolute("XDG_STATE_HOME").map(|base| base.join("ringfort")));
+        let state = state.unwrap_or_else(|| self.home.join(".local/state/ringfort"));
+        let config = absolute("XDG_CONFIG_HOME").unwrap_or_else(|| self.home.join(".config"));
+        Places {
+            state,
+            system_file: PathBuf::from(SYSTEM_FILE),
+            user_file: config.join("ringfort").join(FILE_NAME),
+        }
+    }
+
+    /// The principal that the caller is.
+    ///
+    /// # Errors
+    ///
+    /// The user's name is no name for a principal.
+    pub(crate) fn principal(&self) -> anyhow::Result<Principal> {
+        let cleaned: String = self.user.chars().filter(|c| !c.is_control() && *c != '/').take(100).collect();
+        Ok(Principal::try_user(&cleaned)?)
+    }
+
+    /// Loads the configuration for a workspace; `workspace` names the project's file.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read or is not understood; nothing is in use.
+    pub(crate) fn load(&self, common: &Common, workspace: Option<&Path>) -> Result<Loaded, Failure> {
+        let places = self.places(common);
+        let explicit = common.policy.clone().map(|path| self.cwd.join(path));
+        let explicit = explicit.or_else(|| self.variable("RINGFORT_POLICY").map(|path| self.cwd.join(path)));
+        let mut overrides = Vec::new();
+        for setting in &common.settings {
+            let Some((key, value)) = setting.split_once('=') else {
+                let error = anyhow::anyhow!("`--set {setting}` is not of the form KEY=VALUE");
+                return Err(Failure::usage(error).help("for example `--set autonomy.level=readonly`"));
+            };
+            overrides.push((key.trim().to_owned(), value.trim().to_owned()));
+        }
+        let sources = Sources {
+            preset: None,
+            system: Some(places.system_file),
+            user: Some(places.user_file),
+            project: workspace.map(|workspace| workspace.join(FILE_NAME)),
+            explicit,
+            overrides,
+            accepted: places.state.join("accepted"),
+        };
+        load(&sources).map_err(|error| {
+            Failure::usage(error).help("`ringfort policy validate FILE` checks a file, `ringfort policy schema` prints every key")
+        })
+    }
+}
+
+fn variable<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
+    environment.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_os_str())
+}
+
+/// Name and home of a user, from the user database. No name service is asked: it could load foreign code.
+fn user_entry(uid: u32) -> Option<(String, Option<PathBuf>)> {
+    let mut text = Vec::new();
+    std::fs::File::open("/etc/passwd").ok()?.take(PASSWD_BYTES_MAX).read_to_end(&mut text).ok()?;
+    text.split(|byte| *byte == b'\n').find_map(|line| {
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
+        let (name, id, home) = (fields.first()?, fields.get(2)?, fields.get(5)?);
+        if std::str::from_utf8(id).ok()?.parse::<u32>().ok()? != uid {
+            return None;
+        }
+        let home = PathBuf::from(OsString::from_vec(home.to_vec()));
+        Some((String::from_utf8_lossy(name).into_owned(), Some(home).filter(|home| home.is_absolute())))
+    })
+}
+
+/// A folder as workspace, if it may be one.
+///
+/// # Errors
+///
+/// It does not exist, or it is `/`, a system folder, a home folder, or an ancestor of Ringfort's own files.
+pub(crate) fn workspace(world: &World, places: &Places, folder: &Path) -> Result<PathBuf, Failure> {
+    let shown = folder.display();
+    let real = folder.canonicalize().with_context(|| format!("cannot use `{shown}` as workspace"));
+    let real = real.map_err(Failure::usage)?;
+    if !real.is_dir() {
+        return Err(Failure::usage(anyhow::anyhow!("cannot use `{shown}` as workspace: it is no folder")));
+    }
+    let own = [&places.state, &places.user_file, &places.system_file].map(|path| real_or_same(path));
+    let why = if real.parent().is_none() {
+        Some("it is the root of the file system")
+    } else if SYSTEM_FOLDERS.iter().any(|system| real == Path::new(system)) || is_below_system(&real) {
+        Some("it is a system folder")
+    } else if real == world.home || real.parent() == Some(Path::new("/home")) {
+        Some("it is a home folder")
+    } else if own.iter().any(|own| own.starts_with(&real)) {
+        Some("Ringfort's own files are inside it")
+    } else if own.iter().any(|own| own.parent().is_some_and(|folder| real.starts_with(folder)) && real.starts_with(own)) {
+        Some("it is inside Ringfort's own files")
+    } else {
+        None
+    };
+    match why {
+        None => Ok(real),
+        Some(why) => Err(Failure::usage(anyhow::anyhow!("cannot use `{}` as workspace: {why}", real.display()))
+            .help("change into a project folder, or name one with --workspace DIR")),
+    }
+}
+
+/// Folders that are never a workspace themselves.
+const SYSTEM_FOLDERS: [&str; 12] =
+    ["/home", "/root", "/tmp", "/var", "/var/tmp", "/run", "/opt", "/srv", "/mnt", "/media", "/usr/local", "/lost+found"];
+/// Folders below which nothing is a workspace.
+const SYSTEM_TREES: [&str; 10] = ["/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/dev", "/proc", "/sys"];
+
+fn is_below_system(path: &Path) -> bool {
+    SYSTEM_TREES.iter().any(|tree| path.starts_with(tree)) && !path.starts_with("/usr/local/src")
+}
+
+fn real_or_same(path: &Path) -> PathBuf {
+    // The deepest part that exists is resolved; the rest is appended as it is.
+    let mut rest = Vec::new();
+    let mut current = path;
+    loop {
+        if let Ok(real) = current.canonicalize() {
+            return rest.iter().rev().fold(real, |path, name: &OsString| path.join(name));
+        }
+        let (Some(parent), Some(name)) = (current.parent(), current.file_name()) else { return path.to_owned() };
+        rest.push(name.to_owned());
+        current = parent;
+    }
+}
+
+/// Everything that a run needs.
+pub(crate) struct Wired {
+    /// The session.
+    pub(crate) session: Session,
+    /// The state folder.
+    pub(crate) state: StateFolder,
+    /// The environment of its programs.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    /// What a person should know before it starts.
+    pub(crate) notices: Vec<String>,
+    /// The configuration in force.
+    pub(crate) loaded: Loaded,
+}
+
+/// What a run was asked for.
+pub(crate) struct RunWishes<'a> {
+    /// Options of every command.
+    pub(crate) common: &'a Common,
+    /// The workspace, judged already.
+    pub(crate) workspace: PathBuf,
+    /// How much isolation.
+    pub(crate) degree: DegreeRequest,
+    /// The session's scratch folder is needed for private folders (no mount namespace).
+    pub(crate) session: String,
+}
+
+/// Composes a session.
+///
+/// # Errors
+///
+/// The configuration, the state folder, the trail or the provider cannot be used; nothing has started.
+pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failure> {
+    let loaded = world.load(wishes.common, Some(&wishes.workspace))?;
+    if loaded.config.runtime.kind != ringfort_policy::config::RuntimeKind::Native {
+        let error = anyhow::anyhow!("`runtime.kind = \"docker\"` is not served by this build");
+        return Err(Failure::guard(error).help("set `runtime.kind = \"native\"`: the native cage isolates without a container engine"));
+    }
+    let places = world.places(wishes.common);
+    let state = StateFolder::open(&places.state).map_err(Failure::guard)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let trail = Arc::new(open_trail(&state, &clock)?);
+    let mut notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
+    for name in state.sweep() {
+        notices.push(format!("session {name} ended without settling; what it left behind was removed"));
+        let entry = ringfort_core::entry::Entry::event("session.swept").fact("session", name);
+        trail.append(&entry, ringfort_audit::Durability::Written).map_err(Failure::guard)?;
+    }
+
+    let effective = loaded.effective();
+    let binary = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
+    let own_files = [state.root().to_owned(), places.user_file.clone(), PathBuf::from("/etc/ringfort")];
+    let caller = Caller {
+        home: &world.home,
+        environment: &world.environment,
+        own_files: &own_files,
+        binary: binary.as_deref(),
+    };
+    let profile = profile::build(&effective, &wishes.workspace, &caller, wishes.degree);
+    let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.root().join("run").join(&wishes.session));
+    let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
+
+    let chain: Arc<[ringfort_policy::rule::Policy]> = loaded.chain.clone().into();
+    let provider = providers::select(PROVIDERS, &loaded.config.policy.provider, &chain).map_err(Failure::guard)?;
+    let limits = GuardLimits {
+        actions_per_hour: effective.actions_per_hour_max,
+        repeats_max: effective.loop_repeats_max,
+        loop_window: effective.loop_window,
+    };
+    let pipeline = Pipeline::new(PipelineParts {
+        chain,
+        provider,
+        guard: Guard::new(state.guard(), limits),
+        trail,
+        clock: Arc::clone(&clock),
+    });
+    let session = Session {
+        pipeline,
+        name: wishes.session,
+        workspace: wishes.workspace,
+        home: world.home.clone(),
+        profile,
+        clock,
+    };
+    Ok(Wired { session, state, environment, notices, loaded })
+}
+
+/// Opens the trail of a state folder.
+///
+/// # Errors
+///
+/// It cannot be used; nothing is recorded, so nothing may happen.
+pub(crate) fn open_trail(state: &StateFolder, clock: &Arc<dyn Clock>) -> Result<Trail, Failure> {
+    Trail::open(&state.trail(), TrailOptions::new(Arc::clone(clock)))
+        .map_err(|error| Failure::guard(error).help("`ringfort trail verify` names what is wrong with the record"))
+}
+
+/// A random name for a session: 128 bits in hex.
+///
+/// # Errors
+///
+/// The system has no randomness to give.
+pub(crate) fn session_name() -> Result<String, Failure> {
+    let mut bytes = [0_u8; 16];
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    if filled != Ok(bytes.len()) {
+        return Err(Failure::guard(anyhow::anyhow!("the system gives no random bytes")));
+    }
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# The one command for all tests; .ci/run calls it. Formatting, lints, the release build, every test of the workspace
+# (the tidy tests among them) with the end-to-end tests against the release binary, the demonstration, and, when root
+# runs it, the end-to-end tests and the demonstration once more as an ordinary user.
+# Network is used for Debian packages (as root) and for crates, nothing else.
+set -euo pipefail
+# shellcheck source=scripts/environment.sh
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+# A test that skips because something is not installed fails; only what the kernel lacks may be skipped.
+export RINGFORT_TEST_NO_SKIP=1
+
+build_release() {
+    cargo build --release --locked --bin ringfort
+    release=$(target_folder)/release/ringfort
+    export RINGFORT_BIN=$release
+    "$release" --version
+}
+
+# Where cargo put the end-to-end tests.
+end_to_end_binary() {
+    cargo test -p ringfort --test it --locked --no-run --message-format=json 2>/dev/null |
+        sed -n 's/.*"executable":"\([^"]*\/it-[^"]*\)".*/\1/p' | tail -n 1
+}
+
+user=
+place=
+cleanup() {
+    if [ -n "$user" ]; then
+        pkill -KILL -u "$user" || true
+        userdel --remove "$user" >/dev/null 2>&1 || true
+        user=
+    fi
+    if [ -n "$place" ]; then
+        rm -rf "$place"
+        place=
+    fi
+}
+
+# The user's own toolchain: hard links where the file system allows them, since a copy costs a gigabyte.
+give_toolchain() {
+    local home=$1 from to
+    from=$(rustc --print sysroot)
+    to=$home/.rustup/toolchains/tests
+    mkdir -p "$to" "$home/.cargo/bin"
+    cp -al "$from/bin" "$from/lib" "$to/" 2>/dev/null || cp -a "$from/bin" "$from/lib" "$to/"
+    for program in cargo rustc rustdoc; do
+        ln -s "../../.rustup/toolchains/tests/bin/$program" "$home/.cargo/bin/$program"
+    done
+    chmod -R a+rX "$home/.rustup" "$home/.cargo"
+    chown "$user:" "$home/.rustup" "$home/.rustup/toolchains" "$home/.cargo" "$home/.cargo/bin"
+}
+
+as_ordinary_user() {
+    local home tests status=0
+    tests=$(end_to_end_binary)
+    [ -x "$tests" ] || { printf 'the end-to-end tests were not built\n' >&2; return 1; }
+    user=ringfort-t$$
+    useradd --create-home --shell /bin/bash "$user"
+    home=$(getent passwd "$user" | cut -d: -f6)
+    give_toolchain "$home"
+    place=$(mktemp -d /tmp/ringfort-tests.XXXXXX)
+    chmod 755 "$place"
+    install -m 755 "$release" "$place/ringfort"
+    install -m 755 "$tests" "$place/it"
+    install -m 755 scripts/demo.sh "$place/demo.sh"
+    # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
+    runuser -u "$user" -- env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash LANG=C.UTF-8 TERM=xterm \
+        PATH="$home/.cargo/bin:/usr/local/bin:/usr/bin:/bin" RINGFORT_BIN="$place/ringfort" \
+        RINGFORT_TEST_NO_SKIP="$RINGFORT_TEST_NO_SKIP" RUST_BACKTRACE="${RUST_BACKTRACE:-1}" \
+        sh -c 'cd && id && "$1" && "$2"' - "$place/demo.sh" "$place/it" </dev/null || status=$?
+    # What a test leaves for the background (git tidies up so) may take a moment to end; nothing may stay.
+    for _ in $(seq 50); do
+        pgrep -u "$user" >/dev/null || break
+        sleep 0.1
+    done
+    if pgrep -u "$user" -l; then
+        printf 'the processes above are still there after the tests\n' >&2
+        status=1
+    fi
+    cleanup
+    return "$status"
+}
+
+stage 'setup' scripts/setup.sh
+stage 'formatting' cargo fmt --all --check
+stage 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
+stage 'release build' build_release
+stage 'tests' cargo test --workspace --locked --no-fail-fast
+stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
+stage 'demonstration' scripts/demo.sh
+if [ "$(id -u)" -eq 0 ]; then
+    stage 'end to end as an ordinary user' as_ordinary_user
+fi
+stage 'what is long' cargo run --quiet --locked -p ringfort-testkit -- report
+printf '\nall tests passed: %d s\n' "$SECONDS"
