@@ -242,7 +242,7 @@ impl Work<'_> {
                 Err(error) => return self.stop(error),
             };
             let summary = block::check(&block, &self.snapshot.marks);
-            buffer = block.bytes;
+            buffer = block.buffer;
             if !self.merge(block.number, summary) {
                 return;
             }
