@@ -20,8 +20,7 @@ const CALLER_SECRET: &str = "ringfort-e2e-caller-secret";
 /// Fewest attempts that count as an attack.
 const ATTEMPTS_MIN: usize = 75;
 /// Promises that the degree `minimal` keeps.
-const MINIMAL: &str =
-    "[sandbox]\nrequire = [\"confine-writes\", \"confine-reads\", \"no-network\", \"confine-syscalls\", \"no-privilege\"]\n";
+const MINIMAL: &str = "[sandbox]\nrequire = [\"confine-writes\", \"confine-reads\", \"no-network\", \"confine-syscalls\", \"no-privilege\"]\n";
 
 /// What Landlock and seccomp alone do not stop: the honest limits of the threat model, name by name.
 const NOT_STOPPED_BY_MINIMAL: [&str; 23] = [
@@ -64,9 +63,20 @@ impl Scene {
     fn new() -> Self {
         let place = Place::new();
         for name in [
-            "notes.txt", ".ssh/id_ed25519", ".netrc", ".aws/credentials", ".bashrc", ".gnupg/secring.gpg", ".kube/config",
-            ".docker/config.json", ".config/gh/hosts.yml", ".bash_history", ".npmrc", ".cargo/credentials.toml",
-            ".mozilla/firefox/cookies.sqlite", ".marker",
+            "notes.txt",
+            ".ssh/id_ed25519",
+            ".netrc",
+            ".aws/credentials",
+            ".bashrc",
+            ".gnupg/secring.gpg",
+            ".kube/config",
+            ".docker/config.json",
+            ".config/gh/hosts.yml",
+            ".bash_history",
+            ".npmrc",
+            ".cargo/credentials.toml",
+            ".mozilla/firefox/cookies.sqlite",
+            ".marker",
         ] {
             place.write(place.home.join(name), SECRET);
         }
@@ -245,7 +255,11 @@ fn snapshot(folders: &[&Path], except: &[&Path]) -> BTreeMap<PathBuf, (u32, u32,
 fn startup_files(place: &Place) -> Vec<String> {
     let mode = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.mode() & 0o7777);
     let text = |path: &Path| fs::read_to_string(path).unwrap_or_default();
-    STARTUP.iter().map(|(name, ..)| place.work.join(name)).map(|path| format!("{path:?} {:o} {}", mode(&path), text(&path))).collect()
+    STARTUP
+        .iter()
+        .map(|(name, ..)| place.work.join(name))
+        .map(|path| format!("{path:?} {:o} {}", mode(&path), text(&path)))
+        .collect()
 }
 
 #[test]
@@ -305,7 +319,8 @@ fn escape_attempts_that_the_minimal_cage_does_not_stop_are_the_documented_ones()
     let more: Vec<_> = escaped.difference(&documented).map(|name| (name, &verdicts.escaped[*name])).collect();
     assert!(more.is_empty(), "escaped: {more:#?}\n{}", verdicts.output.err());
     // What the file system or the kernel of this host does not know is no success of the cage.
-    let fewer: Vec<_> = documented.difference(&escaped).filter(|name| !["setxattr-canary", "proc-keys"].contains(name)).collect();
+    let fewer: Vec<_> =
+        documented.difference(&escaped).filter(|name| !["setxattr-canary", "proc-keys"].contains(name)).collect();
     assert!(fewer.is_empty(), "stopped by now; document it: {fewer:?}");
     // Nothing protects the folders that hold start-up files here; what was in place is put back at the end.
     for (before, after) in startup.iter().zip(startup_files(&scene.place)) {
