@@ -21,7 +21,7 @@ use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, chain, run};
 use ringfort_runtime::session::TaskError;
-use ringfort_runtime::supervisor::broker::{self, Operation, Reply};
+use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
 use ringfort_sandbox::profile::DegreeRequest;
@@ -123,7 +123,8 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
     }
     let result = parse(words).map_err(|failure| guard(failure)).and_then(|wishes| {
         let world = World::read().map_err(|error| guard(Failure::guard(error)))?;
-        if world.broker().is_some() { nested(&world, wishes) } else { outermost(&world, wishes) }
+        // A caged caller that has closed the socket is still caged: nothing starts then.
+        if world.variable(BROKER_VARIABLE).is_some() { nested(&world, wishes) } else { outermost(&world, wishes) }
     });
     match result {
         Ok(end) => leave(end),

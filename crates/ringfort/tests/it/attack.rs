@@ -90,7 +90,8 @@ impl Scene {
         place.write("attack.py", SCRIPT);
         let copy = place.home.join("bin/ringfort");
         fs::create_dir_all(place.home.join("bin")).unwrap();
-        fs::copy(binary(), &copy).unwrap();
+        // Not copied by this process: a child that another thread starts meanwhile would keep the copy open.
+        place.program("/bin/cp", [binary().as_path(), &copy]).output().exits(0);
         // So that there is a record to attack.
         place.program(&copy, ["run", "--", "/bin/true"]).output().exits(0);
         let server = serve(&place, &copy);
