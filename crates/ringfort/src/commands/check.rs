@@ -50,7 +50,7 @@ const BATCH_POLICIES_MAX: usize = 64;
   printf '{\"command\": \"ls -la\"}\\n' | ringfort check --batch
 
 One argument is text for a shell, several are the words of a command. Exit status: 0 allow, 1 deny, 4 ask.")]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// Show effects, obligations and every reason with the words it matched
     #[arg(long)]
     explain: bool,
@@ -91,7 +91,7 @@ pub struct CheckArgs {
 /// # Errors
 ///
 /// Bad usage, or the guard failed.
-pub fn run(args: &CheckArgs, common: &Common) -> Result<u8, Failure> {
+pub(crate) fn run(args: &CheckArgs, common: &Common) -> Result<u8, Failure> {
     let world = World::read().map_err(Failure::guard)?;
     if args.batch {
         return batch(args, common, &world);

@@ -55,27 +55,27 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
 Exit status: the program's own; 126 denied, 125 the guard failed, 127 no such program.")]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The folder that is writable inside; the current folder unless named
     #[arg(long, value_name = "DIR")]
-    pub workspace: Option<PathBuf>,
+    pub(crate) workspace: Option<PathBuf>,
     /// How much isolation: `auto`, or `minimal` (no user namespaces: Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
-    pub degree: String,
+    pub(crate) degree: String,
     /// Redact output on a terminal as well
     #[arg(long)]
-    pub redact: bool,
+    pub(crate) redact: bool,
     /// Say at the end what the cage enforced
     #[arg(long, short)]
-    pub verbose: bool,
+    pub(crate) verbose: bool,
     /// The command
     #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
+    pub(crate) command: Vec<OsString>,
 }
 
 impl RunArgs {
     /// The words that [`main`] reads, for a caller that has parsed them already.
-    pub fn to_words(&self, common: &Common) -> Vec<OsString> {
+    pub(crate) fn to_words(&self, common: &Common) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
         let mut option = |name: &str, value: &OsStr| {
             words.push(name.into());
@@ -116,12 +116,12 @@ struct Wishes {
 }
 
 /// Runs the command; `words` is the command line after `run`.
-pub fn main(words: Vec<OsString>) -> ExitCode {
+pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
     if matches!(words.first().and_then(|word| word.to_str()), Some("--help" | "-h")) {
         // Help is the framework's business; it is not on the hot path.
         return help();
     }
-    let result = parse(words).map_err(|failure| guard(failure)).and_then(|wishes| {
+    let result = parse(words).map_err(guard).and_then(|wishes| {
         let world = World::read().map_err(|error| guard(Failure::guard(error)))?;
         // A caged caller that has closed the socket is still caged: nothing starts then.
         if world.variable(BROKER_VARIABLE).is_some() { nested(&world, wishes) } else { outermost(&world, wishes) }
