@@ -15,7 +15,7 @@ use crate::fault::FaultKind;
 use crate::lines::read_some;
 
 /// Size of a block before it is cut behind its last newline. Bytes.
-const BLOCK_BYTES: usize = 2 * TRAIL_LINE_BYTES_MAX;
+pub(super) const BLOCK_BYTES: usize = 2 * TRAIL_LINE_BYTES_MAX;
 
 /// A segment as it was listed.
 pub(super) struct Segment {
@@ -66,7 +66,6 @@ impl<'a> Source<'a> {
         let mut block =
             Block { number: self.number, segment: self.index, buffer, used: 0, opens: self.file.is_none(), end: None };
         self.number += 1;
-        block.buffer.resize(BLOCK_BYTES, 0);
         let file = match self.file.take() {
             Some(file) => file,
             None => match self.dir.file(&segment.name, Access::Read) {
@@ -82,11 +81,14 @@ impl<'a> Source<'a> {
             },
         };
         let have = self.carry.len();
+        let rest = usize::try_from(segment.bytes - self.offset).unwrap_or(usize::MAX);
+        let wanted = BLOCK_BYTES.saturating_sub(have).min(rest);
+        if block.buffer.len() < have + wanted {
+            block.buffer.resize(have + wanted, 0);
+        }
         if let Some(start) = block.buffer.get_mut(..have) {
             start.copy_from_slice(&self.carry);
         }
-        let rest = usize::try_from(segment.bytes - self.offset).unwrap_or(usize::MAX);
-        let wanted = BLOCK_BYTES.saturating_sub(have).min(rest);
         let room = block.buffer.get_mut(have..have + wanted).unwrap_or_default();
         let read = read_some(&file, room, self.offset).map_err(|error| self.dir.error("read", &segment.name, error))?;
         self.offset += read as u64;

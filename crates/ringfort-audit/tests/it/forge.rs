@@ -139,7 +139,7 @@ fn hash_of(line: &[u8]) -> String {
 
 /// The line with the hash that its body has.
 pub(crate) fn rehashed(line: &[u8]) -> Vec<u8> {
-    try_rehashed(line).expect("the line has a hash")
+    try_rehashed(line).unwrap()
 }
 
 /// As [`rehashed`]; `None` if there is no place for a hash.

@@ -31,7 +31,7 @@ fn verdicts(within: &Path, names: &[String]) -> BTreeMap<String, (u64, bool)> {
     let script = temp.path().join("verify.py");
     fs::write(&script, program()).unwrap();
     #[expect(clippy::disallowed_methods, reason = "a test that runs the program of the format page")]
-    let output = Command::new("python3").arg(&script).args(names).current_dir(within).output().expect("python3 runs");
+    let output = Command::new("python3").arg(&script).args(names).current_dir(within).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
