@@ -50,30 +50,112 @@ pub struct Zones {
 
 /// Files below a home folder that hold credentials.
 const CREDENTIALS: [&str; 34] = [
-    ".netrc", "_netrc", ".pgpass", ".my.cnf", ".npmrc", ".yarnrc.yml", ".pypirc", ".git-credentials", ".config/git/credentials",
-    ".vault-token", ".kube", ".docker/config.json", ".config/containers/auth.json", ".azure", ".config/gh/hosts.yml",
-    ".config/hub", ".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials", ".m2/settings.xml",
-    ".gradle/gradle.properties", ".terraform.d", ".terraformrc", ".config/op", ".config/rclone", ".password-store",
-    ".local/share/keyrings", ".mozilla", ".config/google-chrome", ".config/chromium", ".codex/auth.json",
-    ".gemini/oauth_creds.json", ".claude/.credentials.json", ".config/ringfort",
+    ".netrc",
+    "_netrc",
+    ".pgpass",
+    ".my.cnf",
+    ".npmrc",
+    ".yarnrc.yml",
+    ".pypirc",
+    ".git-credentials",
+    ".config/git/credentials",
+    ".vault-token",
+    ".kube",
+    ".docker/config.json",
+    ".config/containers/auth.json",
+    ".azure",
+    ".config/gh/hosts.yml",
+    ".config/hub",
+    ".cargo/credentials",
+    ".cargo/credentials.toml",
+    ".gem/credentials",
+    ".m2/settings.xml",
+    ".gradle/gradle.properties",
+    ".terraform.d",
+    ".terraformrc",
+    ".config/op",
+    ".config/rclone",
+    ".password-store",
+    ".local/share/keyrings",
+    ".mozilla",
+    ".config/google-chrome",
+    ".config/chromium",
+    ".codex/auth.json",
+    ".gemini/oauth_creds.json",
+    ".claude/.credentials.json",
+    ".config/ringfort",
 ];
 /// Files and folders from which shells, tools and agents start things, by their names in a project.
 const STARTUP: [&str; 19] = [
-    ".git/hooks", ".git/config", ".git/info/attributes", ".git/modules", ".husky", ".envrc", ".mcp.json", ".claude", ".codex",
-    ".cursor", ".gemini", ".vscode/tasks.json", ".vscode/settings.json", ".vscode/launch.json", ".vscode/mcp.json",
-    ".idea/runConfigurations", ".devcontainer", ".zed/settings.json", "ringfort.toml",
+    ".git/hooks",
+    ".git/config",
+    ".git/info/attributes",
+    ".git/modules",
+    ".husky",
+    ".envrc",
+    ".mcp.json",
+    ".claude",
+    ".codex",
+    ".cursor",
+    ".gemini",
+    ".vscode/tasks.json",
+    ".vscode/settings.json",
+    ".vscode/launch.json",
+    ".vscode/mcp.json",
+    ".idea/runConfigurations",
+    ".devcontainer",
+    ".zed/settings.json",
+    "ringfort.toml",
 ];
 /// Files below a home folder that shells, tools and the session read when they start.
 const HOME_STARTUP: [&str; 30] = [
-    ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".profile", ".zshrc", ".zshenv", ".zprofile",
-    ".zlogin", ".zlogout", ".kshrc", ".cshrc", ".tcshrc", ".login", ".xinitrc", ".xprofile", ".xsession", ".inputrc", ".vimrc",
-    ".tmux.conf", ".gitconfig", ".pam_environment", ".config/fish", ".config/autostart", ".config/systemd", ".config/git",
-    ".config/environment.d", ".local/share/applications", ".local/bin",
+    ".bashrc",
+    ".bash_profile",
+    ".bash_login",
+    ".bash_logout",
+    ".bash_aliases",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".zprofile",
+    ".zlogin",
+    ".zlogout",
+    ".kshrc",
+    ".cshrc",
+    ".tcshrc",
+    ".login",
+    ".xinitrc",
+    ".xprofile",
+    ".xsession",
+    ".inputrc",
+    ".vimrc",
+    ".tmux.conf",
+    ".gitconfig",
+    ".pam_environment",
+    ".config/fish",
+    ".config/autostart",
+    ".config/systemd",
+    ".config/git",
+    ".config/environment.d",
+    ".local/share/applications",
+    ".local/bin",
 ];
 /// Names of files that hold credentials wherever they are.
 const SECRET_NAMES: [&str; 14] = [
-    ".env", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk", ".netrc", ".pgpass", ".pypirc",
-    ".git-credentials", "master.key", ".htpasswd", "wallet.dat",
+    ".env",
+    "id_rsa",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ed25519",
+    "id_ecdsa_sk",
+    "id_ed25519_sk",
+    ".netrc",
+    ".pgpass",
+    ".pypirc",
+    ".git-credentials",
+    "master.key",
+    ".htpasswd",
+    "wallet.dat",
 ];
 /// Ends of names of files that hold private keys.
 const SECRET_ENDS: [&str; 6] = [".p12", ".pfx", ".jks", ".keystore", ".kdbx", ".ppk"];
@@ -179,7 +261,9 @@ fn starts_with_any(rest: &[u8], names: &[&str]) -> bool {
 
 /// Whether a path is one from which programs start by themselves, or the folder that holds most of them.
 fn is_startup(path: &[u8]) -> bool {
-    STARTUP.iter().any(|name| contains(path, name.as_bytes())) || path.ends_with(b"/.git") || path.ends_with(b"/.vscode")
+    STARTUP.iter().any(|name| contains(path, name.as_bytes()))
+        || path.ends_with(b"/.git")
+        || path.ends_with(b"/.vscode")
 }
 
 /// Whether a path holds these components, one after the other.
