@@ -96,14 +96,7 @@ pub(crate) enum Detail {
 /// The stream cannot be written.
 pub(crate) fn ruling(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>, detail: Detail) -> io::Result<()> {
     let decision = ruling.decision;
-    writeln!(
-        out,
-        "{}{}{}  risk {}",
-        style(colour(decision)),
-        decision.as_str(),
-        style("0"),
-        ruling.risk.as_str()
-    )?;
+    writeln!(out, "{}{}{}  risk {}", style(colour(decision)), decision.as_str(), style("0"), ruling.risk.as_str())?;
     let reasons: Vec<_> = match detail {
         // What asked stands beside what denied: a question that nobody could answer is the real reason.
         Detail::Brief if decision == Decision::Deny => {
@@ -172,7 +165,8 @@ fn excerpt(out: &mut dyn Write, input: &[u8], span: Span) -> io::Result<()> {
     let (Some(before), Some(_)) = (input.get(..span.start), input.get(span.start..span.end)) else { return Ok(()) };
     let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let start = line_start.max(span.start.saturating_sub(SHOWN_BYTES_MAX / 2));
-    let line_end = input.iter().skip(span.start).position(|byte| *byte == b'\n').map_or(input.len(), |at| span.start + at);
+    let line_end =
+        input.iter().skip(span.start).position(|byte| *byte == b'\n').map_or(input.len(), |at| span.start + at);
     let end = line_end.min(start + SHOWN_BYTES_MAX).max(span.start);
     let part = |from: usize, to: usize| escape_bytes(input.get(from..to.max(from)).unwrap_or_default());
     let stop = span.end.min(end);

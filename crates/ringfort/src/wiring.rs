@@ -100,11 +100,7 @@ impl World {
         let state = state.or_else(|| absolute("XDG_STATE_HOME").map(|base| base.join("ringfort")));
         let state = state.unwrap_or_else(|| self.home.join(".local/state/ringfort"));
         let config = absolute("XDG_CONFIG_HOME").unwrap_or_else(|| self.home.join(".config"));
-        Places {
-            state,
-            system_file: PathBuf::from(SYSTEM_FILE),
-            user_file: config.join("ringfort").join(FILE_NAME),
-        }
+        Places { state, system_file: PathBuf::from(SYSTEM_FILE), user_file: config.join("ringfort").join(FILE_NAME) }
     }
 
     /// The principal that the caller is.
@@ -144,7 +140,8 @@ impl World {
             accepted: places.state.join("accepted"),
         };
         load(&sources).map_err(|error| {
-            Failure::usage(error).help("`ringfort policy validate FILE` checks a file, `ringfort policy schema` prints every key")
+            Failure::usage(error)
+                .help("`ringfort policy validate FILE` checks a file, `ringfort policy schema` prints every key")
         })
     }
 }
@@ -189,7 +186,8 @@ pub(crate) fn workspace(world: &World, places: &Places, folder: &Path) -> Result
         Some("it is a home folder")
     } else if own.iter().any(|own| own.starts_with(&real)) {
         Some("Ringfort's own files are inside it")
-    } else if own.iter().any(|own| own.parent().is_some_and(|folder| real.starts_with(folder)) && real.starts_with(own)) {
+    } else if own.iter().any(|own| own.parent().is_some_and(|folder| real.starts_with(folder)) && real.starts_with(own))
+    {
         Some("it is inside Ringfort's own files")
     } else {
         None
@@ -202,8 +200,20 @@ pub(crate) fn workspace(world: &World, places: &Places, folder: &Path) -> Result
 }
 
 /// Folders that are never a workspace themselves.
-const SYSTEM_FOLDERS: [&str; 12] =
-    ["/home", "/root", "/tmp", "/var", "/var/tmp", "/run", "/opt", "/srv", "/mnt", "/media", "/usr/local", "/lost+found"];
+const SYSTEM_FOLDERS: [&str; 12] = [
+    "/home",
+    "/root",
+    "/tmp",
+    "/var",
+    "/var/tmp",
+    "/run",
+    "/opt",
+    "/srv",
+    "/mnt",
+    "/media",
+    "/usr/local",
+    "/lost+found",
+];
 /// Folders below which nothing is a workspace.
 const SYSTEM_TREES: [&str; 10] = ["/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/dev", "/proc", "/sys"];
 
@@ -260,7 +270,8 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let loaded = world.load(wishes.common, Some(&wishes.workspace))?;
     if loaded.config.runtime.kind != ringfort_policy::config::RuntimeKind::Native {
         let error = anyhow::anyhow!("`runtime.kind = \"docker\"` is not served by this build");
-        return Err(Failure::guard(error).help("set `runtime.kind = \"native\"`: the native cage isolates without a container engine"));
+        return Err(Failure::guard(error)
+            .help("set `runtime.kind = \"native\"`: the native cage isolates without a container engine"));
     }
     let places = world.places(wishes.common);
     let state = StateFolder::open(&places.state).map_err(Failure::guard)?;
@@ -276,12 +287,8 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let effective = loaded.effective();
     let binary = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
     let own_files = [state.root().to_owned(), places.user_file.clone(), PathBuf::from("/etc/ringfort")];
-    let caller = Caller {
-        home: &world.home,
-        environment: &world.environment,
-        own_files: &own_files,
-        binary: binary.as_deref(),
-    };
+    let caller =
+        Caller { home: &world.home, environment: &world.environment, own_files: &own_files, binary: binary.as_deref() };
     let profile = profile::build(&effective, &wishes.workspace, &caller, wishes.degree);
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.root().join("run").join(&wishes.session));
     let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());

@@ -253,6 +253,10 @@ impl Policy {
                 let meaning = "the program is only known at run time";
                 draft.unresolved("command-010", command.span, meaning);
             }
+            (Program::Known(name), _) if name.is_empty() => {
+                tally.answered = true;
+                draft.add_id("command-013", Decision::Deny, "the command names no program").at(command.span);
+            }
             (Program::Known(_), Knowledge::Unknown) => tally.caged = Some("the program is not known"),
             (Program::Known(_), Knowledge::Partial) => tally.caged = Some("not every argument of the program is known"),
             _ => {}

@@ -151,15 +151,18 @@ pub fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Introduction>> {
 
 /// Answers a client. A client that has gone needs no answer.
 ///
+/// It never waits: a client that fills its own channel must not stop the supervisor.
+///
 /// # Errors
 ///
-/// The answer could not be sent.
+/// The answer could not be sent, or not at once.
 pub fn reply(channel: BorrowedFd<'_>, reply: &Reply) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(reply)?;
     if bytes.len() > PACKET_BYTES_MAX {
         bytes = serde_json::to_vec(&Reply::Failed("the answer is too long for the broker".to_owned()))?;
     }
-    sendmsg(channel, &[IoSlice::new(&bytes)], &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?;
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    sendmsg(channel, &[IoSlice::new(&bytes)], &mut SendAncillaryBuffer::default(), flags)?;
     Ok(())
 }
 

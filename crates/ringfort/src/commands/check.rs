@@ -194,7 +194,12 @@ fn decider(loaded: &Loaded) -> Result<Decider, Failure> {
 
 /// The door that `check` speaks for.
 fn door(isolated: bool) -> Door {
-    let bare = Door { asks: Some(ApprovalChannel::TwoPersons), limits: Demand::Demanded, redacts: Demand::Demanded, ..Door::bare(DoorKind::Check, Standing::Advised) };
+    let bare = Door {
+        asks: Some(ApprovalChannel::TwoPersons),
+        limits: Demand::Demanded,
+        redacts: Demand::Demanded,
+        ..Door::bare(DoorKind::Check, Standing::Advised)
+    };
     if isolated {
         Door { isolates: Promise::ALL.into(), profile: Some("native".to_owned()), standing: Standing::Caged, ..bare }
     } else {
@@ -327,7 +332,8 @@ impl Batch<'_> {
             Some(path) => common.policy = Some(PathBuf::from(path)),
         }
         let loaded = self.world.load(&common, Some(&self.cwd));
-        let decider = loaded.and_then(|loaded| decider(&loaded)).map(Arc::new).map_err(|failure| failure.error.to_string());
+        let decider =
+            loaded.and_then(|loaded| decider(&loaded)).map(Arc::new).map_err(|failure| failure.error.to_string());
         self.deciders.insert(key, decider.clone());
         decider
     }

@@ -122,7 +122,12 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
         Err(_) => Err("no configuration, so no provider".to_owned()),
     };
     let ground = Ground::make().map_err(Failure::guard)?;
-    let wished = RunWishes { common, workspace: ground.workspace.clone(), degree: DegreeRequest::Auto, session: session_name()? };
+    let wished = RunWishes {
+        common,
+        workspace: ground.workspace.clone(),
+        degree: DegreeRequest::Auto,
+        session: session_name()?,
+    };
     let (refused, cage) = match wire(world, wished) {
         Ok(mut wired) => {
             let refused = refuse(world, &wired, &places.state).map_err(|error| format!("{error:#}"));

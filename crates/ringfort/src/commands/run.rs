@@ -21,7 +21,7 @@ use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, chain, run};
 use ringfort_runtime::session::TaskError;
-use ringfort_runtime::supervisor::broker::{self, Operation, Reply};
+use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
 use ringfort_sandbox::profile::DegreeRequest;
@@ -123,7 +123,8 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
     }
     let result = parse(words).map_err(guard).and_then(|wishes| {
         let world = World::read().map_err(|error| guard(Failure::guard(error)))?;
-        if world.broker().is_some() { nested(&world, wishes) } else { outermost(&world, wishes) }
+        // A caged caller that has closed the socket is still caged: nothing starts then.
+        if world.variable(BROKER_VARIABLE).is_some() { nested(&world, wishes) } else { outermost(&world, wishes) }
     });
     match result {
         Ok(end) => leave(end),
@@ -176,9 +177,10 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             return Err(bad_option(&word));
         }
         let mut value = || {
-            attached.take().or_else(|| words.next()).ok_or_else(|| {
-                Failure::usage(anyhow::anyhow!("`{name}` needs a value")).help(USAGE)
-            })
+            attached
+                .take()
+                .or_else(|| words.next())
+                .ok_or_else(|| Failure::usage(anyhow::anyhow!("`{name}` needs a value")).help(USAGE))
         };
         match name.as_str() {
             "--workspace" => wishes.workspace = Some(PathBuf::from(value()?)),
@@ -248,7 +250,8 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let degree = if wishes.minimal { DegreeRequest::Minimal } else { DegreeRequest::Auto };
     let cwd = if world.cwd.starts_with(&workspace) { world.cwd.clone() } else { workspace.clone() };
     let asked = RunWishes { common: &wishes.common, workspace, degree, session: session_name()? };
-    let mut wired = wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
+    let mut wired =
+        wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
     for notice in &wired.notices {
         wired.session.warn(notice);
     }
@@ -258,9 +261,8 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let task = match wired.session.task(&principal, Provenance::User, words, &cwd, wired.environment.clone()) {
         Ok(task) => task,
         Err(error @ TaskError::NotFound(_)) => {
-            return Err(Failure { status: EXIT_MISSING, ..Failure::usage(error) }.help(
-                "one argument with spaces is text for a shell; several arguments are the words of a command",
-            ));
+            return Err(Failure { status: EXIT_MISSING, ..Failure::usage(error) }
+                .help("one argument with spaces is text for a shell; several arguments are the words of a command"));
         }
         Err(error) => return Err(Failure::usage(error)),
     };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! End to end: the real binary, started as a user starts it. Each test names the promise that it keeps.
 
+mod attack;
 mod support;

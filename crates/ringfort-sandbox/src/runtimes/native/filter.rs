@@ -67,6 +67,16 @@ const TERMINAL_REQUESTS: [u32; 4] = [
 /// randomisation (debuggers and some test runners), and the question which one is set.
 const PERSONALITIES: [u32; 6] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0x0004_0000, 0xffff_ffff];
 
+/// Calls that set a file's mode, with the argument that is the mode.
+const MODE_CALLS: &[(c_long, u32)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, 1),
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (FCHMODAT2, 2),
+];
+const FCHMODAT2: c_long = 452;
+
 /// Calls that answer EPERM, with what they would open.
 #[rustfmt::skip]
 const REFUSED: &[c_long] = &[
@@ -183,10 +193,28 @@ pub(super) fn build(sockets: Sockets) -> Vec<Instruction> {
             filter.answer_if_equal(call(*number), errno(libc::EPERM));
         }
     }
+    if sockets == Sockets::Shared {
+        // Without a process namespace the limits of others can be set; their owner's own (0) are his affair.
+        filter.on(libc::SYS_prlimit64, |body| {
+            body.load_argument(0);
+            body.answer_if_equal(0, ALLOW);
+            body.answer(errno(libc::EPERM));
+        });
+    }
     for (number, flags) in [(libc::SYS_clone, NEW_NAMESPACES), (libc::SYS_unshare, NEW_NAMESPACES | NEW_TIME)] {
         filter.on(number, |body| {
             body.load_argument(0);
             body.push(JUMP_ANY_BIT, flags, 0, 1);
+            body.answer(errno(libc::EPERM));
+            body.answer(ALLOW);
+        });
+    }
+    // A program that runs as its owner, left in the workspace, gives whoever starts it the caller's rights. Only these
+    // calls can make one: a file created with the bit loses it with the first byte written.
+    for (number, argument) in MODE_CALLS {
+        filter.on(*number, |body| {
+            body.load_argument(*argument);
+            body.push(JUMP_ANY_BIT, libc::S_ISUID, 0, 1);
             body.answer(errno(libc::EPERM));
             body.answer(ALLOW);
         });

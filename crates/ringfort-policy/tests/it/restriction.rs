@@ -208,7 +208,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_escalation_by_any_mutation_of_a_project_file(
+    fn no_escalation_by_any_project_file(
         mutations in prop::collection::vec((any::<prop::sample::Index>(), value()), 1..4), cut in any::<prop::sample::Index>(),
     ) {
         static BASE: OnceLock<Loaded> = OnceLock::new();
