@@ -45,10 +45,13 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    pub(super) fn new() -> Self {
+    /// An empty result for an input of `length` bytes.
+    pub(super) fn new(length: usize) -> Self {
+        // A guess that saves most of the growth on long scripts and costs little on short commands.
+        let commands = (length / 28).clamp(1, 4096);
         Self {
-            commands: Vec::new(),
-            effects: Vec::new(),
+            commands: Vec::with_capacity(commands),
+            effects: Vec::with_capacity(commands.min(64)),
             chains: Vec::new(),
             hazards: Vec::new(),
             unanalysable: Vec::new(),

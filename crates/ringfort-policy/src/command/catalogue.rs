@@ -293,13 +293,23 @@ static FAMILIES: [&[Entry]; 8] = [
 ];
 
 const SLOTS: usize = 4096;
-const EMPTY: u16 = u16::MAX;
 
-/// Slot → family and index in it, made at compile time; names that collide take the next slot.
-static TABLE: [u16; SLOTS] = build();
+/// The place of one name: its entry, and where in the names of the entry it stands.
+#[derive(Clone, Copy)]
+struct Slot {
+    family: u8,
+    index: u8,
+    start: u16,
+    length: u8,
+}
+
+const EMPTY: Slot = Slot { family: 0, index: 0, start: 0, length: 0 };
+
+/// Made at compile time; names that collide take the next slot.
+static TABLE: [Slot; SLOTS] = build();
 
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler: an index out of range does not build")]
-const fn build() -> [u16; SLOTS] {
+const fn build() -> [Slot; SLOTS] {
     let families: [&[Entry]; 8] = [
         files::ENTRIES,
         network::ENTRIES,
@@ -323,10 +333,12 @@ const fn build() -> [u16; SLOTS] {
                     end += 1;
                 }
                 let mut slot = slot_of(names, start, end);
-                while table[slot] != EMPTY {
+                while table[slot].length != 0 {
                     slot = (slot + 1) % SLOTS;
                 }
-                table[slot] = (family * 1024 + index) as u16;
+                assert!(family < 256 && index < 256 && start < 65_536 && end - start < 256);
+                table[slot] =
+                    Slot { family: family as u8, index: index as u8, start: start as u16, length: (end - start) as u8 };
                 start = end + 1;
             }
             index += 1;
@@ -369,17 +381,20 @@ pub(crate) fn lookup(name: &[u8]) -> Option<&'static Entry> {
 }
 
 fn find(name: &[u8]) -> Option<&'static Entry> {
-    let mut slot = slot_of(name, 0, name.len());
+    let mut at = slot_of(name, 0, name.len());
     loop {
-        let place = *TABLE.get(slot)?;
-        if place == EMPTY {
+        let slot = TABLE.get(at)?;
+        if slot.length == 0 {
             return None;
         }
-        let entry = FAMILIES.get(usize::from(place / 1024))?.get(usize::from(place % 1024))?;
-        if lists(entry.names, name) {
-            return Some(entry);
+        if usize::from(slot.length) == name.len() {
+            let entry = FAMILIES.get(usize::from(slot.family))?.get(usize::from(slot.index))?;
+            let start = usize::from(slot.start);
+            if entry.names.as_bytes().get(start..start + name.len()) == Some(name) {
+                return Some(entry);
+            }
         }
-        slot = (slot + 1) % SLOTS;
+        at = (at + 1) % SLOTS;
     }
 }
 

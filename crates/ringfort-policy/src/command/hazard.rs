@@ -45,7 +45,7 @@ rules! {
     REMOTE_SHELL "command-022" Critical "a shell is connected to the network"
     DECODED_EXECUTED "command-023" Critical "text is decoded or transformed and then run as code"
     WRITTEN_EXECUTED "command-024" High "a file is written and then run"
-    DELETES_EVERYTHING "command-030" Critical "it deletes the root, a home, a system folder or the whole workspace"
+    DELETES_EVERYTHING "command-030" Critical "it deletes the root, a home, a system folder or a parent of the workspace"
     DELETES_UNKNOWN "command-031" High "it deletes something that is only known at run time"
     DELETES_OUTSIDE "command-032" High "it deletes a tree outside the working folder"
     WRITES_DEVICE "command-033" Critical "it writes to a device or to kernel state"

@@ -329,6 +329,9 @@ fn home_relative<'p>(path: &'p [u8], context: &Context<'_>) -> Option<&'p [u8]> 
 
 /// Whether reading `path` discloses a credential.
 pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
+    if !may_be_secret(path) {
+        return false;
+    }
     if path.iter().any(|b| is_glob(*b) || *b == HOLE)
         && SECRET_EXAMPLES.iter().any(|secret| pattern_reaches(path, secret.as_bytes()))
     {
@@ -355,6 +358,24 @@ pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
     }
     let tail = home_relative(path, context).unwrap_or(path);
     SECRET_TAILS.iter().any(|secret| is_below(tail, secret))
+}
+
+/// A quick answer for most paths: every name and folder that is listed has a leading dot, a pattern, one of
+/// these beginnings, or stands in one of these folders.
+fn may_be_secret(path: &[u8]) -> bool {
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or(&[]);
+    let folders: [&[u8]; 6] = [b"/etc/", b"/proc/", b"/run/", b"/var/", b"/dev/", b"/root"];
+    path.first() == Some(&b'.')
+        || path.iter().any(|b| is_glob(*b) || *b == HOLE)
+        || has_dotted_part(path)
+        || matches!(name.first(), Some(b'i' | b'_' | b'w' | b'k' | b'l' | b'L' | b's'))
+        || folders.iter().any(|folder| path.starts_with(folder))
+        || super::effect::contains(path, b"Library")
+}
+
+/// Whether a folder or file in `path`, after the first part, starts with a dot.
+fn has_dotted_part(path: &[u8]) -> bool {
+    super::effect::contains(path, b"/.")
 }
 
 /// Whether the pattern `path` could name `secret`, compared by as many last components as `secret` has.
@@ -425,7 +446,8 @@ pub(super) fn class(path: &[u8], cwd: Option<&[u8]>, context: &Context<'_>) -> C
     if is_startup(path, home) {
         return Class::Startup;
     }
-    if contains_folder(path, &PROJECT_STARTUP) {
+    let dotted = path.first() == Some(&b'.') || has_dotted_part(path);
+    if dotted && contains_folder(path, &PROJECT_STARTUP) {
         return Class::ProjectStartup;
     }
     for root in [context.workspace, cwd].into_iter().flatten() {

@@ -6,6 +6,8 @@
 //! **Invariant:** a value is exact only if every shell in every state would give the same bytes, with the one
 //! exception that bash's brace expansion is applied. Nothing is run and no file is looked at.
 
+use std::rc::Rc;
+
 use ringfort_core::effect::Span;
 
 use super::analysis::{Argument, Arity, HOLE, Source, is_glob};
@@ -17,13 +19,19 @@ const BRACE_WORDS_MAX: usize = 64;
 const BRACES_MAX: usize = 32;
 /// Longest word that is brace-expanded, in bytes.
 const BRACE_BYTES_MAX: usize = 1024;
+/// Most variables that are followed; the others are not known.
+const VARIABLES_MAX: usize = 128;
 /// Longest value that is kept for a variable or word, in bytes.
 const VALUE_BYTES_MAX: usize = 64 << 10;
+
+/// A name and its value, if that is certain.
+type Variable = (Vec<u8>, Option<Vec<u8>>);
 
 /// Variables whose value is certain at this point.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Variables {
-    known: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Shared with the copies that branches and subshells start from.
+    known: Rc<Vec<Variable>>,
     wild: bool,
 }
 
@@ -39,29 +47,36 @@ impl Variables {
 
     pub(super) fn set(&mut self, name: &[u8], value: Option<Vec<u8>>) {
         let value = value.filter(|v| v.len() <= VALUE_BYTES_MAX);
-        match self.known.iter_mut().find(|(known, _)| known == name) {
-            Some((_, slot)) => *slot = value,
-            None => self.known.push((name.to_vec(), value)),
+        let known = Rc::make_mut(&mut self.known);
+        if let Some((_, slot)) = known.iter_mut().find(|(known, _)| known == name) {
+            *slot = value;
+        } else if known.len() < VARIABLES_MAX || name == b"IFS" {
+            // What is not listed is not known; only the separator has a value of its own then.
+            known.push((name.to_vec(), value));
         }
     }
 
     /// Forgets everything: code that is not known has run.
     pub(super) fn forget(&mut self) {
-        self.known.clear();
+        self.known = Rc::default();
         self.wild = true;
     }
 
     /// Keeps what both branches agree on.
     pub(super) fn join(&mut self, other: &Self) {
         self.wild |= other.wild;
-        for (name, value) in &mut self.known {
+        if Rc::ptr_eq(&self.known, &other.known) {
+            return;
+        }
+        let known = Rc::make_mut(&mut self.known);
+        for (name, value) in known.iter_mut() {
             if other.known.iter().find(|(n, _)| n == name).map(|(_, v)| v) != Some(value) {
                 *value = None;
             }
         }
-        for (name, _) in &other.known {
-            if !self.known.iter().any(|(known, _)| known == name) {
-                self.known.push((name.clone(), None));
+        for (name, _) in other.known.iter() {
+            if (known.len() < VARIABLES_MAX || name == b"IFS") && !known.iter().any(|(known, _)| known == name) {
+                known.push((name.clone(), None));
             }
         }
     }

@@ -131,7 +131,7 @@ impl<'c> Walker<'c> {
         }
         Self {
             context,
-            out: Analysis::new(),
+            out: Analysis::new(length),
             variables,
             cwd: context.cwd.map(<[u8]>::to_vec),
             fallback: None,

@@ -181,7 +181,7 @@ impl<'a> Parser<'a> {
     /// The reserved word that comes next and the offset after it. Nothing is consumed.
     pub(super) fn reserved(&self) -> Option<(Reserved, usize)> {
         let mut at = self.past_continuations(self.pos);
-        if !matches!(self.byte(at), b'!' | b'{' | b'}' | b'[' | b'a'..=b'w') {
+        if !matches!(self.byte(at), b'!' | b'{' | b'}' | b'[' | b'c'..=b'f' | b'i' | b's'..=b'u' | b'w') {
             return None;
         }
         let mut buffer = [0_u8; RESERVED_BYTES_MAX];
