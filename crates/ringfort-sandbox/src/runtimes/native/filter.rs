@@ -68,6 +68,24 @@ const TERMINAL_REQUESTS: [u32; 4] = [
 /// randomisation (debuggers and some test runners), and the question which one is set.
 const PERSONALITIES: [u32; 6] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0x0004_0000, 0xffff_ffff];
 
+/// Calls that reach other processes of the user without a process namespace, with the arguments (index, value) by which
+/// a program means itself.
+const ON_OTHERS: &[(c_long, &[(u32, u32)])] = &[
+    (libc::SYS_prlimit64, &[(0, 0)]),
+    (libc::SYS_setpriority, &[(0, 0), (1, 0)]), // PRIO_PROCESS; PRIO_USER means everything that the user runs.
+    (libc::SYS_ioprio_set, &[(0, 1), (1, 0)]),  // IOPRIO_WHO_PROCESS
+];
+
+/// Calls that set a file's mode, with the argument that is the mode.
+const MODE_CALLS: &[(c_long, u32)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, 1),
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (FCHMODAT2, 2),
+];
+const FCHMODAT2: c_long = 452;
+
 /// Calls that answer EPERM, with what they would open.
 #[rustfmt::skip]
 const REFUSED: &[c_long] = &[
@@ -249,6 +267,28 @@ fn verdicts(sockets: Sockets) -> Vec<(u32, Verdict)> {
         body.answer(errno(libc::EPERM));
     });
     look(libc::SYS_socket, &|body| socket(body, sockets));
+    if sockets == Sockets::Shared {
+        for (number, arguments) in ON_OTHERS {
+            look(*number, &|body| {
+                for argument in *arguments {
+                    body.load_argument(argument.0);
+                    body.push(JUMP_EQUAL, argument.1, 1, 0);
+                    body.answer(errno(libc::EPERM));
+                }
+                body.answer(ALLOW);
+            });
+        }
+    }
+    // A program that runs as its owner, left in the workspace, gives whoever starts it the caller's rights. Only these
+    // calls can make one: a file created with the bit loses it with the first byte written.
+    for (number, argument) in MODE_CALLS {
+        look(*number, &|body| {
+            body.load_argument(*argument);
+            body.push(JUMP_ANY_BIT, libc::S_ISUID, 0, 1);
+            body.answer(errno(libc::EPERM));
+            body.answer(ALLOW);
+        });
+    }
     verdicts.sort_by_key(|(number, _)| *number);
     verdicts
 }

@@ -44,7 +44,9 @@ pub(super) fn grant(rules: &mut Rules, profile: &Profile) -> Result<Vec<String>,
         rules.allow(c_string(&Path::new("/dev").join(name))?, Grant::Device);
     }
     rules.allow(c_string(Path::new("/proc"))?, Grant::Look);
-    rules.allow(c_string(&profile.workspace)?, Grant::Write);
+    for path in profile.writable.iter().chain([&profile.workspace]) {
+        rules.allow(c_string(path)?, Grant::Write);
+    }
     if let Some(scratch) = &profile.scratch {
         rules.allow(c_string(scratch)?, Grant::Write);
     }

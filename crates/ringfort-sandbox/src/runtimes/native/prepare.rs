@@ -64,6 +64,10 @@ impl Degraded {
     }
 }
 
+/// Trees below which nothing is made writable, whatever a profile says.
+const FORBIDDEN_WRITABLE: [&str; 12] =
+    ["/proc", "/dev", "/sys", "/run", "/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/var/run"];
+
 /// Refuses profiles that would not mean what they say.
 pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
     let workspace = &profile.workspace;
@@ -75,6 +79,14 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
     let forbidden = ["/proc", "/dev", "/sys", "/run"].iter().any(|tree| workspace.starts_with(tree));
     if workspace.parent().is_none() || forbidden || home.starts_with(workspace) {
         return Err(ProfileError::Workspace { path: workspace.clone() });
+    }
+    for path in &profile.writable {
+        let real = path.canonicalize().map_err(|source| ProfileError::unreadable(path, source))?;
+        let system = FORBIDDEN_WRITABLE.iter().any(|tree| path.starts_with(tree));
+        let overlaps = path.starts_with(workspace) || workspace.starts_with(path) || home.starts_with(path);
+        if real != *path || path.parent().is_none() || system || overlaps {
+            return Err(ProfileError::Workspace { path: path.clone() });
+        }
     }
     let binds = &profile.home.binds;
     let absolute = profile.system.iter().chain([home]).chain(&profile.hidden).chain(binds.iter().map(|b| &b.source));
@@ -192,7 +204,9 @@ fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Resul
         rules.allow(c_string(Path::new(path))?, grant);
     }
     rules.allow(c_string(&profile.home.path)?, Grant::Write);
-    rules.allow(c_string(&profile.workspace)?, Grant::Write);
+    for path in profile.writable.iter().chain([&profile.workspace]) {
+        rules.allow(c_string(path)?, Grant::Write);
+    }
     Ok(())
 }
 

@@ -220,6 +220,7 @@ impl<'a> Planner<'a> {
             layers.push((profile.home.path.join(&bind.target), layer));
         }
         layers.push((profile.workspace.clone(), Layer::Workspace));
+        layers.extend(profile.writable.iter().map(|path| (path.clone(), Layer::Workspace)));
         let protected: BTreeSet<&PathBuf> = profile.protected.iter().filter(|path| !is_hidden(path)).collect();
         let staged = profile.staged.iter().enumerate().filter(|(_, staged)| !is_hidden(&staged.path));
         let mut anchors = BTreeSet::new();
