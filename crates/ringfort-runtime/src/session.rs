@@ -278,7 +278,7 @@ pub fn promises_of(degree: DegreeRequest) -> BTreeSet<Promise> {
         DegreeRequest::Auto => Promise::ALL.into(),
         DegreeRequest::Minimal => {
             let held = [Promise::ConfineWrites, Promise::ConfineReads, Promise::NoNetwork, Promise::ConfineSyscalls];
-            held.into_iter().chain([Promise::NoPrivilege]).collect()
+            held.into_iter().chain([Promise::NoPrivilege, Promise::KillAll]).collect()
         }
     }
 }

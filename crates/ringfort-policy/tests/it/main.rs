@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Integration tests of the policy crate: command analysis, loading, acceptance, rulings, documents.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test fails like the test")]
 
 mod accept;
 mod command;
@@ -7,5 +8,5 @@ mod command_oracle;
 mod command_property;
 mod documents;
 mod load;
-mod narrow;
+mod restriction;
 mod support;
