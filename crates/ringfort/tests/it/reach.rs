@@ -4,6 +4,7 @@
 //! A walk of descriptors, mounts, processes, variables and of the whole visible tree, in the cage and in a sibling.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::support::{Place, TIME_MAX, binary, is_namespaced};
 
 /// Says what is seen from where it runs, as one line of JSON. The tag stands in no path of the test.
 const WALKER: &str = r#"
-import json, os, stat, sys
+import json, os
 fds = {}
 for name in os.listdir("/proc/self/fd"):
     try:
@@ -36,7 +37,7 @@ for name in filter(str.isdigit, os.listdir("/proc")):
 print(json.dumps({
     "fds": fds, "own": own, "processes": processes, "variables": sorted(k for k in os.environ if "RINGFORT" in k.upper()),
     "mounts": [[m[4], "ro" if "ro" in m[5].split(",") else "rw", m[3]] for m in mounts],
-    "present": [p for p in sys.argv[1:] if os.path.lexists(p)],
+    "present": [p for p in open("looked-for").read().split("\n") if os.path.lexists(p)],
 }))
 "#;
 
@@ -50,22 +51,19 @@ fn escape_by_anything_of_ringfort_that_is_reachable_inside() {
     place.write(".git/config", "[core]\n\tbare = false\n");
     place.write(".git/HEAD", "ref: refs/heads/main\n");
     let user = place.home.join(".config/ringfort/ringfort.toml");
-    place.write(&user, "");
+    place.write(&user, "# a file of the user\n");
     place.ringfort(["policy", "accept", "--yes"]).output().exits(0);
     let client = place.home.join(".local/bin/ringfort");
     let client = if binary().starts_with("/usr") { binary() } else { client };
-    let paths = [
-        place.state.clone(),
-        place.state.join("accepted"),
-        user,
-        "/etc/ringfort".into(),
-        place.home.join(".local/state"),
-    ];
+    let state = place.home.join(".local/state");
+    let paths: [&Path; 5] = [&place.state, &place.state.join("accepted"), &user, Path::new("/etc/ringfort"), &state];
+    // By file: words that name them are denied already.
     let paths: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
-    let walk = [&["python3", "walker.py"], &paths[..]].concat();
-    let outer = place.run(&walk).time_max(2 * TIME_MAX).output().exits(0);
-    let sibling = [&[client.to_str().unwrap(), "run", "--", "python3", "walker.py"], &paths[..]].concat();
-    let sibling = place.run(&sibling).time_max(2 * TIME_MAX).output().exits(0);
+    place.write("looked-for", paths.join("\n"));
+    let walk = ["python3", "walker.py"];
+    let outer = place.run(walk).time_max(2 * TIME_MAX).output().exits(0);
+    place.write("sibling.sh", format!("{} run -- {} {}\n", client.display(), walk[0], walk[1]));
+    let sibling = place.run(["/bin/sh", "sibling.sh"]).time_max(2 * TIME_MAX).output().exits(0);
     for (what, output) in [("the cage", outer), ("a sibling", sibling)] {
         let seen: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output}"));
         let context = format!("in {what}: {seen:#}");

@@ -250,6 +250,24 @@ impl std::fmt::Display for Output {
     }
 }
 
+/// Numbers that look random and are the same for the same seed (SplitMix64).
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `count`, which is not 0.
+    pub(crate) fn pick(&mut self, count: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((word ^ (word >> 31)) % count as u64).unwrap()
+    }
+}
+
 /// Whether skipping is an error: set where everything that a test needs is known to be installed.
 #[expect(clippy::disallowed_methods, reason = "the test script says so")]
 pub(crate) fn skips_are_errors() -> bool {
