@@ -2,4 +2,6 @@
 //! End to end: the real binary, started as a user starts it. Each test names the promise that it keeps.
 
 mod attack;
+mod reach;
 mod support;
+mod widen;

@@ -40,7 +40,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("ringfort-e2e-").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("e2e-").tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let (home, work, outside) = (root.join("home"), root.join("home/work"), root.join("outside"));
         for path in [&work, &outside] {
@@ -247,6 +247,24 @@ impl Output {
 impl std::fmt::Display for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} after {:?}\n--- stdout\n{}\n--- stderr\n{}", self.status, self.elapsed, self.out(), self.err())
+    }
+}
+
+/// Numbers that look random and are the same for the same seed (SplitMix64).
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `count`, which is not 0.
+    pub(crate) fn pick(&mut self, count: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((word ^ (word >> 31)) % count as u64).unwrap()
     }
 }
 
