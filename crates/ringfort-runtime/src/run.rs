@@ -20,7 +20,7 @@ use ringfort_core::signal::{Signal, SignalKind};
 use ringfort_core::text::Text;
 use ringfort_sandbox::achieved::Achieved;
 use ringfort_sandbox::launch::LaunchError;
-use ringfort_sandbox::profile::Staged;
+use ringfort_sandbox::profile::{DegreeRequest, Staged};
 use ringfort_sandbox::startup::{self, Change, Enforcement, PlanError, Settled, StagedFile};
 use serde_json::Value;
 
@@ -39,6 +39,9 @@ pub enum RunError {
     /// The start-up files of the workspace could not be protected.
     #[error("the start-up files of the workspace cannot be protected")]
     Plan(#[from] PlanError),
+    /// The private folders could not be made.
+    #[error("the private folders cannot be made")]
+    Scratch(#[source] io::Error),
     /// The standard streams could not be prepared.
     #[error(transparent)]
     Stdio(#[from] StdioError),
@@ -125,6 +128,9 @@ fn in_cage(
     admitted: crate::pipeline::Admitted,
     context: &RunContext<'_>,
 ) -> Result<(Ended, Achieved, Settled), RunError> {
+    if session.profile.degree == DegreeRequest::Minimal {
+        session.profile.scratch = Some(context.folder.make_scratch().map_err(RunError::Scratch)?);
+    }
     let plan = startup::plan(&session.workspace, context.folder.path())?;
     session.profile.protected.extend(plan.protected.iter().cloned());
     let staged = |file: &StagedFile| Staged { path: file.path.clone(), scratch: file.scratch.clone() };

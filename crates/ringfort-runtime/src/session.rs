@@ -20,7 +20,7 @@ use ringfort_core::action::{Action, Command};
 use ringfort_core::clock::Clock;
 use ringfort_core::digest::{Digest, DigestWriter};
 use ringfort_core::door::{Door, DoorKind, Standing};
-use ringfort_core::limits::{ARGV_WORDS_MAX, COMMAND_BYTES_MAX};
+use ringfort_core::limits::{ARGV_WORDS_MAX, COMMAND_BYTES_MAX, PATH_BYTES_MAX};
 use ringfort_core::obligation::{ApprovalChannel, Demand, Promise};
 use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
@@ -229,7 +229,9 @@ impl Session {
             |path: &Path| path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
         if name.as_bytes().contains(&b'/') {
             let path = cwd.join(name);
-            return can_execute(&path).then_some(path);
+            // What is not there inside is not looked at outside either: a caged caller learns nothing from it.
+            let real = path.canonicalize().ok()?;
+            return ((self.is_visible(&path) || self.is_visible(&real)) && can_execute(&path)).then_some(path);
         }
         // Relative and empty entries would mean the folder the caller happens to be in.
         let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
@@ -264,7 +266,7 @@ impl Session {
         bindings.push(("program".to_owned(), identity(program)));
         for word in argv.iter().skip(1).take(BOUND_WORDS_MAX) {
             let path = cwd.join(word);
-            if path.as_os_str().len() < 4096 && path.is_file() {
+            if path.as_os_str().len() < PATH_BYTES_MAX && path.is_file() {
                 bindings.push(("file".to_owned(), content(&path)));
             }
         }

@@ -16,6 +16,9 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
 /// Sessions that ended without settling are kept this long for a person to look at; then their scratch is removed.
 const LEFTOVERS_MAX: usize = 256;
 
+/// Name of the private folders' parent in a session's folder.
+pub const SCRATCH_NAME: &str = "scratch";
+
 /// Why the state folder cannot be used. Nothing was changed in it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -48,6 +51,7 @@ pub struct StateFolder {
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    #[cfg_attr(not(test), expect(dead_code, reason = "held, not read: its lock says that the session lives"))]
     lock: OwnedFd,
 }
 
@@ -94,6 +98,11 @@ impl StateFolder {
         self.root.join("run")
     }
 
+    /// Where the private folders of a session are, see [`RunFolder::make_scratch`].
+    pub fn scratch(&self, session: &str) -> PathBuf {
+        self.runs().join(session).join(SCRATCH_NAME)
+    }
+
     /// A new scratch folder for one session.
     ///
     /// # Errors
@@ -135,9 +144,17 @@ impl RunFolder {
         &self.path
     }
 
-    /// Whether this process still holds it; false only after somebody forced the lock.
-    pub fn is_held(&self) -> bool {
-        fstat(&self.lock).is_ok_and(|status| status.st_nlink > 0)
+    /// Makes the folders that stand for home and `/tmp` where there is no mount namespace, and answers their parent.
+    ///
+    /// # Errors
+    ///
+    /// They are not there.
+    pub fn make_scratch(&self) -> io::Result<PathBuf> {
+        let scratch = self.path.join(SCRATCH_NAME);
+        for part in [scratch.clone(), scratch.join("home"), scratch.join("tmp")] {
+            std::fs::DirBuilder::new().mode(0o700).create(part)?;
+        }
+        Ok(scratch)
     }
 }
 

@@ -184,6 +184,8 @@ pub(crate) fn workspace(world: &World, places: &Places, folder: &Path) -> Result
         Some("it is a system folder")
     } else if real == world.home || real.parent() == Some(Path::new("/home")) {
         Some("it is a home folder")
+    } else if world.home.starts_with(&real) {
+        Some("a home folder is inside it")
     } else if own.iter().any(|own| own.starts_with(&real)) {
         Some("Ringfort's own files are inside it")
     } else if own.iter().any(|own| own.parent().is_some_and(|folder| real.starts_with(folder)) && real.starts_with(own))
@@ -290,7 +292,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let caller =
         Caller { home: &world.home, environment: &world.environment, own_files: &own_files, binary: binary.as_deref() };
     let profile = profile::build(&effective, &wishes.workspace, &caller, wishes.degree);
-    let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.root().join("run").join(&wishes.session));
+    let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
     let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
 
     let chain: Arc<[ringfort_policy::rule::Policy]> = loaded.chain.clone().into();

@@ -7,7 +7,9 @@
 //! cage is built from the same profile. At most [`SIBLINGS_MAX`] run at once. A client that goes away takes its cage
 //! with it.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use ringfort_core::door::Door;
 use ringfort_core::principal::Principal;
@@ -23,6 +25,11 @@ use crate::session::{Session, Task};
 
 /// Most sibling cages at once.
 pub const SIBLINGS_MAX: usize = 32;
+/// Most requests of one cage within [`FLOOD_WINDOW`]; more are answered without being ruled on or recorded, so that
+/// nothing inside can fill the record.
+const REQUESTS_MAX: usize = 200;
+/// The window of [`REQUESTS_MAX`].
+const FLOOD_WINDOW: Duration = Duration::from_secs(5);
 /// Most introductions that are served in one turn, so that a flood cannot starve the main program's streams.
 const INTRODUCTIONS_PER_TURN: usize = 4;
 
@@ -51,11 +58,13 @@ struct Sibling {
 pub(super) struct BrokerServer<'a> {
     service: Service<'a>,
     siblings: Vec<Sibling>,
+    /// When the newest requests came.
+    recent: VecDeque<Duration>,
 }
 
 impl<'a> BrokerServer<'a> {
     pub(super) fn new(service: Service<'a>) -> Self {
-        Self { service, siblings: Vec::new() }
+        Self { service, siblings: Vec::new(), recent: VecDeque::new() }
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -94,8 +103,24 @@ impl<'a> BrokerServer<'a> {
         }
     }
 
+    /// Whether requests come faster than anything but a flood.
+    fn is_flooded(&mut self) -> bool {
+        let now = self.service.session.clock.monotonic();
+        while self.recent.front().is_some_and(|at| now.saturating_sub(*at) > FLOOD_WINDOW) {
+            self.recent.pop_front();
+        }
+        if self.recent.len() >= REQUESTS_MAX {
+            return true;
+        }
+        self.recent.push_back(now);
+        false
+    }
+
     /// Starts a sibling, or says at once what the answer is.
     fn start(&mut self, introduction: Introduction) -> Option<Reply> {
+        if self.is_flooded() {
+            return Some(Reply::Failed(format!("more than {REQUESTS_MAX} requests within {} s", FLOOD_WINDOW.as_secs())));
+        }
         let Introduction { operation, words, cwd, environment, channel, streams } = introduction;
         let Service { session, door, approver, principal, .. } = &self.service;
         let task = match session.task(principal, Provenance::Agent, words, &cwd, environment) {

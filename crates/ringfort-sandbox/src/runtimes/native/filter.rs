@@ -24,6 +24,7 @@ const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
 const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const JUMP_GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
+const JUMP_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
 const JUMP_ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
 const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
@@ -66,16 +67,6 @@ const TERMINAL_REQUESTS: [u32; 4] = [
 /// Execution domains that change nothing that a guard relies on: Linux, 32-bit names, old version numbers, no address
 /// randomisation (debuggers and some test runners), and the question which one is set.
 const PERSONALITIES: [u32; 6] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0x0004_0000, 0xffff_ffff];
-
-/// Calls that set a file's mode, with the argument that is the mode.
-const MODE_CALLS: &[(c_long, u32)] = &[
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_chmod, 1),
-    (libc::SYS_fchmod, 1),
-    (libc::SYS_fchmodat, 2),
-    (FCHMODAT2, 2),
-];
-const FCHMODAT2: c_long = 452;
 
 /// Calls that answer EPERM, with what they would open.
 #[rustfmt::skip]
@@ -160,14 +151,45 @@ impl Assembler {
         self.push(JUMP_EQUAL, value, 0, 1);
         self.answer(action);
     }
-    /// Runs `body` when the loaded word is the call `number`; the body must answer on every path.
-    fn on(&mut self, number: c_long, body: impl FnOnce(&mut Self)) {
-        let mut inner = Self { program: Vec::new() };
-        body(&mut inner);
-        self.push(JUMP_EQUAL, call(number), 1, 0);
-        self.push(JUMP, u32::try_from(inner.program.len()).unwrap_or(u32::MAX), 0, 0);
-        self.program.append(&mut inner.program);
+    /// Appends what `body` writes and jumps over it unless the comparison before this succeeded.
+    fn enclosed(&mut self, mut body: Self) {
+        self.push(JUMP, u32::try_from(body.program.len()).unwrap_or(u32::MAX), 0, 0);
+        self.program.append(&mut body.program);
     }
+    /// Looks the loaded call up among `verdicts`, which are sorted; what is not among them is allowed.
+    ///
+    /// A search by halves instead of a list: the kernel runs the filter once for each call when it is installed.
+    fn look_up(&mut self, verdicts: &[(u32, Verdict)]) {
+        const LEAF: usize = 3;
+        let middle = verdicts.len() / 2;
+        match verdicts.split_at_checked(middle) {
+            Some((left, right @ [(first, _), ..])) if verdicts.len() > LEAF => {
+                let mut lower = Self { program: Vec::new() };
+                lower.look_up(left);
+                self.push(JUMP_AT_LEAST, *first, 0, 1);
+                self.enclosed(lower);
+                self.look_up(right);
+            }
+            _ => {
+                for (number, verdict) in verdicts {
+                    match verdict {
+                        Verdict::Answer(action) => self.answer_if_equal(*number, *action),
+                        Verdict::Look(program) => {
+                            self.push(JUMP_EQUAL, *number, 1, 0);
+                            self.enclosed(Self { program: program.clone() });
+                        }
+                    }
+                }
+                self.answer(ALLOW);
+            }
+        }
+    }
+}
+
+/// What a call gets: an answer, or a look at its arguments (which answers on every path).
+enum Verdict {
+    Answer(u32),
+    Look(Vec<Instruction>),
 }
 
 /// A call's number as the filter sees it; a negative number (none has one) matches nothing.
@@ -184,63 +206,51 @@ pub(super) fn build(sockets: Sockets) -> Vec<Instruction> {
     filter.load(NUMBER_OFFSET);
     filter.push(JUMP_GREATER, NUMBER_MAX, 0, 1);
     filter.answer(errno(libc::ENOSYS));
-    filter.answer_if_equal(call(libc::SYS_clone3), errno(libc::ENOSYS));
-    for number in REFUSED.iter().chain(REFUSED_HERE) {
-        filter.answer_if_equal(call(*number), errno(libc::EPERM));
-    }
-    if sockets == Sockets::Shared {
-        for number in SHARED_MEMORY {
-            filter.answer_if_equal(call(*number), errno(libc::EPERM));
-        }
-    }
-    if sockets == Sockets::Shared {
-        // Without a process namespace the limits of others can be set; their owner's own (0) are his affair.
-        filter.on(libc::SYS_prlimit64, |body| {
-            body.load_argument(0);
-            body.answer_if_equal(0, ALLOW);
-            body.answer(errno(libc::EPERM));
-        });
-    }
+    filter.look_up(&verdicts(sockets));
+    filter.program
+}
+
+/// Every call that is not simply allowed, sorted by number.
+fn verdicts(sockets: Sockets) -> Vec<(u32, Verdict)> {
+    let mut verdicts = vec![(call(libc::SYS_clone3), Verdict::Answer(errno(libc::ENOSYS)))];
+    let shared: &[c_long] = if sockets == Sockets::Shared { SHARED_MEMORY } else { &[] };
+    let refused = REFUSED.iter().chain(REFUSED_HERE).chain(shared);
+    verdicts.extend(refused.map(|number| (call(*number), Verdict::Answer(errno(libc::EPERM)))));
+    let mut look = |number: c_long, body: &dyn Fn(&mut Assembler)| {
+        let mut assembler = Assembler { program: Vec::new() };
+        body(&mut assembler);
+        verdicts.push((call(number), Verdict::Look(assembler.program)));
+    };
     for (number, flags) in [(libc::SYS_clone, NEW_NAMESPACES), (libc::SYS_unshare, NEW_NAMESPACES | NEW_TIME)] {
-        filter.on(number, |body| {
+        look(number, &|body| {
             body.load_argument(0);
             body.push(JUMP_ANY_BIT, flags, 0, 1);
             body.answer(errno(libc::EPERM));
             body.answer(ALLOW);
         });
     }
-    // A program that runs as its owner, left in the workspace, gives whoever starts it the caller's rights. Only these
-    // calls can make one: a file created with the bit loses it with the first byte written.
-    for (number, argument) in MODE_CALLS {
-        filter.on(*number, |body| {
-            body.load_argument(*argument);
-            body.push(JUMP_ANY_BIT, libc::S_ISUID, 0, 1);
-            body.answer(errno(libc::EPERM));
-            body.answer(ALLOW);
-        });
-    }
-    filter.on(libc::SYS_ioctl, |body| {
+    look(libc::SYS_ioctl, &|body| {
         body.load_argument(1);
         for request in TERMINAL_REQUESTS {
             body.answer_if_equal(request, errno(libc::EPERM));
         }
         body.answer(ALLOW);
     });
-    filter.on(libc::SYS_personality, |body| {
+    look(libc::SYS_personality, &|body| {
         body.load_argument(0);
         for personality in PERSONALITIES {
             body.answer_if_equal(personality, ALLOW);
         }
         body.answer(errno(libc::EPERM));
     });
-    filter.on(libc::SYS_socketpair, |body| {
+    look(libc::SYS_socketpair, &|body| {
         body.load_argument(0);
         body.answer_if_equal(libc::AF_UNIX as u32, ALLOW);
         body.answer(errno(libc::EPERM));
     });
-    filter.on(libc::SYS_socket, |body| socket(body, sockets));
-    filter.answer(ALLOW);
-    filter.program
+    look(libc::SYS_socket, &|body| socket(body, sockets));
+    verdicts.sort_by_key(|(number, _)| *number);
+    verdicts
 }
 
 /// Judges `socket`, family by family. Whatever is not named is refused: packet, vsock, alg, bluetooth, xdp, can, …

@@ -30,6 +30,7 @@ fn run(program: &[Instruction], architecture: u32, number: u32, arguments: [u64;
                 let taken = match jump {
                     JUMP_EQUAL => word == instruction.value,
                     JUMP_GREATER => word > instruction.value,
+                    JUMP_AT_LEAST => word >= instruction.value,
                     JUMP_ANY_BIT => word & instruction.value != 0,
                     _ => return None,
                 };
@@ -112,6 +113,25 @@ fn every_refused_call_is_refused_under_both() {
         for number in REFUSED.iter().chain(REFUSED_HERE) {
             assert_eq!(run(&filter, ARCHITECTURE, call(*number), [0; 6]), Some(EPERM), "call {number}");
         }
+    }
+}
+
+/// Calls are answered exactly as the list says, by a plain walk through it.
+#[test]
+fn the_search_finds_what_a_walk_finds() {
+    for sockets in [Sockets::Namespaced, Sockets::Shared] {
+        let (filter, verdicts) = (build(sockets), verdicts(sockets));
+        for number in 0..=NUMBER_MAX {
+            let walked = verdicts.iter().find(|(listed, _)| *listed == number).map(|(_, verdict)| verdict);
+            let expected = match walked {
+                None => ALLOW,
+                Some(Verdict::Answer(action)) => *action,
+                Some(Verdict::Look(_)) => continue,
+            };
+            assert_eq!(run(&filter, ARCHITECTURE, number, [0; 6]), Some(expected), "call {number}");
+        }
+        let doubled = verdicts.windows(2).find(|pair| pair[0].0 == pair[1].0);
+        assert!(doubled.is_none(), "call {:?} is listed twice", doubled.map(|pair| pair[0].0));
     }
 }
 
