@@ -178,6 +178,7 @@ fn looks_through_wrappers() {
         "uv run rm x",
         "kubectl exec p -- rm x",
         "sudo -- rm x",
+        "ringfort run -- rm x",
     ];
     let missed: Vec<String> =
         wrapped.iter().filter(|text| !programs(text).iter().any(|name| name == "rm")).map(|text| show(text)).collect();
@@ -522,7 +523,8 @@ fn deny_persistence_and_lost_protection() {
             "mount x y",
             "insmod x.ko",
             "pkexec ls",
-            "ringfort run -- ls",
+            "ringfort run --policy x -- ls",
+            "ringfort policy accept",
             "unshare -r sh",
             "rm -f /var/log/auth.log",
             "dd of=/home/ada/.bashrc",

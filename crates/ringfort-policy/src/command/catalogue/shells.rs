@@ -25,8 +25,10 @@ const TMUX: &[Entry] = &[
 ];
 
 /// Options by which a governed caller would choose its own judge.
-const RINGFORT_OPTIONS: &[super::Opt] =
-    &[value("--state --policy --set --workspace", Rule(&hazard::WEAKENS_SECURITY)), flag("--json --verbose -v --redact", Value)];
+const RINGFORT_OPTIONS: &[super::Opt] = &[
+    value("--state --policy --set --workspace", Rule(&hazard::WEAKENS_SECURITY)),
+    flag("--json --verbose -v --redact", Value),
+];
 
 /// Ringfort itself: a run is what it runs; looking is harmless; what would widen weakens.
 const RINGFORT: &[Entry] = &[
