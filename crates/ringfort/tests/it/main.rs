@@ -2,4 +2,8 @@
 //! End to end: the real binary, started as a user starts it. Each test names the promise that it keeps.
 
 mod attack;
+mod programs;
+mod pty;
+mod streams;
 mod support;
+mod terminal;

@@ -147,9 +147,8 @@ impl Program {
     }
 }
 
-const fn SIGKILL -> i32 {
-    9
-}
+/// The status of a program that was killed.
+const SIGKILL: i32 = 9;
 
 fn collect(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
