@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! End to end: the real binary, started as a user starts it. Each test names the promise that it keeps.
 
+mod approvals;
 mod attack;
+mod broker;
 mod programs;
 mod pty;
 mod streams;

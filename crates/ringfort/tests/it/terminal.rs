@@ -44,16 +44,19 @@ fn colours_and_cursor_pass() {
 #[test]
 fn deny_the_callers_terminal_device() {
     let place = Place::new();
-    let outer = {
-        let mut pty = Pty::start(&place.program("bash", ["--norc", "-c", "tty; stat -c %t:%T $(tty); read x"]));
-        pty.wait_for(":");
-        pty.send("\r");
-        pty.everything()
+    let text = "[ -t 0 ] && [ -t 1 ] && echo has-a-terminal; stat -L -c dev-%t:%T:%d:%i /proc/self/fd/0; echo shown-$((1+1))";
+    let device = |pty: &mut Pty| {
+        let shown = pty.wait_for("shown-2");
+        assert!(shown.contains("has-a-terminal"), "{shown}");
+        shown.lines().find(|line| line.starts_with("dev-")).unwrap().to_owned()
     };
-    let mut pty = Pty::start(&place.run(["bash", "-c", "tty; ls /dev/pts; echo listed-"]));
-    let inner = pty.wait_for("listed-");
-    pty.ended();
-    assert!(!inner.contains("not a tty"), "it has a terminal: {inner} (outside: {outer})");
+    let outer = device(&mut Pty::start(&place.program("bash", ["--norc", "-c", text])));
+    let mut pty = Pty::start(&place.program("bash", ["--norc", "-c", &format!("{text}; \"$RF\" run -- bash -c '{text}; echo to-the-terminal > /dev/tty'")]).env("RF", crate::support::binary()));
+    let before = device(&mut pty);
+    let inner = device(&mut pty);
+    assert!(before != inner, "{outer} {before} {inner}");
+    pty.wait_for("to-the-terminal");
+    assert!(pty.ended().success());
 
     // A program that knows the name of the caller's terminal cannot open it.
     let text = "mine=$(tty); exec \"$RINGFORT\" run -- sh -c \
