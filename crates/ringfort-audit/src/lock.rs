@@ -4,7 +4,8 @@
 //! In: an open lock file. Out: a guard; dropping it, or dying, releases the lock.
 //!
 //! **Invariant:** a stopped process that holds the lock delays the others by at most the wait they chose, and then
-//! they get an error (the wait counts pauses, no clock). Threads of one process that share the file exclude each other by a mutex around it.
+//! they get an error (the wait counts pauses and reads no clock). Threads of one process that share the file exclude
+//! each other by a mutex around it.
 
 use std::fs::File;
 use std::thread;

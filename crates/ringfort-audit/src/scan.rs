@@ -138,7 +138,7 @@ impl<'a> Cursor<'a> {
         self.literal(b"\"")?;
         let start = self.0;
         loop {
-            let special = self.0.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            let special = memchr::memchr2(b'"', b'\\', self.0)?;
             let (special, rest) = self.0.get(special..)?.split_first()?;
             self.0 = rest;
             if *special == b'"' {

@@ -6,8 +6,11 @@
 //! **Invariant:** a name says which entry comes first, so the order of the segments is in their names and, again, in
 //! their headers and hashes. What is in a segment besides is not looked at.
 
-use ringfort_core::entry::Entry;
+use std::collections::BTreeMap;
+
+use ringfort_core::entry::{Entry, EntryKind};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::head::Mark;
 
@@ -31,57 +34,42 @@ pub(crate) fn parse_name(text: &str) -> Option<u64> {
 
 /// The header of the segment that `mark` opens.
 pub(crate) fn header(mark: &Mark) -> Entry {
+    facts(mark.previous, mark.next, &mark.hash)
+}
+
+/// The header behind the segment `previous`, whose last entry is the one before `next` and has `hash`.
+fn facts(previous: Option<u64>, next: u64, hash: &str) -> Entry {
     let entry = Entry::event(HEADER_EVENT);
-    match mark.previous {
+    match previous {
         None => entry.fact("format", FORMAT),
         Some(previous) => entry
             .fact("previous", name(previous))
-            .fact("previous_hash", mark.hash.as_str())
-            .fact("previous_seq", mark.next.saturating_sub(1)),
+            .fact("previous_hash", hash)
+            .fact("previous_seq", next.saturating_sub(1)),
     }
 }
 
-/// The facts of a header, read back.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A header, read back.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Header {
-    event: String,
-    #[serde(default)]
-    format: Option<String>,
-    #[serde(default)]
-    pub(crate) previous: Option<String>,
-    #[serde(default)]
-    previous_hash: Option<String>,
-    #[serde(default)]
-    previous_seq: Option<u64>,
+    kind: EntryKind,
+    facts: BTreeMap<String, Value>,
 }
 
 impl Header {
     /// Reads the header out of a canonical line; `None` if it is none.
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Shell {
-            kind: String,
-            facts: Header,
-        }
-        let shell: Shell = serde_json::from_slice(line).ok()?;
-        (shell.kind == "event" && shell.facts.event == HEADER_EVENT).then_some(shell.facts)
+        serde_json::from_slice(line).ok()
+    }
+
+    /// The name of the segment before, as the header says.
+    pub(crate) fn previous(&self) -> Option<&str> {
+        self.facts.get("previous")?.as_str()
     }
 
     /// Whether it is the header of the segment after `previous`, whose last entry is before `next` and has `hash`.
     pub(crate) fn follows(&self, previous: Option<u64>, next: u64, hash: &str) -> bool {
-        match previous {
-            None => {
-                self.format.as_deref() == Some(FORMAT)
-                    && (&self.previous, &self.previous_hash, self.previous_seq) == (&None, &None, None)
-            }
-            Some(previous) => {
-                self.format.is_none()
-                    && self.previous.as_deref() == Some(name(previous).as_str())
-                    && self.previous_hash.as_deref() == Some(hash)
-                    && self.previous_seq.and_then(|seq| seq.checked_add(1)) == Some(next)
-            }
-        }
+        self.kind == EntryKind::Event && self.facts == facts(previous, next, hash).facts
     }
 }
 

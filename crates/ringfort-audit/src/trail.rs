@@ -6,6 +6,7 @@
 //! **Invariant:** [`Trail::append`] returns a receipt only for an entry that survives what its [`Durability`] says.
 //! Threads share one [`Trail`], processes share one folder; nobody has to coordinate. Reading is in `read`.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +93,12 @@ pub enum AppendError {
 /// An open trail.
 pub struct Trail {
     commit: Commit,
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trail").finish_non_exhaustive()
+    }
 }
 
 impl Trail {

@@ -30,7 +30,7 @@ use crate::sync::SYNC_LOCK_NAME;
 use crate::{Receipt, segment};
 use block::Summary;
 use merge::Merge;
-use source::{Segment, Source};
+use source::{BLOCK_BYTES, Segment, Source};
 
 /// Most threads that read at once.
 const THREADS_MAX: usize = 8;
@@ -113,7 +113,9 @@ fn unsafe_file(path: &Path, what: &str) -> Report {
 
 fn verify_dir(dir: &Dir) -> Result<Report, FileError> {
     let snapshot = Snapshot::take(dir)?;
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    let bytes: u64 = snapshot.segments.iter().map(|segment| segment.bytes).sum();
+    let blocks = usize::try_from(bytes / BLOCK_BYTES as u64 + 1).unwrap_or(usize::MAX);
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(blocks);
     let work = Work {
         source: Mutex::new(Source::new(dir, &snapshot.segments)),
         state: Mutex::new(State {
@@ -242,7 +244,7 @@ impl Work<'_> {
                 Err(error) => return self.stop(error),
             };
             let summary = block::check(&block, &self.snapshot.marks);
-            buffer = block.bytes;
+            buffer = block.buffer;
             if !self.merge(block.number, summary) {
                 return;
             }

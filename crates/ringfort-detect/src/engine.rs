@@ -6,7 +6,7 @@
 //! **Invariant:** built once, at the first text; a rule's pattern compiles when its keyword is first seen. If the
 //! embedded rules cannot be read, [`Engine::broken`] is set and everything counts as a secret.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind, StartKind};
 use ringfort_core::decision::Risk;
@@ -14,18 +14,24 @@ use ringfort_core::finding::Confidence;
 
 use crate::detectors::{Candidate, DETECTORS, Detector, LOOK_BACK_BYTES_MAX, Match, Sight};
 use crate::grow::Tail;
-use crate::rules::{Before, Case, Pattern, RuleFile, VENDORS};
+use crate::rules::{Before, Case, Pattern, RULES, Rule};
 use crate::shape;
 
 /// What a pattern sees from its keyword on. Longer values grow. Bytes.
 const PATTERN_REACH_BYTES: usize = 2048;
 
-static SHARED: LazyLock<Engine> = LazyLock::new(|| Engine::new(DETECTORS, VENDORS));
+/// From this length on a text is worth the fast automaton. Bytes.
+const LONG_TEXT_BYTES: usize = 4096;
+
+static SHARED: LazyLock<Engine> = LazyLock::new(|| Engine::new(DETECTORS, RULES));
 
 /// All rules, ready to be asked.
 #[derive(Debug)]
 pub(crate) struct Engine {
+    /// For short texts: cheap to build.
     automaton: Option<AhoCorasick>,
+    /// For long texts: fast, and built when the first one comes. `None` inside if it cannot be built.
+    fast: OnceLock<Option<AhoCorasick>>,
     /// For each keyword, the rules that own it.
     owners: Vec<Vec<u16>>,
     rules: Vec<Entry>,
@@ -68,13 +74,13 @@ impl Engine {
         &SHARED
     }
 
-    /// Builds an engine of `detectors` and the rule files in `vendors`.
-    pub(crate) fn new(detectors: &'static [Detector], vendors: &[(&str, &str)]) -> Self {
+    /// Builds an engine of `detectors` and of `rules`, a JSON list.
+    pub(crate) fn new(detectors: &'static [Detector], rules: &str) -> Self {
         let mut builder = Builder::default();
         for detector in detectors {
             builder.detector(detector);
         }
-        let read = vendors.iter().all(|(_, text)| builder.file(text));
+        let read = builder.rules(rules);
         builder.finish(read)
     }
 
@@ -93,7 +99,10 @@ impl Engine {
 
     /// Calls `each` with every hit in `text`, ordered by the end of its keyword. Offsets are those of `text`.
     pub(crate) fn hits(&self, text: &[u8], mut each: impl FnMut(Hit)) {
-        let Some(automaton) = &self.automaton else { return };
+        let Some(small) = &self.automaton else { return };
+        let fast = (text.len() >= LONG_TEXT_BYTES)
+            .then(|| self.fast.get_or_init(|| automaton(&self.keywords, AhoCorasickKind::DFA)).as_ref());
+        let automaton = fast.flatten().unwrap_or(small);
         for found in automaton.find_overlapping_iter(Input::new(text)) {
             for rule in self.owners.get(found.pattern().as_usize()).into_iter().flatten() {
                 let hit = Hit { start: found.start(), end: found.end(), rule: *rule };
@@ -171,6 +180,16 @@ fn is_token(byte: u8) -> bool {
     is_word(byte) || matches!(byte, b'-' | b'.' | b'+' | b'/' | b'=' | b'~' | b'%')
 }
 
+fn automaton(keywords: &[Vec<u8>], kind: AhoCorasickKind) -> Option<AhoCorasick> {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .match_kind(MatchKind::Standard)
+        .start_kind(StartKind::Unanchored)
+        .kind(Some(kind))
+        .build(keywords)
+        .ok()
+}
+
 #[derive(Default)]
 struct Builder {
     keywords: Vec<Vec<u8>>,
@@ -208,10 +227,10 @@ impl Builder {
         });
     }
 
-    /// Adds the rules of a file; `false` if it cannot be read.
-    fn file(&mut self, text: &str) -> bool {
-        let Ok(file) = toml::from_str::<RuleFile>(text) else { return false };
-        for rule in file.rule {
+    /// Adds rules; `false` if they cannot be read.
+    fn rules(&mut self, text: &str) -> bool {
+        let Ok(rules) = serde_json::from_str::<Vec<Rule>>(text) else { return false };
+        for rule in rules {
             let number = self.next_rule();
             for keyword in &rule.keywords {
                 self.own(keyword.as_bytes(), number);
@@ -235,16 +254,11 @@ impl Builder {
     }
 
     fn finish(self, read: bool) -> Engine {
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .start_kind(StartKind::Unanchored)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(&self.keywords)
-            .ok()
+        let automaton = automaton(&self.keywords, AhoCorasickKind::NoncontiguousNFA)
             .filter(|_| read && self.rules.len() < usize::from(u16::MAX));
         Engine {
             automaton,
+            fast: OnceLock::new(),
             keyword_bytes_max: self.keywords.iter().map(Vec::len).max().unwrap_or(0),
             back_bytes_max: self.rules.iter().map(|entry| entry.back).max().unwrap_or(0),
             owners: self.owners,

@@ -19,7 +19,11 @@ use serde::Deserialize;
 /// Largest compiled program of one pattern. Bytes.
 const PATTERN_BYTES_MAX: usize = 2 << 20;
 
+/// Every rule, as the build script has put them together.
+pub(crate) static RULES: &str = include_str!(concat!(env!("OUT_DIR"), "/rules.json"));
+
 /// Every rule file, in the order in which the rules run.
+#[cfg(test)]
 pub(crate) static VENDORS: &[(&str, &str)] = &[
     ("adafruit", include_str!("../rules/adafruit.toml")),
     ("age", include_str!("../rules/age.toml")),
@@ -95,17 +99,12 @@ pub(crate) static VENDORS: &[(&str, &str)] = &[
 ];
 
 /// One rule file.
+#[cfg(test)]
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleFile {
     pub(crate) rule: Vec<Rule>,
 }
-
-/// The samples of a rule; the program itself skips them.
-#[cfg(test)]
-type Samples = Vec<String>;
-#[cfg(not(test))]
-type Samples = serde::de::IgnoredAny;
 
 /// One rule: a keyword that is cheap to look for, and the pattern that decides where one is seen.
 #[derive(Debug, Deserialize)]
@@ -133,12 +132,14 @@ pub(crate) struct Rule {
     pub(crate) confidence: Confidence,
     #[serde(default = "critical")]
     pub(crate) severity: Risk,
-    /// Texts with the secret between `«` and `»`; `␟` marks cuts that the tests remove.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only the tests read the samples"))]
-    pub(crate) hits: Samples,
+    /// Texts with the secret between `«` and `»`; `␟` marks cuts that the tests remove. Only the tests have them.
+    #[cfg(test)]
+    #[serde(default)]
+    pub(crate) hits: Vec<String>,
     /// Texts in which the rule finds nothing, cut in the same way.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only the tests read the samples"))]
-    pub(crate) misses: Samples,
+    #[cfg(test)]
+    #[serde(default)]
+    pub(crate) misses: Vec<String>,
 }
 
 fn high() -> Confidence {

@@ -13,7 +13,7 @@ fn main() {
             let mut rows: Vec<_> = table::RULES.iter().map(|rule| (rule.id, rule.meaning)).collect();
             rows.extend(hazard::RULES.iter().map(|rule| (rule.id, rule.meaning)));
             rows.sort_unstable();
-            rows.iter().for_each(|(id, meaning)| println!("| {id} | {meaning} |"));
+            rows.iter().for_each(|(id, meaning)| println!("| `{id}` | {meaning} |"));
         }
         _ => println!("{:#}", schema::config()),
     }

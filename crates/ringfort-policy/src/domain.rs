@@ -55,9 +55,7 @@ impl HostPattern {
         if let Some(rest) = host.strip_prefix("*.") {
             let wrong = PatternError("a `*` stands before two named labels at least, as in `*.example.com`");
             return match parse_host(rest) {
-                Ok(Host::Name(name)) if name.contains('.') => {
-                    Ok(Self { name: Name::Below(format!(".{name}")), port })
-                }
+                Ok(Host::Name(name)) if name.contains('.') => Ok(Self { name: Name::Below(format!(".{name}")), port }),
                 _ => Err(wrong),
             };
         }
@@ -136,8 +134,21 @@ mod tests {
     #[test]
     fn deny_patterns_that_reach_too_far() {
         for pattern in [
-            "", "*", "*.com", "*.", "a.*.com", "**.example.com", "*example.com", "https://example.com", "a/b",
-            "example.com:0", "example.com:70000", "example.com:+80", "exa mple.com", "*.127.0.0.1", "user@example.com",
+            "",
+            "*",
+            "*.com",
+            "*.",
+            "a.*.com",
+            "**.example.com",
+            "*example.com",
+            "https://example.com",
+            "a/b",
+            "example.com:0",
+            "example.com:70000",
+            "example.com:+80",
+            "exa mple.com",
+            "*.127.0.0.1",
+            "user@example.com",
         ] {
             assert!(HostPattern::parse(pattern).is_err(), "`{pattern}`");
         }

@@ -131,8 +131,7 @@ pub fn parse(text: &str) -> Result<Destination, UrlFault> {
         return parse_bare(text);
     };
     let scheme = scheme.to_ascii_lowercase();
-    let (_, implied, user) =
-        SCHEMES.iter().find(|(name, ..)| *name == scheme).copied().ok_or(UrlFault::Scheme)?;
+    let (_, implied, user) = SCHEMES.iter().find(|(name, ..)| *name == scheme).copied().ok_or(UrlFault::Scheme)?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let authority = rest.get(..end).unwrap_or("");
     let authority = match authority.rsplit_once('@') {
@@ -252,18 +251,27 @@ fn from_v6(address: Ipv6Addr) -> Host {
 }
 
 /// The names under which a cloud's metadata service answers.
-const METADATA_NAMES: &[&str] = &["metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"];
+const METADATA_NAMES: &[&str] =
+    &["metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"];
 /// The ends of names that are private by agreement.
-const PRIVATE_ENDS: &[&str] =
-    &[".localhost", ".local", ".localdomain", ".internal", ".intranet", ".corp", ".home", ".lan", ".home.arpa", ".private"];
+const PRIVATE_ENDS: &[&str] = &[
+    ".localhost",
+    ".local",
+    ".localdomain",
+    ".internal",
+    ".intranet",
+    ".corp",
+    ".home",
+    ".lan",
+    ".home.arpa",
+    ".private",
+];
 
 /// What kind of destination a host is.
 pub fn reach(host: &Host) -> Reach {
     match host {
         Host::Name(name) if METADATA_NAMES.contains(&name.as_str()) => Reach::Metadata,
-        Host::Name(name) if !name.contains('.') || PRIVATE_ENDS.iter().any(|end| name.ends_with(end)) => {
-            Reach::Private
-        }
+        Host::Name(name) if !name.contains('.') || PRIVATE_ENDS.iter().any(|end| name.ends_with(end)) => Reach::Private,
         Host::Name(name) if name.split('.').any(|label| label.starts_with("xn--")) => Reach::Punycode,
         Host::Name(_) => Reach::Public,
         Host::V4(address) => reach_v4(*address),

@@ -265,7 +265,9 @@ pub fn validate(path: &Path, text: &str) -> Result<Config, LoadError> {
 pub fn parse_restriction(path: &Path, text: &str) -> Result<Restriction, LoadError> {
     let restriction: Restriction = match toml::from_str(text) {
         Ok(restriction) => restriction,
-        Err(error) => return Err(widening(path, text).unwrap_or_else(|| explain(path, text, &error, &schema::restriction))),
+        Err(error) => {
+            return Err(widening(path, text).unwrap_or_else(|| explain(path, text, &error, &schema::restriction)));
+        }
     };
     match restriction.check().into_iter().next() {
         Some(fault) if fault.kind == FaultKind::NoEffect => Err(LoadError::Widens {
@@ -315,8 +317,8 @@ impl Loading {
 
     /// The user's file: the accepted version is in force, whatever has become of the file since.
     fn user_file(&mut self, path: &Path, accepted: &Path) -> Result<(), LoadError> {
-        let state = accept::state(accepted, path)
-            .map_err(|source| LoadError::Accepted { path: path.to_owned(), source })?;
+        let state =
+            accept::state(accepted, path).map_err(|source| LoadError::Accepted { path: path.to_owned(), source })?;
         match state {
             State::Absent => Ok(()),
             State::NotAccepted { current } => {
@@ -393,7 +395,11 @@ fn set(table: &mut Table, key: &str, value: Value) -> Result<(), LoadError> {
 }
 
 /// Parses one text into a table that is known to fit `T`.
-fn parse<T: DeserializeOwned>(path: &Path, text: &str, schema: &dyn Fn() -> serde_json::Value) -> Result<Table, LoadError> {
+fn parse<T: DeserializeOwned>(
+    path: &Path,
+    text: &str,
+    schema: &dyn Fn() -> serde_json::Value,
+) -> Result<Table, LoadError> {
     toml::from_str::<T>(text)
         .and_then(|_| toml::from_str::<Table>(text))
         .map_err(|error| explain(path, text, &error, schema))

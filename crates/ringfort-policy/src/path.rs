@@ -23,14 +23,28 @@ pub use zone::{Zone, Zones};
 
 /// The folders that the always-forbidden list of the seed names, with the names that they have on a merged `/usr`.
 pub const SYSTEM_FOLDERS: [&str; 17] = [
-    "/etc", "/root", "/proc", "/sys", "/dev", "/boot", "/var/lib", "/var/run", "/usr/sbin", "/usr/bin", "/sbin", "/bin",
-    "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/run",
+    "/etc",
+    "/root",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/boot",
+    "/var/lib",
+    "/var/run",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/run",
 ];
 /// The folders below a home folder that are always closed.
 pub const DOT_FOLDERS: [&str; 4] = [".ssh", ".gnupg", ".aws", ".config/gcloud"];
 /// Devices that are open to everybody.
-pub const OPEN_DEVICES: [&str; 6] =
-    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
+pub const OPEN_DEVICES: [&str; 6] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
 
 /// Where a request happens, in normal spelling.
 #[derive(Clone, Debug)]
@@ -130,9 +144,9 @@ fn absolute(path: &Path) -> Option<Cow<'_, [u8]>> {
 /// Whether an absolute path has no empty, `.` or `..` component and no final slash.
 fn is_normal(path: &[u8]) -> bool {
     path == b"/"
-        || path.strip_prefix(b"/").is_some_and(|rest| {
-            rest.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
-        })
+        || path
+            .strip_prefix(b"/")
+            .is_some_and(|rest| rest.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b"." | b"..")))
 }
 
 /// `base` and then `rest`, with `.`, `..` and double slashes resolved as text.

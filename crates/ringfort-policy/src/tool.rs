@@ -158,8 +158,18 @@ const COMMAND_KEYS: [&str; 4] = ["command", "cmd", "script", "commands"];
 const FOLDER_KEYS: [&str; 5] = ["cwd", "workdir", "working_directory", "directory", "dir_path"];
 /// Arguments that hold one path.
 const PATH_KEYS: [&str; 12] = [
-    "file_path", "path", "notebook_path", "filename", "file", "filepath", "filePath", "absolute_path", "target_file", "dir_path",
-    "directory", "relative_path",
+    "file_path",
+    "path",
+    "notebook_path",
+    "filename",
+    "file",
+    "filepath",
+    "filePath",
+    "absolute_path",
+    "target_file",
+    "dir_path",
+    "directory",
+    "relative_path",
 ];
 /// Arguments that hold several paths.
 const PATHS_KEYS: [&str; 3] = ["paths", "files", "file_paths"];
@@ -284,7 +294,8 @@ fn list(arguments: &Map<String, Value>) -> Result<Call<'_>, CallFault> {
     for key in ["glob", "include", "pattern"] {
         match arguments.get(key) {
             Some(Value::String(pattern)) if key != "pattern" || looks_like_path(pattern) => {
-                let fixed = pattern.find(['*', '?', '[', '{']).map_or(pattern.as_str(), |at| pattern.get(..at).unwrap_or(""));
+                let fixed =
+                    pattern.find(['*', '?', '[', '{']).map_or(pattern.as_str(), |at| pattern.get(..at).unwrap_or(""));
                 let folder = fixed.rfind('/').map_or("", |at| fixed.get(..=at).unwrap_or(""));
                 if !folder.is_empty() {
                     found.push((folder, PathOp::Read));

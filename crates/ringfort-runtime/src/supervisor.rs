@@ -25,7 +25,7 @@ use rustix::termios::{tcgetwinsize, tcsetwinsize};
 use self::broker_server::BrokerServer;
 use self::relay::Stream;
 use self::stdio::Outside;
-use self::terminal::{TICK, UserTerminal};
+use self::terminal::{PAUSE, TICK, UserTerminal};
 
 /// How the main program of a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum Ended {
 }
 
 /// After everything inside has ended: how often nothing may come from a stream before it is given up, in ticks.
-const SILENT_TICKS_MAX: u32 = 8;
+const SILENT_TICKS_MAX: u32 = 16;
 
 /// The signals that a supervisor takes instead of dying by them.
 const SIGNALS: [UnixSignal; 7] = [
@@ -196,7 +196,8 @@ impl<'a> Supervisor<'a> {
                 waiting.push(index);
             }
         }
-        let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(TICK.subsec_nanos()) };
+        let pause = if self.outputs.iter().any(Stream::may_hold) { PAUSE } else { TICK };
+        let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(pause.subsec_nanos()) };
         let ready = match poll(&mut fds, Some(&tick)) {
             Ok(ready) => ready,
             Err(rustix::io::Errno::INTR) => 0,

@@ -96,13 +96,15 @@ pub enum Notice {
     },
     /// No copy was kept, so that a change would be noticed but could not be undone.
     NotKept(PathBuf),
+    /// There are more start-up files than are mounted read-only; this one can be changed inside.
+    NotProtected(PathBuf),
 }
 
 impl Notice {
     /// Whether some start-up file may be unprotected because of this.
     #[must_use]
     pub fn weakens(&self) -> bool {
-        matches!(self, Self::Unvisited(_) | Self::UnvisitedMany | Self::HardLinked { .. })
+        matches!(self, Self::Unvisited(_) | Self::UnvisitedMany | Self::HardLinked { .. } | Self::NotProtected(_))
     }
 }
 
@@ -116,6 +118,9 @@ impl fmt::Display for Notice {
             }
             Self::HardLinked { path, links } => write!(f, "`{}` has {links} names (hard links)", shown(path)),
             Self::NotStaged { path, why } => write!(f, "`{}` is read-only inside: {why}", shown(path)),
+            Self::NotProtected(path) => {
+                write!(f, "`{}` is not protected: there are too many start-up files", shown(path))
+            }
             Self::NotKept(path) => write!(f, "`{}` is too large to keep a copy of", shown(path)),
         }
     }

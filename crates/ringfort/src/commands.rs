@@ -6,15 +6,15 @@
 //!
 //! **Invariant:** an error is printed once, here, with its causes and with what to do.
 
-pub mod check;
-pub mod completions;
-pub mod doctor;
-pub mod man;
-pub mod policy;
-pub mod providers;
-pub mod run;
-pub mod scan;
-pub mod trail;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod man;
+pub(crate) mod policy;
+pub(crate) mod providers;
+pub(crate) mod run;
+pub(crate) mod scan;
+pub(crate) mod trail;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -25,26 +25,26 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use crate::output;
 
 /// Allowed, or clean.
-pub const EXIT_OK: u8 = 0;
+pub(crate) const EXIT_OK: u8 = 0;
 /// Denied, or something was found.
-pub const EXIT_DENIED: u8 = 1;
+pub(crate) const EXIT_DENIED: u8 = 1;
 /// Usage, or bad input.
-pub const EXIT_USAGE: u8 = 2;
+pub(crate) const EXIT_USAGE: u8 = 2;
 /// The guard itself failed.
-pub const EXIT_FAILED: u8 = 3;
+pub(crate) const EXIT_FAILED: u8 = 3;
 /// `check` would ask.
-pub const EXIT_ASK: u8 = 4;
+pub(crate) const EXIT_ASK: u8 = 4;
 
 /// Ringfort: the security runtime for AI agents
 ///
 /// It decides (allow, ask, deny), isolates, redacts and records whatever an agent, or any program, does.
 #[derive(Debug, Parser)]
 #[command(name = "ringfort", version, max_term_width = 100, after_help = EXAMPLES)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     #[command(subcommand)]
-    pub command: Sub,
+    pub(crate) command: Sub,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -60,23 +60,23 @@ Exit status: 0 allowed or clean, 1 denied or findings, 2 usage or bad input, 3 t
 
 /// Options of every command.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Common {
+pub(crate) struct Common {
     /// Folder that keeps the record and everything else that survives a session
     #[arg(long, global = true, value_name = "DIR")]
-    pub state: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
     /// Policy file that is applied on top of preset, system and user
     #[arg(long, global = true, value_name = "FILE")]
-    pub policy: Option<PathBuf>,
+    pub(crate) policy: Option<PathBuf>,
     /// A single setting, for example `autonomy.level=readonly`
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
-    pub settings: Vec<String>,
+    pub(crate) settings: Vec<String>,
     /// JSON on standard output
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Sub {
+pub(crate) enum Sub {
     /// Run a program inside the rings (the main job)
     Run(run::RunArgs),
     Check(check::CheckArgs),
@@ -90,12 +90,12 @@ pub enum Sub {
 }
 
 /// The command line's own definition, for completions and the manual page.
-pub fn definition() -> clap::Command {
+pub(crate) fn definition() -> clap::Command {
     Cli::command()
 }
 
 /// Parses the command line and runs the subcommand.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -122,7 +122,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Turns the result of a command into its exit status, and prints an error once.
-pub fn finish(result: Result<u8, Failure>) -> ExitCode {
+pub(crate) fn finish(result: Result<u8, Failure>) -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),
         // The reader has gone: `ringfort trail show | head` is no error.
@@ -136,25 +136,25 @@ pub fn finish(result: Result<u8, Failure>) -> ExitCode {
 
 /// Why a command failed, with its exit status and what to do.
 #[derive(Debug)]
-pub struct Failure {
-    pub status: u8,
-    pub error: anyhow::Error,
-    pub help: Option<String>,
+pub(crate) struct Failure {
+    pub(crate) status: u8,
+    pub(crate) error: anyhow::Error,
+    pub(crate) help: Option<String>,
 }
 
 impl Failure {
     /// Bad usage or bad input.
-    pub fn usage(error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
         Self { status: EXIT_USAGE, error: error.into(), help: None }
     }
 
     /// The guard itself failed.
-    pub fn guard(error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn guard(error: impl Into<anyhow::Error>) -> Self {
         Self { status: EXIT_FAILED, error: error.into(), help: None }
     }
 
     /// Says what to do.
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -172,6 +172,6 @@ impl From<std::io::Error> for Failure {
 }
 
 /// A word of the command line for a message.
-pub fn shown(word: &OsString) -> String {
+pub(crate) fn shown(word: &OsString) -> String {
     ringfort_core::text::escape_bytes(word.as_encoded_bytes())
 }

@@ -19,7 +19,7 @@ const SHOWN_BYTES_MAX: usize = 160;
 const LINES_MAX: usize = 24;
 
 /// Prints an error with its causes, and what to do.
-pub fn error(error: &anyhow::Error, help: Option<&str>) {
+pub(crate) fn error(error: &anyhow::Error, help: Option<&str>) {
     let mut err = anstream::stderr().lock();
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
@@ -52,7 +52,7 @@ fn colour(decision: Decision) -> &'static str {
 }
 
 /// A ruling as `check` prints it: the documented JSON object.
-pub fn ruling_json(ruling: &Ruling) -> Value {
+pub(crate) fn ruling_json(ruling: &Ruling) -> Value {
     let reasons: Vec<Value> = ruling
         .reasons
         .iter()
@@ -82,7 +82,7 @@ pub fn ruling_json(ruling: &Ruling) -> Value {
 
 /// How much of a ruling a person wants to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detail {
+pub(crate) enum Detail {
     /// What decided.
     Brief,
     /// Everything: effects, obligations, all reasons.
@@ -94,16 +94,9 @@ pub enum Detail {
 /// # Errors
 ///
 /// The stream cannot be written.
-pub fn ruling(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>, detail: Detail) -> io::Result<()> {
+pub(crate) fn ruling(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>, detail: Detail) -> io::Result<()> {
     let decision = ruling.decision;
-    writeln!(
-        out,
-        "{}{}{}  risk {}",
-        style(colour(decision)),
-        decision.as_str(),
-        style("0"),
-        ruling.risk.as_str()
-    )?;
+    writeln!(out, "{}{}{}  risk {}", style(colour(decision)), decision.as_str(), style("0"), ruling.risk.as_str())?;
     let reasons: Vec<_> = match detail {
         // What asked stands beside what denied: a question that nobody could answer is the real reason.
         Detail::Brief if decision == Decision::Deny => {
@@ -172,7 +165,8 @@ fn excerpt(out: &mut dyn Write, input: &[u8], span: Span) -> io::Result<()> {
     let (Some(before), Some(_)) = (input.get(..span.start), input.get(span.start..span.end)) else { return Ok(()) };
     let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let start = line_start.max(span.start.saturating_sub(SHOWN_BYTES_MAX / 2));
-    let line_end = input.iter().skip(span.start).position(|byte| *byte == b'\n').map_or(input.len(), |at| span.start + at);
+    let line_end =
+        input.iter().skip(span.start).position(|byte| *byte == b'\n').map_or(input.len(), |at| span.start + at);
     let end = line_end.min(start + SHOWN_BYTES_MAX).max(span.start);
     let part = |from: usize, to: usize| escape_bytes(input.get(from..to.max(from)).unwrap_or_default());
     let stop = span.end.min(end);
@@ -187,6 +181,6 @@ fn excerpt(out: &mut dyn Write, input: &[u8], span: Span) -> io::Result<()> {
 /// # Errors
 ///
 /// The stream cannot be written.
-pub fn json_line(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+pub(crate) fn json_line(out: &mut dyn Write, value: &Value) -> io::Result<()> {
     writeln!(out, "{value}")
 }

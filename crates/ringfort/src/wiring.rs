@@ -39,26 +39,26 @@ const SYSTEM_FILE: &str = "/etc/ringfort/ringfort.toml";
 const FILE_NAME: &str = "ringfort.toml";
 
 /// What this process was given.
-pub struct World {
+pub(crate) struct World {
     /// Every variable.
-    pub environment: Vec<(OsString, OsString)>,
+    pub(crate) environment: Vec<(OsString, OsString)>,
     /// The caller's home.
-    pub home: PathBuf,
+    pub(crate) home: PathBuf,
     /// The caller's name.
-    pub user: String,
+    pub(crate) user: String,
     /// The folder it was started in.
-    pub cwd: PathBuf,
+    pub(crate) cwd: PathBuf,
 }
 
 /// Where Ringfort keeps and reads things.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub(crate) struct Places {
     /// The state folder.
-    pub state: PathBuf,
+    pub(crate) state: PathBuf,
     /// The machine's file.
-    pub system_file: PathBuf,
+    pub(crate) system_file: PathBuf,
     /// The user's file.
-    pub user_file: PathBuf,
+    pub(crate) user_file: PathBuf,
 }
 
 impl World {
@@ -66,8 +66,8 @@ impl World {
     ///
     /// # Errors
     ///
-    /// There is no current folder, or no home.
-    pub fn read() -> anyhow::Result<Self> {
+    /// There is no current folder, or no home; or there is a supervisor, and no way to it.
+    pub(crate) fn read() -> anyhow::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "this is the wiring")]
         let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
         let uid = rustix::process::getuid().as_raw();
@@ -78,33 +78,36 @@ impl World {
         let home = home.canonicalize().unwrap_or(home);
         let user = name.unwrap_or_else(|| format!("uid-{uid}"));
         let cwd = std::env::current_dir().context("the current folder is gone")?;
-        Ok(Self { environment, home, user, cwd })
+        let world = Self { environment, home, user, cwd };
+        // A caller that is told of a supervisor and cannot reach it is not taken for one that nobody governs.
+        anyhow::ensure!(
+            world.broker().is_some() || world.variable(BROKER_VARIABLE).is_none(),
+            "this is inside a cage, and the program that started this has closed descriptor {BROKER_FD}, the \
+             supervisor's socket: keep it open (Python: `pass_fds=[{BROKER_FD}]`); outside a cage unset {BROKER_VARIABLE}"
+        );
+        Ok(world)
     }
 
     /// A variable's value.
-    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+    pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
         variable(&self.environment, name)
     }
 
     /// The inherited socket of the supervisor, if this process runs inside a cage.
-    pub fn broker(&self) -> Option<OwnedFd> {
+    pub(crate) fn broker(&self) -> Option<OwnedFd> {
         let number = self.variable(BROKER_VARIABLE)?.to_str()?.parse::<i32>().ok()?;
         if number == BROKER_FD { ringfort_sandbox::inherit::socket(number) } else { None }
     }
 
     /// Where things are kept, by option, variable and the XDG base directories.
-    pub fn places(&self, common: &Common) -> Places {
+    pub(crate) fn places(&self, common: &Common) -> Places {
         let absolute = |name: &str| self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let state = common.state.clone().map(|state| self.cwd.join(state));
         let state = state.or_else(|| absolute("RINGFORT_STATE"));
         let state = state.or_else(|| absolute("XDG_STATE_HOME").map(|base| base.join("ringfort")));
         let state = state.unwrap_or_else(|| self.home.join(".local/state/ringfort"));
         let config = absolute("XDG_CONFIG_HOME").unwrap_or_else(|| self.home.join(".config"));
-        Places {
-            state,
-            system_file: PathBuf::from(SYSTEM_FILE),
-            user_file: config.join("ringfort").join(FILE_NAME),
-        }
+        Places { state, system_file: PathBuf::from(SYSTEM_FILE), user_file: config.join("ringfort").join(FILE_NAME) }
     }
 
     /// The principal that the caller is.
@@ -112,7 +115,7 @@ impl World {
     /// # Errors
     ///
     /// The user's name is no name for a principal.
-    pub fn principal(&self) -> anyhow::Result<Principal> {
+    pub(crate) fn principal(&self) -> anyhow::Result<Principal> {
         let cleaned: String = self.user.chars().filter(|c| !c.is_control() && *c != '/').take(100).collect();
         Ok(Principal::try_user(&cleaned)?)
     }
@@ -122,7 +125,7 @@ impl World {
     /// # Errors
     ///
     /// A file cannot be read or is not understood; nothing is in use.
-    pub fn load(&self, common: &Common, workspace: Option<&Path>) -> Result<Loaded, Failure> {
+    pub(crate) fn load(&self, common: &Common, workspace: Option<&Path>) -> Result<Loaded, Failure> {
         let places = self.places(common);
         let explicit = common.policy.clone().map(|path| self.cwd.join(path));
         let explicit = explicit.or_else(|| self.variable("RINGFORT_POLICY").map(|path| self.cwd.join(path)));
@@ -144,7 +147,8 @@ impl World {
             accepted: places.state.join("accepted"),
         };
         load(&sources).map_err(|error| {
-            Failure::usage(error).help("`ringfort policy validate FILE` checks a file, `ringfort policy schema` prints every key")
+            Failure::usage(error)
+                .help("`ringfort policy validate FILE` checks a file, `ringfort policy schema` prints every key")
         })
     }
 }
@@ -173,7 +177,7 @@ fn user_entry(uid: u32) -> Option<(String, Option<PathBuf>)> {
 /// # Errors
 ///
 /// It does not exist, or it is `/`, a system folder, a home folder, or an ancestor of Ringfort's own files.
-pub fn workspace(world: &World, places: &Places, folder: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn workspace(world: &World, places: &Places, folder: &Path) -> Result<PathBuf, Failure> {
     let shown = folder.display();
     let real = folder.canonicalize().with_context(|| format!("cannot use `{shown}` as workspace"));
     let real = real.map_err(Failure::usage)?;
@@ -189,7 +193,8 @@ pub fn workspace(world: &World, places: &Places, folder: &Path) -> Result<PathBu
         Some("it is a home folder")
     } else if own.iter().any(|own| own.starts_with(&real)) {
         Some("Ringfort's own files are inside it")
-    } else if own.iter().any(|own| own.parent().is_some_and(|folder| real.starts_with(folder)) && real.starts_with(own)) {
+    } else if own.iter().any(|own| own.parent().is_some_and(|folder| real.starts_with(folder)) && real.starts_with(own))
+    {
         Some("it is inside Ringfort's own files")
     } else {
         None
@@ -202,8 +207,20 @@ pub fn workspace(world: &World, places: &Places, folder: &Path) -> Result<PathBu
 }
 
 /// Folders that are never a workspace themselves.
-const SYSTEM_FOLDERS: [&str; 12] =
-    ["/home", "/root", "/tmp", "/var", "/var/tmp", "/run", "/opt", "/srv", "/mnt", "/media", "/usr/local", "/lost+found"];
+const SYSTEM_FOLDERS: [&str; 12] = [
+    "/home",
+    "/root",
+    "/tmp",
+    "/var",
+    "/var/tmp",
+    "/run",
+    "/opt",
+    "/srv",
+    "/mnt",
+    "/media",
+    "/usr/local",
+    "/lost+found",
+];
 /// Folders below which nothing is a workspace.
 const SYSTEM_TREES: [&str; 10] = ["/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/dev", "/proc", "/sys"];
 
@@ -226,29 +243,29 @@ fn real_or_same(path: &Path) -> PathBuf {
 }
 
 /// Everything that a run needs.
-pub struct Wired {
+pub(crate) struct Wired {
     /// The session.
-    pub session: Session,
+    pub(crate) session: Session,
     /// The state folder.
-    pub state: StateFolder,
+    pub(crate) state: StateFolder,
     /// The environment of its programs.
-    pub environment: Vec<(OsString, OsString)>,
+    pub(crate) environment: Vec<(OsString, OsString)>,
     /// What a person should know before it starts.
-    pub notices: Vec<String>,
+    pub(crate) notices: Vec<String>,
     /// The configuration in force.
-    pub loaded: Loaded,
+    pub(crate) loaded: Loaded,
 }
 
 /// What a run was asked for.
-pub struct RunWishes<'a> {
+pub(crate) struct RunWishes<'a> {
     /// Options of every command.
-    pub common: &'a Common,
+    pub(crate) common: &'a Common,
     /// The workspace, judged already.
-    pub workspace: PathBuf,
+    pub(crate) workspace: PathBuf,
     /// How much isolation.
-    pub degree: DegreeRequest,
+    pub(crate) degree: DegreeRequest,
     /// The session's scratch folder is needed for private folders (no mount namespace).
-    pub session: String,
+    pub(crate) session: String,
 }
 
 /// Composes a session.
@@ -256,11 +273,12 @@ pub struct RunWishes<'a> {
 /// # Errors
 ///
 /// The configuration, the state folder, the trail or the provider cannot be used; nothing has started.
-pub fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failure> {
+pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failure> {
     let loaded = world.load(wishes.common, Some(&wishes.workspace))?;
     if loaded.config.runtime.kind != ringfort_policy::config::RuntimeKind::Native {
         let error = anyhow::anyhow!("`runtime.kind = \"docker\"` is not served by this build");
-        return Err(Failure::guard(error).help("set `runtime.kind = \"native\"`: the native cage isolates without a container engine"));
+        return Err(Failure::guard(error)
+            .help("set `runtime.kind = \"native\"`: the native cage isolates without a container engine"));
     }
     let places = world.places(wishes.common);
     let state = StateFolder::open(&places.state).map_err(Failure::guard)?;
@@ -276,12 +294,8 @@ pub fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failure> {
     let effective = loaded.effective();
     let binary = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
     let own_files = [state.root().to_owned(), places.user_file.clone(), PathBuf::from("/etc/ringfort")];
-    let caller = Caller {
-        home: &world.home,
-        environment: &world.environment,
-        own_files: &own_files,
-        binary: binary.as_deref(),
-    };
+    let caller =
+        Caller { home: &world.home, environment: &world.environment, own_files: &own_files, binary: binary.as_deref() };
     let profile = profile::build(&effective, &wishes.workspace, &caller, wishes.degree);
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.root().join("run").join(&wishes.session));
     let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
@@ -316,7 +330,7 @@ pub fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failure> {
 /// # Errors
 ///
 /// It cannot be used; nothing is recorded, so nothing may happen.
-pub fn open_trail(state: &StateFolder, clock: &Arc<dyn Clock>) -> Result<Trail, Failure> {
+pub(crate) fn open_trail(state: &StateFolder, clock: &Arc<dyn Clock>) -> Result<Trail, Failure> {
     Trail::open(&state.trail(), TrailOptions::new(Arc::clone(clock)))
         .map_err(|error| Failure::guard(error).help("`ringfort trail verify` names what is wrong with the record"))
 }
@@ -326,7 +340,7 @@ pub fn open_trail(state: &StateFolder, clock: &Arc<dyn Clock>) -> Result<Trail, 
 /// # Errors
 ///
 /// The system has no randomness to give.
-pub fn session_name() -> Result<String, Failure> {
+pub(crate) fn session_name() -> Result<String, Failure> {
     let mut bytes = [0_u8; 16];
     let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     if filled != Ok(bytes.len()) {

@@ -124,6 +124,28 @@ fn entries_are_numbered_linked_and_kept() {
 }
 
 #[test]
+fn a_receipt_for_the_disk_is_given_after_the_sync() {
+    let place = Place::new();
+    let trail = Trail::open(&place.path, place.small()).unwrap();
+    let synced = || {
+        let dir = Dir::open_or_create(&place.path).unwrap();
+        let head = crate::head::Head::open(&dir, crate::dir::Access::Read).unwrap().unwrap();
+        head.mark(&dir, crate::head::Pair::Synced).unwrap().unwrap().next
+    };
+    let mut last = 0;
+    for number in 0..30 {
+        let before = synced();
+        let written = trail.append(&entry(number), Durability::Written).unwrap();
+        assert!(synced() == before || written.seq != last + 1, "only a rotation syncs what is only written");
+        last = trail.append(&entry(number), Durability::Synced).unwrap().seq;
+        assert!(synced() > last);
+    }
+    let written = trail.append(&entry(30), Durability::Written).unwrap();
+    trail.sync().unwrap();
+    assert!(synced() > written.seq);
+}
+
+#[test]
 fn a_value_never_ends_its_line() {
     let place = Place::new();
     let trail = place.open();

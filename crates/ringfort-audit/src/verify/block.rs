@@ -70,7 +70,7 @@ pub(super) fn check(block: &Block, marks: &[Mark]) -> Summary {
         backwards_first: None,
     };
     let mut before: Option<Line<'_>> = None;
-    let mut rest = block.bytes.as_slice();
+    let mut rest = block.lines();
     while let Some(newline) = memchr::memchr(b'\n', rest) {
         let (text, after) = rest.split_at_checked(newline).unwrap_or((rest, b""));
         rest = after.get(1..).unwrap_or_default();

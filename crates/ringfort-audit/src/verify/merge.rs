@@ -104,8 +104,8 @@ impl<'a> Merge<'a> {
         let segment = self.snapshot.segments.get(summary.segment)?;
         if segment.first > self.next {
             let previous = self.previous(summary.segment).map(segment::name);
-            let names = summary.header.as_ref().and_then(|header| header.previous.as_ref());
-            let cut = previous.is_some() && names == previous.as_ref();
+            let names = summary.header.as_ref().and_then(|header| header.previous());
+            let cut = previous.is_some() && names == previous.as_deref();
             let kind = if cut { FaultKind::Truncated } else { FaultKind::SegmentMissing };
             let what = if cut { "the segment before it ends too early" } else { "a segment before it is missing" };
             return Some((kind, format!("it starts with entry {}: {what}", segment.first)));

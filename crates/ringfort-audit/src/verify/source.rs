@@ -15,7 +15,7 @@ use crate::fault::FaultKind;
 use crate::lines::read_some;
 
 /// Size of a block before it is cut behind its last newline. Bytes.
-const BLOCK_BYTES: usize = 2 * TRAIL_LINE_BYTES_MAX;
+pub(super) const BLOCK_BYTES: usize = 2 * TRAIL_LINE_BYTES_MAX;
 
 /// A segment as it was listed.
 pub(super) struct Segment {
@@ -29,11 +29,20 @@ pub(super) struct Block {
     pub(super) number: u64,
     /// Its place in the list of segments.
     pub(super) segment: usize,
-    pub(super) bytes: Vec<u8>,
+    /// The lines are its first `used` bytes; the rest is room that is not zeroed again for each block.
+    pub(super) buffer: Vec<u8>,
+    used: usize,
     /// Whether the segment starts with it.
     pub(super) opens: bool,
     /// What is wrong behind its last newline, or with its file.
     pub(super) end: Option<(FaultKind, &'static str)>,
+}
+
+impl Block {
+    /// Its lines, each with its newline.
+    pub(super) fn lines(&self) -> &[u8] {
+        self.buffer.get(..self.used).unwrap_or_default()
+    }
 }
 
 pub(super) struct Source<'a> {
@@ -55,9 +64,8 @@ impl<'a> Source<'a> {
     pub(super) fn next(&mut self, buffer: Vec<u8>) -> Result<Option<Block>, FileError> {
         let Some(segment) = self.segments.get(self.index) else { return Ok(None) };
         let mut block =
-            Block { number: self.number, segment: self.index, bytes: buffer, opens: self.file.is_none(), end: None };
+            Block { number: self.number, segment: self.index, buffer, used: 0, opens: self.file.is_none(), end: None };
         self.number += 1;
-        block.bytes.clear();
         let file = match self.file.take() {
             Some(file) => file,
             None => match self.dir.file(&segment.name, Access::Read) {
@@ -72,20 +80,24 @@ impl<'a> Source<'a> {
                 }
             },
         };
-        block.bytes.append(&mut self.carry);
-        let have = block.bytes.len();
+        let have = self.carry.len();
         let rest = usize::try_from(segment.bytes - self.offset).unwrap_or(usize::MAX);
         let wanted = BLOCK_BYTES.saturating_sub(have).min(rest);
-        block.bytes.resize(have + wanted, 0);
-        let read = read_some(&file, block.bytes.get_mut(have..).unwrap_or_default(), self.offset)
-            .map_err(|error| self.dir.error("read", &segment.name, error))?;
-        block.bytes.truncate(have + read);
+        if block.buffer.len() < have + wanted {
+            block.buffer.resize(have + wanted, 0);
+        }
+        if let Some(start) = block.buffer.get_mut(..have) {
+            start.copy_from_slice(&self.carry);
+        }
+        let room = block.buffer.get_mut(have..have + wanted).unwrap_or_default();
+        let read = read_some(&file, room, self.offset).map_err(|error| self.dir.error("read", &segment.name, error))?;
         self.offset += read as u64;
         // A file that became shorter ends here too.
         let ended = self.offset == segment.bytes || read < wanted;
-        let cut = memchr::memrchr(b'\n', &block.bytes).map_or(0, |newline| newline + 1);
-        self.carry.extend_from_slice(block.bytes.get(cut..).unwrap_or_default());
-        block.bytes.truncate(cut);
+        let filled = block.buffer.get(..have + read).unwrap_or_default();
+        block.used = memchr::memrchr(b'\n', filled).map_or(0, |newline| newline + 1);
+        self.carry.clear();
+        self.carry.extend_from_slice(filled.get(block.used..).unwrap_or_default());
         if self.carry.len() >= TRAIL_LINE_BYTES_MAX {
             block.end = Some((FaultKind::LineTooLong, "the line is longer than a line may be"));
         } else if ended && !self.carry.is_empty() {

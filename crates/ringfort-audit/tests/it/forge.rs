@@ -139,9 +139,14 @@ fn hash_of(line: &[u8]) -> String {
 
 /// The line with the hash that its body has.
 pub(crate) fn rehashed(line: &[u8]) -> Vec<u8> {
+    try_rehashed(line).unwrap()
+}
+
+/// As [`rehashed`]; `None` if there is no place for a hash.
+pub(crate) fn try_rehashed(line: &[u8]) -> Option<Vec<u8>> {
     let mark = b",\"hash\":\"";
-    let cut = line.windows(mark.len()).rposition(|window| window == mark).unwrap();
+    let cut = line.windows(mark.len()).rposition(|window| window == mark)?;
     let hash = Digest::of(&line[..cut]).to_string();
-    let rest = &line[cut + mark.len() + 64..];
-    [&line[..cut], mark, hash.as_bytes(), rest].concat()
+    let rest = line.get(cut + mark.len() + 64..)?;
+    Some([&line[..cut], mark, hash.as_bytes(), rest].concat())
 }

@@ -180,9 +180,27 @@ fn check_autonomy(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str
 
 /// Variables that decide which code a program loads; no list may pass them on.
 const LOADER_VARIABLES: &[&str] = &[
-    "LD_*", "DYLD_*", "BASH_ENV", "ENV", "BASH_FUNC_*", "PROMPT_COMMAND", "PYTHONSTARTUP", "PYTHONPATH", "PERL5OPT",
-    "PERL5LIB", "RUBYOPT", "NODE_OPTIONS", "GIT_SSH*", "GIT_EXEC_PATH", "GIT_CONFIG*", "GCONV_PATH", "IFS", "SHELLOPTS",
-    "BASHOPTS", "PS4", "RINGFORT_*",
+    "LD_*",
+    "DYLD_*",
+    "BASH_ENV",
+    "ENV",
+    "BASH_FUNC_*",
+    "PROMPT_COMMAND",
+    "PYTHONSTARTUP",
+    "PYTHONPATH",
+    "PERL5OPT",
+    "PERL5LIB",
+    "RUBYOPT",
+    "NODE_OPTIONS",
+    "GIT_SSH*",
+    "GIT_EXEC_PATH",
+    "GIT_CONFIG*",
+    "GCONV_PATH",
+    "IFS",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "RINGFORT_*",
 ];
 
 fn variable(name: &str) -> Result<(), String> {
@@ -243,4 +261,3 @@ fn check_kept(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str, &s
         checker.value("gateway.host", "it is not an address");
     }
 }
-

@@ -95,22 +95,23 @@ fn is_user(path: &[u8]) -> bool {
 fn is_look_alike(c: char) -> bool {
     matches!(
         c,
-        '\u{2024}'..='\u{2026}'
-            | '\u{2044}'
-            | '\u{2215}'
-            | '\u{2216}'
-            | '\u{29F5}'
-            | '\u{29F8}'
-            | '\u{29F9}'
-            | '\u{3002}'
-            | '\u{FE52}'
-            | '\u{FE68}'
-            | '\u{FF0E}'
-            | '\u{FF0F}'
-            | '\u{FF3C}'
-            | '\u{FF61}'
-            | '\u{FF05}'
-            | '\u{FF5E}'
+        '\u{2024}'
+            ..='\u{2026}'
+                | '\u{2044}'
+                | '\u{2215}'
+                | '\u{2216}'
+                | '\u{29F5}'
+                | '\u{29F8}'
+                | '\u{29F9}'
+                | '\u{3002}'
+                | '\u{FE52}'
+                | '\u{FE68}'
+                | '\u{FF0E}'
+                | '\u{FF0F}'
+                | '\u{FF3C}'
+                | '\u{FF61}'
+                | '\u{FF05}'
+                | '\u{FF5E}'
     )
 }
 
@@ -157,7 +158,18 @@ fn digit(byte: u8) -> Option<u8> {
 /// Escapes of other kinds that stand for dots and slashes, and components of dots only that some systems climb with.
 fn spelled_out(path: &[u8]) -> bool {
     const NEEDLES: [&[u8]; 12] = [
-        b"0x2e0x2e", b"0x2f", b"0x5c", b"..2f", b"..5c", b"2e2e2f", b"2e2e5c", b"u2215", b"u2216", b"u002e", b"u002f", b"..;/",
+        b"0x2e0x2e",
+        b"0x2f",
+        b"0x5c",
+        b"..2f",
+        b"..5c",
+        b"2e2e2f",
+        b"2e2e5c",
+        b"u2215",
+        b"u2216",
+        b"u002e",
+        b"u002f",
+        b"..;/",
     ];
     let dots = |part: &[u8]| part.len() > 2 && part.iter().all(|b| *b == b'.');
     if path.split(|b| *b == b'/').any(dots) {

@@ -156,7 +156,17 @@ fn deny_spellings_that_could_mean_something_else() {
         assert_eq!(fault_of(path), Some(expected), "{:?}", String::from_utf8_lossy(path));
     }
     assert_eq!(fault_of(&vec![b'a'; PATH_BYTES_MAX + 1]), Some(PathFault::TooLong));
-    for path in ["a b.txt", "100%", "50%25x".get(..3).unwrap(), "gr\u{fc}n/\u{65e5}.md", "a%20b", "[id].tsx", "$id.tsx", "a..b", "~20"] {
+    for path in [
+        "a b.txt",
+        "100%",
+        "50%25x".get(..3).unwrap(),
+        "gr\u{fc}n/\u{65e5}.md",
+        "a%20b",
+        "[id].tsx",
+        "$id.tsx",
+        "a..b",
+        "~20",
+    ] {
         assert_eq!(fault_of(path.as_bytes()), None, "{path}");
     }
 }
@@ -174,7 +184,9 @@ fn deny_places_that_are_no_paths() {
         assert!(Place::parse(text).is_err(), "`{text}`");
     }
     let setting = setting("/w", "/w", "/home/ada");
-    for (text, expected) in [("/a//b/", "/a/b"), ("~", "/home/ada"), ("~/x", "/home/ada/x"), ("x/./y", "/w/x/y"), ("/", "/")] {
+    for (text, expected) in
+        [("/a//b/", "/a/b"), ("~", "/home/ada"), ("~/x", "/home/ada/x"), ("x/./y", "/w/x/y"), ("/", "/")]
+    {
         assert_eq!(Place::parse(text).unwrap().to_path(&setting).unwrap(), Path::new(expected), "{text}");
     }
 }

@@ -50,30 +50,112 @@ pub struct Zones {
 
 /// Files below a home folder that hold credentials.
 const CREDENTIALS: [&str; 34] = [
-    ".netrc", "_netrc", ".pgpass", ".my.cnf", ".npmrc", ".yarnrc.yml", ".pypirc", ".git-credentials", ".config/git/credentials",
-    ".vault-token", ".kube", ".docker/config.json", ".config/containers/auth.json", ".azure", ".config/gh/hosts.yml",
-    ".config/hub", ".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials", ".m2/settings.xml",
-    ".gradle/gradle.properties", ".terraform.d", ".terraformrc", ".config/op", ".config/rclone", ".password-store",
-    ".local/share/keyrings", ".mozilla", ".config/google-chrome", ".config/chromium", ".codex/auth.json",
-    ".gemini/oauth_creds.json", ".claude/.credentials.json", ".config/ringfort",
+    ".netrc",
+    "_netrc",
+    ".pgpass",
+    ".my.cnf",
+    ".npmrc",
+    ".yarnrc.yml",
+    ".pypirc",
+    ".git-credentials",
+    ".config/git/credentials",
+    ".vault-token",
+    ".kube",
+    ".docker/config.json",
+    ".config/containers/auth.json",
+    ".azure",
+    ".config/gh/hosts.yml",
+    ".config/hub",
+    ".cargo/credentials",
+    ".cargo/credentials.toml",
+    ".gem/credentials",
+    ".m2/settings.xml",
+    ".gradle/gradle.properties",
+    ".terraform.d",
+    ".terraformrc",
+    ".config/op",
+    ".config/rclone",
+    ".password-store",
+    ".local/share/keyrings",
+    ".mozilla",
+    ".config/google-chrome",
+    ".config/chromium",
+    ".codex/auth.json",
+    ".gemini/oauth_creds.json",
+    ".claude/.credentials.json",
+    ".config/ringfort",
 ];
 /// Files and folders from which shells, tools and agents start things, by their names in a project.
 const STARTUP: [&str; 19] = [
-    ".git/hooks", ".git/config", ".git/info/attributes", ".git/modules", ".husky", ".envrc", ".mcp.json", ".claude", ".codex",
-    ".cursor", ".gemini", ".vscode/tasks.json", ".vscode/settings.json", ".vscode/launch.json", ".vscode/mcp.json",
-    ".idea/runConfigurations", ".devcontainer", ".zed/settings.json", "ringfort.toml",
+    ".git/hooks",
+    ".git/config",
+    ".git/info/attributes",
+    ".git/modules",
+    ".husky",
+    ".envrc",
+    ".mcp.json",
+    ".claude",
+    ".codex",
+    ".cursor",
+    ".gemini",
+    ".vscode/tasks.json",
+    ".vscode/settings.json",
+    ".vscode/launch.json",
+    ".vscode/mcp.json",
+    ".idea/runConfigurations",
+    ".devcontainer",
+    ".zed/settings.json",
+    "ringfort.toml",
 ];
 /// Files below a home folder that shells, tools and the session read when they start.
 const HOME_STARTUP: [&str; 30] = [
-    ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".profile", ".zshrc", ".zshenv", ".zprofile",
-    ".zlogin", ".zlogout", ".kshrc", ".cshrc", ".tcshrc", ".login", ".xinitrc", ".xprofile", ".xsession", ".inputrc", ".vimrc",
-    ".tmux.conf", ".gitconfig", ".pam_environment", ".config/fish", ".config/autostart", ".config/systemd", ".config/git",
-    ".config/environment.d", ".local/share/applications", ".local/bin",
+    ".bashrc",
+    ".bash_profile",
+    ".bash_login",
+    ".bash_logout",
+    ".bash_aliases",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".zprofile",
+    ".zlogin",
+    ".zlogout",
+    ".kshrc",
+    ".cshrc",
+    ".tcshrc",
+    ".login",
+    ".xinitrc",
+    ".xprofile",
+    ".xsession",
+    ".inputrc",
+    ".vimrc",
+    ".tmux.conf",
+    ".gitconfig",
+    ".pam_environment",
+    ".config/fish",
+    ".config/autostart",
+    ".config/systemd",
+    ".config/git",
+    ".config/environment.d",
+    ".local/share/applications",
+    ".local/bin",
 ];
 /// Names of files that hold credentials wherever they are.
 const SECRET_NAMES: [&str; 14] = [
-    ".env", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk", ".netrc", ".pgpass", ".pypirc",
-    ".git-credentials", "master.key", ".htpasswd", "wallet.dat",
+    ".env",
+    "id_rsa",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ed25519",
+    "id_ecdsa_sk",
+    "id_ed25519_sk",
+    ".netrc",
+    ".pgpass",
+    ".pypirc",
+    ".git-credentials",
+    "master.key",
+    ".htpasswd",
+    "wallet.dat",
 ];
 /// Ends of names of files that hold private keys.
 const SECRET_ENDS: [&str; 6] = [".p12", ".pfx", ".jks", ".keystore", ".kdbx", ".ppk"];
@@ -87,7 +169,7 @@ impl Zones {
         if let Some(folder) = in_home.and_then(|rest| dot_folder(rest, op)) {
             return Zone::DotFolder(folder);
         }
-        if OPEN_DEVICES.iter().any(|device| path == device.as_bytes()) {
+        if path.starts_with(b"/dev/") && OPEN_DEVICES.iter().any(|device| path == device.as_bytes()) {
             return Zone::Device;
         }
         if let Some(folder) = system_folder(path, setting) {
@@ -174,20 +256,20 @@ fn dot_folder(rest: &[u8], op: PathOp) -> Option<&'static str> {
 }
 
 fn starts_with_any(rest: &[u8], names: &[&str]) -> bool {
-    names.iter().any(|name| is_below(rest, name.as_bytes()))
+    // All of these names begin so (tested); most paths do not.
+    matches!(rest, [b'.' | b'_', ..]) && names.iter().any(|name| is_below(rest, name.as_bytes()))
 }
 
 /// Whether a path is one from which programs start by themselves, or the folder that holds most of them.
 fn is_startup(path: &[u8]) -> bool {
-    STARTUP.iter().any(|name| contains(path, name.as_bytes())) || path.ends_with(b"/.git") || path.ends_with(b"/.vscode")
-}
-
-/// Whether a path holds these components, one after the other.
-fn contains(path: &[u8], name: &[u8]) -> bool {
     let mut rest = path;
     while let Some(at) = rest.iter().position(|b| *b == b'/') {
         rest = rest.get(at + 1..).unwrap_or(&[]);
-        if is_below(rest, name) {
+        // All of these names begin so (tested); most components do not.
+        let candidate = matches!(rest, [b'.' | b'r', ..]);
+        if candidate
+            && (STARTUP.iter().any(|name| is_below(rest, name.as_bytes())) || rest == b".git" || rest == b".vscode")
+        {
             return true;
         }
     }
@@ -196,9 +278,32 @@ fn contains(path: &[u8], name: &[u8]) -> bool {
 
 fn is_named_secret(path: &[u8]) -> bool {
     let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
+    // All of these names begin or end so (tested); most do not.
+    let candidate =
+        matches!(name, [b'.' | b'i' | b'm' | b'w', ..]) || matches!(name, [.., b'2' | b'x' | b's' | b'e' | b'k']);
+    if !candidate {
+        return false;
+    }
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end.as_bytes()));
     if ends(&EXAMPLE_ENDS) {
         return false;
     }
     SECRET_NAMES.iter().any(|secret| name == secret.as_bytes()) || name.starts_with(b".env.") || ends(&SECRET_ENDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_cuts_hide_no_name() {
+        assert!(CREDENTIALS.iter().chain(&HOME_STARTUP).all(|name| name.starts_with(['.', '_'])));
+        assert!(STARTUP.iter().all(|name| name.starts_with(['.', 'r'])));
+        for name in SECRET_NAMES {
+            assert!(is_named_secret(format!("/w/{name}").as_bytes()), "{name}");
+        }
+        for end in SECRET_ENDS {
+            assert!(is_named_secret(format!("/w/z{end}").as_bytes()), "{end}");
+        }
+    }
 }

@@ -90,7 +90,8 @@ impl<'a> Facts<'a> {
             setting,
             asked,
             hijacked: analysis.hazards.iter().any(|hazard| matches!(hazard.rule.id, "command-050" | "command-051")),
-            settled: setting.is_inside(&setting.cwd) && analysis.commands.iter().all(|command| keeps_folder(command, setting)),
+            settled: setting.is_inside(&setting.cwd)
+                && analysis.commands.iter().all(|command| keeps_folder(command, setting)),
         }
     }
 
@@ -110,7 +111,9 @@ fn keeps_folder(command: &SimpleCommand, setting: &Setting<'_>) -> bool {
         relative => relative.split(|b| *b == b'/').all(|part| part != b".."),
     };
     match command.program.name() {
-        Some(b"cd") => !command.args.is_empty() && command.args.iter().all(|argument| argument.known().is_some_and(inside)),
+        Some(b"cd") => {
+            !command.args.is_empty() && command.args.iter().all(|argument| argument.known().is_some_and(inside))
+        }
         Some(b"pushd" | b"popd" | b"export" | b"declare" | b"typeset") => false,
         Some(_) => true,
         None => command.assignments.iter().all(|(name, _)| !name.starts_with(b"GIT_")),
@@ -128,8 +131,11 @@ impl Part<'_> {
     /// Whether what the program writes without being told where, lies in the workspace: version control in the
     /// working folder, which nothing in the text has moved elsewhere.
     fn stays_inside(&self) -> bool {
-        let git = self.command.program == Program::Known(b"git".to_vec()) && self.command.knowledge == Knowledge::Catalogue;
-        let moved = |known: &[u8]| [&b"-C"[..], b"-c", b"--git-dir", b"--work-tree", b"--exec-path"].iter().any(|o| known.starts_with(o));
+        let git =
+            self.command.program == Program::Known(b"git".to_vec()) && self.command.knowledge == Knowledge::Catalogue;
+        let moved = |known: &[u8]| {
+            [&b"-C"[..], b"-c", b"--git-dir", b"--work-tree", b"--exec-path"].iter().any(|o| known.starts_with(o))
+        };
         git && self.facts.settled
             && self.command.assignments.is_empty()
             && self.command.args.iter().all(|argument| argument.known().is_none_or(|known| !moved(known)))
@@ -161,7 +167,10 @@ impl Policy {
     }
 
     fn add_analysis(&self, draft: &mut Draft<'_>, analysis: &Analysis, setting: &Setting<'_>) {
-        if analysis.commands.is_empty() && analysis.unanalysable.is_empty() && !analysis.hazards.iter().any(|h| h.rule.id == "command-013") {
+        if analysis.commands.is_empty()
+            && analysis.unanalysable.is_empty()
+            && !analysis.hazards.iter().any(|h| h.rule.id == "command-013")
+        {
             draft.add_id("command-013", Decision::Deny, "there is no command");
         }
         for problem in &analysis.unanalysable {
@@ -244,6 +253,10 @@ impl Policy {
                 let meaning = "the program is only known at run time";
                 draft.unresolved("command-010", command.span, meaning);
             }
+            (Program::Known(name), _) if name.is_empty() => {
+                tally.answered = true;
+                draft.add_id("command-013", Decision::Deny, "the command names no program").at(command.span);
+            }
             (Program::Known(_), Knowledge::Unknown) => tally.caged = Some("the program is not known"),
             (Program::Known(_), Knowledge::Partial) => tally.caged = Some("not every argument of the program is known"),
             _ => {}
@@ -324,7 +337,11 @@ impl Policy {
             };
             draft.risk(Risk::Medium);
             draft
-                .add(&table::POLICY_UNLISTED_COMMAND, Decision::Deny, format!("`autonomy.allowed_commands` does not name `{program}`"))
+                .add(
+                    &table::POLICY_UNLISTED_COMMAND,
+                    Decision::Deny,
+                    format!("`autonomy.allowed_commands` does not name `{program}`"),
+                )
                 .at(command.span)
                 .widen(|| format!("add `{program}` to `autonomy.allowed_commands`: every agent may then run it"));
         }
@@ -347,7 +364,9 @@ impl Policy {
             }
             EffectKind::ExecuteText => tally.caged = Some("it runs code that nobody has read"),
             EffectKind::OpenNetwork => self.add_network(draft, effect, tally),
-            EffectKind::RewriteHistory => self.add_unbounded(draft, effect, command, tally, "it rewrites or discards history"),
+            EffectKind::RewriteHistory => {
+                self.add_unbounded(draft, effect, command, tally, "it rewrites or discards history")
+            }
             EffectKind::Publish => self.add_unbounded(draft, effect, command, tally, "it publishes"),
             EffectKind::Spend => self.add_unbounded(draft, effect, command, tally, "it spends money"),
             EffectKind::ChangePrivilege => tally.caged = Some("it changes rights"),
@@ -364,7 +383,14 @@ impl Policy {
     }
 
     /// Asks about harm that the cage cannot bound, by its risk.
-    fn add_unbounded(&self, draft: &mut Draft<'_>, effect: &Effect, command: &SimpleCommand, tally: &mut Tally, what: &'static str) {
+    fn add_unbounded(
+        &self,
+        draft: &mut Draft<'_>,
+        effect: &Effect,
+        command: &SimpleCommand,
+        tally: &mut Tally,
+        what: &'static str,
+    ) {
         let risk = command.risk.max(Risk::Medium);
         if self.ask.covers(risk) {
             tally.answered = true;
@@ -402,7 +428,9 @@ impl Policy {
 
     fn add_secret(&self, draft: &mut Draft<'_>, effect: &Effect, tally: &mut Tally, setting: &Setting<'_>) {
         match self.zone_of(effect, PathOp::Read, setting) {
-            None | Some(Zone::NamedSecret | Zone::Workspace | Zone::Root) => self.add_named_secret(draft, effect, tally),
+            None | Some(Zone::NamedSecret | Zone::Workspace | Zone::Root) => {
+                self.add_named_secret(draft, effect, tally)
+            }
             Some(closed @ (Zone::DotFolder(_) | Zone::Forbidden(_) | Zone::System(_))) => {
                 tally.answered = true;
                 self.add_closed(draft, closed, PathOp::Read, effect.span);
@@ -441,7 +469,9 @@ impl Policy {
                 _ => tally.writes_inside = true,
             },
             Zone::Startup => self.add_startup(draft, effect, tally),
-            Zone::Scratch if effect.kind != EffectKind::Persist => tally.caged = Some("it writes outside the workspace"),
+            Zone::Scratch if effect.kind != EffectKind::Persist => {
+                tally.caged = Some("it writes outside the workspace")
+            }
             Zone::Outside | Zone::Scratch if effect.kind == EffectKind::Persist => {
                 tally.answered = true;
                 self.add_closed(draft, Zone::Persistence, PathOp::Write, effect.span);

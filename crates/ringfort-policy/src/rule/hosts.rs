@@ -23,7 +23,9 @@ impl Policy {
     pub(super) fn egress(&self, egress: &Egress) -> Ruling {
         let mut draft = Draft::new(self, Risk::Medium);
         let method = egress.method.as_deref();
-        if method.is_some_and(|m| m.is_empty() || m.len() > METHOD_BYTES_MAX || !m.bytes().all(|b| b.is_ascii_alphabetic())) {
+        if method
+            .is_some_and(|m| m.is_empty() || m.len() > METHOD_BYTES_MAX || !m.bytes().all(|b| b.is_ascii_alphabetic()))
+        {
             draft.risk(Risk::High);
             draft.add(&table::EGRESS_UNREADABLE, Decision::Deny, "the method is none").ring(Ring::Network);
         }

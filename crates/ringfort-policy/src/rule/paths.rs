@@ -83,7 +83,9 @@ impl Policy {
                 let place = escape_bytes(place.as_bytes());
                 let message = format!("`autonomy.forbidden_paths` closes `{place}`");
                 draft.add(&table::PATH_FORBIDDEN, Decision::Deny, message).at(span).widen(|| {
-                    format!("remove `{place}` from `autonomy.forbidden_paths`: every agent may then use what is below it")
+                    format!(
+                        "remove `{place}` from `autonomy.forbidden_paths`: every agent may then use what is below it"
+                    )
                 });
             }
             Zone::Credential => {
@@ -113,7 +115,14 @@ impl Policy {
     }
 
     /// Denies a path outside, with the smallest change that would open it.
-    pub(super) fn deny_outside(&self, draft: &mut Draft<'_>, path: &[u8], op: PathOp, span: Span, setting: &Setting<'_>) {
+    pub(super) fn deny_outside(
+        &self,
+        draft: &mut Draft<'_>,
+        path: &[u8],
+        op: PathOp,
+        span: Span,
+        setting: &Setting<'_>,
+    ) {
         if setting.workspace.is_none() {
             let meaning = table::POLICY_WIDE_WORKSPACE.meaning;
             draft

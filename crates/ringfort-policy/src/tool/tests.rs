@@ -16,7 +16,11 @@ fn known_tools_are_read() {
     for (name, arguments, expected) in [
         ("Bash", json!({"command": "ls", "description": "x"}), Call::Shell { text: "ls", cwd: None }),
         ("run_shell_command", json!({"command": "ls", "dir_path": "a"}), Call::Shell { text: "ls", cwd: Some("a") }),
-        ("shell", json!({"command": ["bash", "-lc", "ls"]}), Call::Argv { words: vec!["bash", "-lc", "ls"], cwd: None }),
+        (
+            "shell",
+            json!({"command": ["bash", "-lc", "ls"]}),
+            Call::Argv { words: vec!["bash", "-lc", "ls"], cwd: None },
+        ),
         ("exec_command", json!({"cmd": "ls", "workdir": "/x"}), Call::Shell { text: "ls", cwd: Some("/x") }),
         ("Read", json!({"file_path": "a"}), Call::Paths(vec![("a", Read)])),
         ("Write", json!({"file_path": "a", "content": "x"}), Call::Paths(vec![("a", Write)])),

@@ -32,10 +32,15 @@ fn every_rule_is_documented_and_every_documented_rule_exists() {
     rules.sort_unstable();
     let expected: Vec<String> = rules.iter().map(|(id, meaning)| format!("| `{id}` | {meaning} |")).collect();
     let areas = ["command-", "egress-", "path-", "policy-", "tool-"];
-    let own = |line: &&str| areas.iter().any(|area| line.strip_prefix("| `").is_some_and(|rest| rest.starts_with(area)));
+    let own =
+        |line: &&str| areas.iter().any(|area| line.strip_prefix("| `").is_some_and(|rest| rest.starts_with(area)));
     let documented: Vec<&str> = text.lines().filter(own).collect();
     let missing: Vec<&String> = expected.iter().filter(|line| !documented.contains(&line.as_str())).collect();
-    assert!(missing.is_empty(), "docs/rules.md lacks:\n{}", missing.into_iter().cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        missing.is_empty(),
+        "docs/rules.md lacks:\n{}",
+        missing.into_iter().cloned().collect::<Vec<_>>().join("\n")
+    );
     let extra: Vec<&&str> = documented.iter().filter(|line| !expected.iter().any(|known| known == *line)).collect();
     assert!(extra.is_empty(), "docs/rules.md has rules that do not exist: {extra:?}");
     assert!(documented.is_sorted(), "docs/rules.md is not ordered by id");

@@ -79,7 +79,10 @@ fn later_layers_win_key_by_key() {
     assert_eq!(loaded.origins.get("autonomy.level"), Some(&Layer::Explicit));
     assert_eq!(loaded.origins.get("autonomy.ask"), Some(&Layer::Flags));
     let layers: Vec<_> = loaded.sources.iter().map(|source| (source.layer, source.state)).collect();
-    assert_eq!(layers, [Layer::System, Layer::User, Layer::Explicit, Layer::Flags].map(|l| (l, SourceState::Effective)));
+    assert_eq!(
+        layers,
+        [Layer::System, Layer::User, Layer::Explicit, Layer::Flags].map(|l| (l, SourceState::Effective))
+    );
 }
 
 #[test]
@@ -161,7 +164,10 @@ fn deny_texts_that_are_no_toml() {
 #[test]
 fn a_later_layer_may_switch_off_what_an_earlier_one_uses() {
     let files = Files::new();
-    files.write("system.toml", "[autonomy]\nask = \"high\"\n[runtime]\nkind = \"docker\"\n[runtime.docker]\nimage = \"x\"\n");
+    files.write(
+        "system.toml",
+        "[autonomy]\nask = \"high\"\n[runtime]\nkind = \"docker\"\n[runtime.docker]\nimage = \"x\"\n",
+    );
     let mut sources = files.sources();
     sources.overrides =
         vec![("autonomy.level".to_owned(), "full".to_owned()), ("runtime.kind".to_owned(), "native".to_owned())];

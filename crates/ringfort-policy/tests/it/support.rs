@@ -9,8 +9,8 @@ use ringfort_core::action::{Action, Command};
 use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::text::Text;
-use ringfort_policy::load::{LoadError, Loaded, Sources, load};
 use ringfort_policy::accept;
+use ringfort_policy::load::{LoadError, Loaded, Sources, load};
 
 /// A folder with the files of every layer.
 pub(crate) struct Files {

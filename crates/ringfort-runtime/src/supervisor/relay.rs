@@ -25,11 +25,34 @@ enum Filter {
     /// Nothing: input of the program.
     Plain,
     /// Secrets are redacted.
-    Redact(Box<Redactor>),
+    Redact(Box<Lazy>),
     /// Sequences that would reach beyond the screen are dropped.
     Screen(ScreenFilter),
     /// Both.
-    ScreenRedact(ScreenFilter, Box<Redactor>),
+    ScreenRedact(ScreenFilter, Box<Lazy>),
+}
+
+/// A redactor that is made when the first byte comes: most programs say nothing on one of their streams.
+#[derive(Default)]
+struct Lazy(Option<Redactor>);
+
+impl Lazy {
+    fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        let redactor = self.0.get_or_insert_with(Redactor::new);
+        redactor.push(chunk, &mut |part: Redacted<&[u8]>| out.extend_from_slice(part.as_bytes()));
+    }
+
+    fn idle(&mut self, out: &mut Vec<u8>) {
+        if let Some(redactor) = &mut self.0 {
+            redactor.flush_idle(&mut |part: Redacted<&[u8]>| out.extend_from_slice(part.as_bytes()));
+        }
+    }
+
+    fn finish(self, out: &mut Vec<u8>) {
+        if let Some(redactor) = self.0 {
+            redactor.finish(&mut |part: Redacted<&[u8]>| out.extend_from_slice(part.as_bytes()));
+        }
+    }
 }
 
 /// One direction of one stream.
@@ -41,6 +64,8 @@ pub(super) struct Stream {
     written: usize,
     write_bytes_max: usize,
     closes: bool,
+    /// Whether something may be held back that a pause should let go.
+    may_hold: bool,
     buffer: Vec<u8>,
 }
 
@@ -55,7 +80,8 @@ impl Stream {
             written: 0,
             write_bytes_max: if regular { CHUNK_BYTES } else { PIPE_WRITE_BYTES },
             closes,
-            buffer: vec![0; CHUNK_BYTES],
+            may_hold: false,
+            buffer: Vec::new(),
         }
     }
 
@@ -71,13 +97,13 @@ impl Stream {
 
     /// Captured output, redacted.
     pub(super) fn captured(from: OwnedFd, to: OwnedFd) -> Self {
-        Self::new(from, to, Filter::Redact(Box::new(Redactor::new())), true)
+        Self::new(from, to, Filter::Redact(Box::default()), true)
     }
 
     /// Output on the user's terminal.
     pub(super) fn screen(from: OwnedFd, to: OwnedFd, redacts: bool) -> Self {
         let filter = if redacts {
-            Filter::ScreenRedact(ScreenFilter::new(), Box::new(Redactor::new()))
+            Filter::ScreenRedact(ScreenFilter::new(), Box::default())
         } else {
             Filter::Screen(ScreenFilter::new())
         };
@@ -109,21 +135,28 @@ impl Stream {
         }
     }
 
+    /// Whether a short pause should be answered with [`Stream::idle`].
+    pub(super) fn may_hold(&self) -> bool {
+        self.may_hold
+    }
+
     /// Passes on what the redactor holds back although nothing follows: a prompt without a newline.
     pub(super) fn idle(&mut self) {
         if self.written < self.pending.len() {
             return;
         }
+        self.may_hold = false;
         self.pending.clear();
         self.written = 0;
         let pending = &mut self.pending;
         if let Filter::Redact(redactor) | Filter::ScreenRedact(_, redactor) = &mut self.filter {
-            redactor.flush_idle(&mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
+            redactor.idle(pending);
         }
     }
 
     fn read(&mut self) {
         let Some(from) = &self.from else { return };
+        self.buffer.resize(CHUNK_BYTES, 0);
         let count = match rustix::io::retry_on_intr(|| rustix::io::read(from, &mut self.buffer)) {
             Ok(count) => count,
             Err(rustix::io::Errno::AGAIN) => return,
@@ -137,6 +170,7 @@ impl Stream {
             self.finish();
         } else {
             self.filter_chunk(count);
+            self.may_hold = matches!(self.filter, Filter::Redact(_) | Filter::ScreenRedact(..));
         }
     }
 
@@ -147,12 +181,12 @@ impl Stream {
             Filter::Plain => pending.extend_from_slice(chunk),
             Filter::Screen(screen) => screen.push(chunk, pending),
             Filter::Redact(redactor) => {
-                redactor.push(chunk, &mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
+                redactor.push(chunk, pending);
             }
             Filter::ScreenRedact(screen, redactor) => {
                 let mut shown = Vec::with_capacity(chunk.len());
                 screen.push(chunk, &mut shown);
-                redactor.push(&shown, &mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
+                redactor.push(&shown, pending);
             }
         }
     }
@@ -163,13 +197,13 @@ impl Stream {
             Filter::Plain => {}
             Filter::Screen(mut screen) => screen.finish(pending),
             Filter::Redact(redactor) => {
-                redactor.finish(&mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
+                redactor.finish(pending);
             }
             Filter::ScreenRedact(mut screen, mut redactor) => {
                 let mut shown = Vec::new();
                 screen.finish(&mut shown);
-                redactor.push(&shown, &mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
-                redactor.finish(&mut |part: Redacted<&[u8]>| pending.extend_from_slice(part.as_bytes()));
+                redactor.push(&shown, pending);
+                redactor.finish(pending);
             }
         }
     }

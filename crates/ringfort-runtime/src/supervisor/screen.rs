@@ -125,7 +125,7 @@ impl ScreenFilter {
     fn is_report(&self) -> bool {
         let parameters = self.held.iter().skip(2).copied();
         let first: Vec<u8> = parameters.take_while(|byte| *byte != b';').filter(|byte| *byte != b'0').collect();
-        matches!(first.as_slice(), b"2" | b"21") && self.held.iter().any(|byte| *byte == b'2')
+        matches!(first.as_slice(), b"2" | b"21") && self.held.contains(&b'2')
     }
 
     fn osc(&mut self, byte: u8, out: &mut Vec<u8>) {

@@ -187,6 +187,9 @@ pub fn is_interactive() -> bool {
 /// How long the loop sleeps at most when nothing happens: a response that ends the session is seen within this time.
 pub const TICK: Duration = Duration::from_millis(250);
 
+/// How long a program may pause within a line before what is held back of it is let go.
+pub const PAUSE: Duration = Duration::from_millis(15);
+
 /// The descriptor of the user's terminal, for its size.
 pub fn size_source(terminal: &UserTerminal) -> std::os::fd::BorrowedFd<'_> {
     terminal.fd.as_fd()

@@ -25,6 +25,8 @@ use std::path::{Path, PathBuf};
 const SCRATCH_NAME: &str = "startup";
 /// Longest chain of links that is followed to protect what a linked start-up file leads to.
 const LINKS_FOLLOWED_MAX: usize = 4;
+/// Most paths that a cage is asked to mount read-only.
+const PROTECTED_MAX: usize = 1_024;
 /// Most files that are staged; further ones are read-only inside.
 const STAGED_MAX: usize = 128;
 
@@ -227,12 +229,17 @@ impl Making {
         }
     }
 
-    fn finish(self) -> Plan {
+    fn finish(mut self) -> Plan {
         let mut protected: Vec<PathBuf> = Vec::new();
         for path in &self.protected {
             // A `BTreeSet` of paths has each folder before what is below it.
-            if !protected.last().is_some_and(|outer| path.starts_with(outer)) {
+            if protected.last().is_some_and(|outer| path.starts_with(outer)) {
+                continue;
+            }
+            if protected.len() < PROTECTED_MAX {
                 protected.push(path.clone());
+            } else {
+                self.notices.push(Notice::NotProtected(path.clone()));
             }
         }
         let absolute = protected.iter().map(|path| self.snapshot.workspace.join(path)).collect();

@@ -311,8 +311,8 @@ impl Settling<'_> {
     }
 
     fn write_back(&mut self, path: &Path, item: &Item) -> Result<(), Errno> {
+        self.make_way(path)?;
         let root = &self.snapshot.root;
-        root.make_parents(path)?;
         match &item.body {
             Body::Bytes(bytes) => {
                 let temporary = self.quarantine.fresh_name();
@@ -328,6 +328,20 @@ impl Settling<'_> {
             }
             Body::Unkept => Err(Errno::NODATA),
         }
+    }
+
+    /// Makes the folders on the way to `path`; what stands where one has to be goes to quarantine.
+    fn make_way(&mut self, path: &Path) -> Result<(), Errno> {
+        let mut way = PathBuf::new();
+        for part in path.parent().unwrap_or(Path::new("")) {
+            way.push(part);
+            if let Ok(Some(identity)) = self.snapshot.root.identity(&way)
+                && identity.kind != Kind::Directory
+            {
+                self.quarantine(&way, "entry of the workspace", "it stands in place of a folder of start-up files");
+            }
+        }
+        self.snapshot.root.make_parents(path)
     }
 
     fn compare(&self, path: &Path, item: &Item) -> State {
@@ -405,11 +419,8 @@ impl Settling<'_> {
         }
         let temporary = self.quarantine.fresh_name();
         let mode = self.snapshot.items.get(path).map_or(0o644, |item| item.identity.mode & 0o777);
-        let written = self
-            .snapshot
-            .root
-            .make_parents(path)
-            .and_then(|()| self.snapshot.root.replace(path, &temporary, base, mode));
+        let way = self.make_way(path);
+        let written = way.and_then(|()| self.snapshot.root.replace(path, &temporary, base, mode));
         match written {
             Ok(()) => push(&mut self.settled.restored, &mut self.settled.omitted, change(path, what, why)),
             Err(error) => self.fault(path, what, &format!("{why}; it could not be put back: {error}")),

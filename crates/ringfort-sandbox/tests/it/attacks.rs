@@ -83,6 +83,7 @@ pub(crate) const ATTACKS: &[(&str, Attack)] = &[
     ("read-through-supervisor-root", |s| read(&PathBuf::from(format!("/proc/{}/root{}", s.supervisor, s.outside.display())).join("secret"))),
     ("read-supervisor-environment", |s| read(Path::new(&format!("/proc/{}/environ", s.supervisor)))),
     ("read-keeper-environment", |_| read(Path::new("/proc/1/environ"))),
+    ("read-keeper-command", |_| read(Path::new("/proc/1/cmdline"))),
     ("read-shadow", |_| read(Path::new("/etc/shadow"))),
     ("list-home", |s| list(&s.home, "secret")),
     ("list-outside", |s| list(&s.outside, "secret")),

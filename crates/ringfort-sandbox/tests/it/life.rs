@@ -279,6 +279,9 @@ fn a_terminal_has_job_control() {
 fn read_until(terminal: &mut File, expected: &str) {
     let mut text = String::new();
     while !text.contains(expected) {
+        let mut polls = [rustix::event::PollFd::new(terminal, rustix::event::PollFlags::IN)];
+        let ready = rustix::event::poll(&mut polls, Some(&rustix::event::Timespec { tv_sec: 20, tv_nsec: 0 }));
+        assert_eq!(ready, Ok(1), "no `{expected}` but `{text}`");
         let mut buffer = [0; 256];
         let length = terminal.read(&mut buffer).unwrap();
         text.push_str(&String::from_utf8_lossy(&buffer[..length]));

@@ -50,7 +50,7 @@ const BATCH_POLICIES_MAX: usize = 64;
   printf '{\"command\": \"ls -la\"}\\n' | ringfort check --batch
 
 One argument is text for a shell, several are the words of a command. Exit status: 0 allow, 1 deny, 4 ask.")]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// Show effects, obligations and every reason with the words it matched
     #[arg(long)]
     explain: bool,
@@ -91,7 +91,7 @@ pub struct CheckArgs {
 /// # Errors
 ///
 /// Bad usage, or the guard failed.
-pub fn run(args: &CheckArgs, common: &Common) -> Result<u8, Failure> {
+pub(crate) fn run(args: &CheckArgs, common: &Common) -> Result<u8, Failure> {
     let world = World::read().map_err(Failure::guard)?;
     if args.batch {
         return batch(args, common, &world);
@@ -194,7 +194,12 @@ fn decider(loaded: &Loaded) -> Result<Decider, Failure> {
 
 /// The door that `check` speaks for.
 fn door(isolated: bool) -> Door {
-    let bare = Door { asks: Some(ApprovalChannel::TwoPersons), limits: Demand::Demanded, redacts: Demand::Demanded, ..Door::bare(DoorKind::Check, Standing::Advised) };
+    let bare = Door {
+        asks: Some(ApprovalChannel::TwoPersons),
+        limits: Demand::Demanded,
+        redacts: Demand::Demanded,
+        ..Door::bare(DoorKind::Check, Standing::Advised)
+    };
     if isolated {
         Door { isolates: Promise::ALL.into(), profile: Some("native".to_owned()), standing: Standing::Caged, ..bare }
     } else {
@@ -327,7 +332,8 @@ impl Batch<'_> {
             Some(path) => common.policy = Some(PathBuf::from(path)),
         }
         let loaded = self.world.load(&common, Some(&self.cwd));
-        let decider = loaded.and_then(|loaded| decider(&loaded)).map(Arc::new).map_err(|failure| failure.error.to_string());
+        let decider =
+            loaded.and_then(|loaded| decider(&loaded)).map(Arc::new).map_err(|failure| failure.error.to_string());
         self.deciders.insert(key, decider.clone());
         decider
     }

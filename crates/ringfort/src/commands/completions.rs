@@ -17,7 +17,7 @@ use super::{EXIT_OK, Failure};
   ringfort completions bash > ~/.local/share/bash-completion/completions/ringfort
   ringfort completions zsh > ~/.zfunc/_ringfort
   ringfort completions fish > ~/.config/fish/completions/ringfort.fish")]
-pub struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// The shell
     shell: clap_complete::Shell,
 }
@@ -27,7 +27,7 @@ pub struct CompletionsArgs {
 /// # Errors
 ///
 /// Standard output cannot be written.
-pub fn run(args: &CompletionsArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &CompletionsArgs) -> Result<u8, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::definition(), "ringfort", &mut script);
     std::io::stdout().lock().write_all(&script)?;

@@ -47,10 +47,10 @@ const SAID_BYTES_MAX: u64 = 256 << 10;
   ringfort doctor --json
 
 Exit status: 0 nothing fails, 1 something does, 3 the doctor itself failed.")]
-pub struct DoctorArgs {
-    /// What the confined child is told of the world outside
-    #[arg(long, hide = true, value_name = "JSON")]
-    inside: Option<String>,
+pub(crate) struct DoctorArgs {
+    /// The file in which the confined child is told of the world outside
+    #[arg(long, hide = true, value_name = "FILE")]
+    inside: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -58,7 +58,7 @@ pub struct DoctorArgs {
 /// # Errors
 ///
 /// The doctor itself failed.
-pub fn run(args: &DoctorArgs, common: &Common) -> Result<u8, Failure> {
+pub(crate) fn run(args: &DoctorArgs, common: &Common) -> Result<u8, Failure> {
     if let Some(told) = &args.inside {
         return inside(told);
     }
@@ -98,8 +98,10 @@ fn show(out: &mut dyn io::Write, report: &Report) -> io::Result<()> {
 }
 
 /// The confined child: tries everything and says how it came out.
-fn inside(told: &str) -> Result<u8, Failure> {
-    let world: attempts::World = serde_json::from_str(told).map_err(Failure::usage)?;
+fn inside(told: &Path) -> Result<u8, Failure> {
+    let mut text = Vec::new();
+    fs::File::open(told)?.take(SAID_BYTES_MAX).read_to_end(&mut text)?;
+    let world: attempts::World = serde_json::from_slice(&text).map_err(Failure::usage)?;
     let said = serde_json::to_string(&attempts::run(&world)).map_err(Failure::guard)?;
     writeln!(io::stdout(), "{said}")?;
     Ok(EXIT_OK)
@@ -120,7 +122,12 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
         Err(_) => Err("no configuration, so no provider".to_owned()),
     };
     let ground = Ground::make().map_err(Failure::guard)?;
-    let wished = RunWishes { common, workspace: ground.workspace.clone(), degree: DegreeRequest::Auto, session: session_name()? };
+    let wished = RunWishes {
+        common,
+        workspace: ground.workspace.clone(),
+        degree: DegreeRequest::Auto,
+        session: session_name()?,
+    };
     let (refused, cage) = match wire(world, wished) {
         Ok(mut wired) => {
             let refused = refuse(world, &wired, &places.state).map_err(|error| format!("{error:#}"));
@@ -206,7 +213,9 @@ fn confine(world: &World, wired: &mut Wired, ground: &Ground, state: &Path) -> a
     };
     wired.session.profile.protected.push(ground.startup.clone());
     let binary = std::env::current_exe()?.canonicalize()?;
-    let words = [binary.as_os_str(), "doctor".as_ref(), "--inside".as_ref(), serde_json::to_string(&told)?.as_ref()]
+    let told_file = ground.workspace.join("told.json");
+    fs::write(&told_file, serde_json::to_vec(&told)?)?;
+    let words = [binary.as_os_str(), "doctor".as_ref(), "--inside".as_ref(), told_file.as_os_str()]
         .map(|word: &std::ffi::OsStr| Text::new(word.as_encoded_bytes()));
     let environment: Vec<(OsString, OsString)> = wired.environment.clone();
     let mut task =

@@ -16,7 +16,7 @@ use super::{EXIT_OK, Failure};
 #[command(after_help = "Examples:
   ringfort man | man -l -
   ringfort man run > ringfort-run.1")]
-pub struct ManArgs {
+pub(crate) struct ManArgs {
     /// A subcommand; the main page unless named
     subcommand: Option<String>,
 }
@@ -26,7 +26,7 @@ pub struct ManArgs {
 /// # Errors
 ///
 /// There is no such subcommand, or standard output cannot be written.
-pub fn run(args: &ManArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &ManArgs) -> Result<u8, Failure> {
     let mut definition = super::definition();
     definition.build();
     let page = match &args.subcommand {

@@ -26,7 +26,7 @@ use crate::wiring::World;
   ringfort policy validate --project ringfort.toml
   ringfort policy schema > ringfort.schema.json
   ringfort policy accept")]
-pub struct PolicyArgs {
+pub(crate) struct PolicyArgs {
     #[command(subcommand)]
     command: PolicyCommand,
 }
@@ -62,7 +62,7 @@ enum PolicyCommand {
 /// # Errors
 ///
 /// A file cannot be read or is not understood.
-pub fn run(args: &PolicyArgs, common: &Common) -> Result<u8, Failure> {
+pub(crate) fn run(args: &PolicyArgs, common: &Common) -> Result<u8, Failure> {
     let world = World::read().map_err(Failure::guard)?;
     match &args.command {
         PolicyCommand::Show => show(&world, common),

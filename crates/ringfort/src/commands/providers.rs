@@ -18,14 +18,14 @@ use crate::wiring::World;
 /// List the security providers, and which one is selected
 #[derive(Debug, Args)]
 #[command(after_help = "Select one with `provider = \"NAME\"` under `[policy]`; `native` is always asked as well.")]
-pub struct ProvidersArgs {}
+pub(crate) struct ProvidersArgs {}
 
 /// Runs the command.
 ///
 /// # Errors
 ///
 /// The configuration cannot be loaded.
-pub fn run(_args: &ProvidersArgs, common: &Common) -> Result<u8, Failure> {
+pub(crate) fn run(_args: &ProvidersArgs, common: &Common) -> Result<u8, Failure> {
     let world = World::read().map_err(Failure::guard)?;
     let loaded = world.load(common, None)?;
     let chain = loaded.chain.clone().into();

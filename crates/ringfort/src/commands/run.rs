@@ -21,7 +21,7 @@ use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, chain, run};
 use ringfort_runtime::session::TaskError;
-use ringfort_runtime::supervisor::broker::{self, Operation, Reply};
+use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
 use ringfort_sandbox::profile::DegreeRequest;
@@ -55,27 +55,27 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
 Exit status: the program's own; 126 denied, 125 the guard failed, 127 no such program.")]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The folder that is writable inside; the current folder unless named
     #[arg(long, value_name = "DIR")]
-    pub workspace: Option<PathBuf>,
+    pub(crate) workspace: Option<PathBuf>,
     /// How much isolation: `auto`, or `minimal` (no user namespaces: Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
-    pub degree: String,
+    pub(crate) degree: String,
     /// Redact output on a terminal as well
     #[arg(long)]
-    pub redact: bool,
+    pub(crate) redact: bool,
     /// Say at the end what the cage enforced
     #[arg(long, short)]
-    pub verbose: bool,
+    pub(crate) verbose: bool,
     /// The command
     #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
+    pub(crate) command: Vec<OsString>,
 }
 
 impl RunArgs {
     /// The words that [`main`] reads, for a caller that has parsed them already.
-    pub fn to_words(&self, common: &Common) -> Vec<OsString> {
+    pub(crate) fn to_words(&self, common: &Common) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
         let mut option = |name: &str, value: &OsStr| {
             words.push(name.into());
@@ -116,14 +116,15 @@ struct Wishes {
 }
 
 /// Runs the command; `words` is the command line after `run`.
-pub fn main(words: Vec<OsString>) -> ExitCode {
+pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
     if matches!(words.first().and_then(|word| word.to_str()), Some("--help" | "-h")) {
         // Help is the framework's business; it is not on the hot path.
         return help();
     }
-    let result = parse(words).map_err(|failure| guard(failure)).and_then(|wishes| {
+    let result = parse(words).map_err(guard).and_then(|wishes| {
         let world = World::read().map_err(|error| guard(Failure::guard(error)))?;
-        if world.broker().is_some() { nested(&world, wishes) } else { outermost(&world, wishes) }
+        // A caged caller that has closed the socket is still caged: nothing starts then.
+        if world.variable(BROKER_VARIABLE).is_some() { nested(&world, wishes) } else { outermost(&world, wishes) }
     });
     match result {
         Ok(end) => leave(end),
@@ -176,9 +177,10 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             return Err(bad_option(&word));
         }
         let mut value = || {
-            attached.take().or_else(|| words.next()).ok_or_else(|| {
-                Failure::usage(anyhow::anyhow!("`{name}` needs a value")).help(USAGE)
-            })
+            attached
+                .take()
+                .or_else(|| words.next())
+                .ok_or_else(|| Failure::usage(anyhow::anyhow!("`{name}` needs a value")).help(USAGE))
         };
         match name.as_str() {
             "--workspace" => wishes.workspace = Some(PathBuf::from(value()?)),
@@ -248,7 +250,8 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let degree = if wishes.minimal { DegreeRequest::Minimal } else { DegreeRequest::Auto };
     let cwd = if world.cwd.starts_with(&workspace) { world.cwd.clone() } else { workspace.clone() };
     let asked = RunWishes { common: &wishes.common, workspace, degree, session: session_name()? };
-    let mut wired = wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
+    let mut wired =
+        wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
     for notice in &wired.notices {
         wired.session.warn(notice);
     }
@@ -258,9 +261,8 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let task = match wired.session.task(&principal, Provenance::User, words, &cwd, wired.environment.clone()) {
         Ok(task) => task,
         Err(error @ TaskError::NotFound(_)) => {
-            return Err(Failure { status: EXIT_MISSING, ..Failure::usage(error) }.help(
-                "one argument with spaces is text for a shell; several arguments are the words of a command",
-            ));
+            return Err(Failure { status: EXIT_MISSING, ..Failure::usage(error) }
+                .help("one argument with spaces is text for a shell; several arguments are the words of a command"));
         }
         Err(error) => return Err(Failure::usage(error)),
     };

@@ -26,7 +26,7 @@ const TEXT_BYTES_MAX: u64 = 256 << 20;
   ringfort scan < build.log                    what was found, one JSON object a line
   ringfort scan --redact < build.log           the text without secrets
   printf '{\"text\": \"…\"}\\n' | ringfort scan --batch")]
-pub struct ScanArgs {
+pub(crate) struct ScanArgs {
     /// Print the redacted text instead of the findings
     #[arg(long, conflicts_with = "batch")]
     redact: bool,
@@ -40,7 +40,7 @@ pub struct ScanArgs {
 /// # Errors
 ///
 /// The input cannot be read, or is too large.
-pub fn run(args: &ScanArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &ScanArgs) -> Result<u8, Failure> {
     if args.batch {
         return batch();
     }
@@ -67,9 +67,9 @@ pub fn run(args: &ScanArgs) -> Result<u8, Failure> {
 #[serde(deny_unknown_fields)]
 struct Line {
     text: String,
-    /// Where the text came from; secrets are found whatever it says.
-    #[serde(default)]
-    provenance: Option<Provenance>,
+    /// Where the text came from; checked, and secrets are found whatever it says.
+    #[serde(default, rename = "provenance")]
+    _provenance: Option<Provenance>,
     id: Option<Value>,
 }
 
@@ -110,7 +110,7 @@ fn answer(line: &[u8]) -> Value {
         Ok(line) => line,
         Err(error) => return json!({ "error": format!("the line cannot be read: {error}") }),
     };
-    let Line { text, provenance: _, id } = line;
+    let Line { text, id, .. } = line;
     let findings: Vec<Value> = ringfort_detect::scan(text.as_bytes()).iter().map(finding_json).collect();
     let redacted = ringfort_detect::redact(text.as_bytes());
     let mut answer = json!({ "findings": findings, "redacted": String::from_utf8_lossy(redacted.as_bytes()) });

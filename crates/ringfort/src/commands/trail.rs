@@ -30,7 +30,7 @@ const TAIL_ENTRIES_MAX: usize = 100_000;
   ringfort trail show 41
   ringfort trail verify
   ringfort trail verify --dir /media/copy/trail")]
-pub struct TrailArgs {
+pub(crate) struct TrailArgs {
     /// A folder of segments; that of the state folder unless named
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -60,7 +60,7 @@ enum TrailCommand {
 /// # Errors
 ///
 /// The record cannot be read.
-pub fn run(args: &TrailArgs, common: &Common) -> Result<u8, Failure> {
+pub(crate) fn run(args: &TrailArgs, common: &Common) -> Result<u8, Failure> {
     let world = World::read().map_err(Failure::guard)?;
     if world.broker().is_some() && args.dir.is_none() {
         return Err(Failure::usage(anyhow::anyhow!("inside a cage the record is out of reach")));

@@ -733,12 +733,13 @@ def binary_opens():
     raise Blocked("read-only, or not there")
 
 
-def nested(*words):
-    """`ringfort` from inside; what it prints must not hold what only the outer one knows."""
+def nested(*words, sockets=True):
+    """`ringfort` from inside, with the broker's socket or without it."""
     paths = own_binaries()
     if not paths:
         raise Blocked("no binary")
-    return subprocess.run([paths[-1], *words], capture_output=True, timeout=20, stdin=subprocess.DEVNULL)
+    passed = [int(os.environ["RINGFORT_BROKER"])] if sockets and "RINGFORT_BROKER" in os.environ else []
+    return subprocess.run([paths[-1], *words], capture_output=True, timeout=20, stdin=subprocess.DEVNULL, pass_fds=passed)
 
 
 @attempt("ringfort-trail-tail")
@@ -758,14 +759,17 @@ def _():
     return "accepted"
 
 
-for label, words in [("state", ("run", "--state", "/tmp/s")), ("policy", ("run", "--policy", "/dev/null")), ("set", ("run", "--set", "autonomy.ask=never")),
-                     ("workspace", ("run", "--workspace", "/tmp")), ("minimal", ("run", "--degree", "minimal"))]:
-    def run_with(words=words):
-        result = nested(*words, "--", "/bin/sh", "-c", f"cat {at('outside', 'secret')}")
+for label, option, value, needs in [
+        ("state", "--state", lambda: at("outside", "other-state"), ""), ("set", "--set", lambda: "autonomy.ask=never", ""),
+        ("policy", "--policy", lambda: at("outside", "empty.toml"), ""), ("workspace", "--workspace", lambda: S["outside"], ""),
+        ("minimal", "--degree", lambda: "minimal", "a policy for it")]:
+    def run_with(option=option, value=value, sockets=True):
+        result = nested("run", option, value(), "--", "echo", SECRET, sockets=sockets)
         if SECRET.encode() in result.stdout:
             return "the command ran with the flag"
         raise Blocked((result.stderr or b"refused").decode(errors="replace").split("\n")[0][:80])
-    simple("ringfort-run-" + label, run_with)
+    simple("ringfort-run-" + label, run_with, needs)
+    simple(f"ringfort-run-{label}-without-socket", lambda run_with=run_with: run_with(sockets=False), needs)
 
 
 simple("ringfort-binary-replace", lambda: done(os.rename(made_here("evil-ringfort"), S["binary"])))

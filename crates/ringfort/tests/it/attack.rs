@@ -20,8 +20,7 @@ const CALLER_SECRET: &str = "ringfort-e2e-caller-secret";
 /// Fewest attempts that count as an attack.
 const ATTEMPTS_MIN: usize = 75;
 /// Promises that the degree `minimal` keeps.
-const MINIMAL: &str =
-    "[sandbox]\nrequire = [\"confine-writes\", \"confine-reads\", \"no-network\", \"confine-syscalls\", \"no-privilege\"]\n";
+const MINIMAL: &str = "[sandbox]\nrequire = [\"confine-writes\", \"confine-reads\", \"no-network\", \"confine-syscalls\", \"no-privilege\"]\n";
 
 /// What Landlock and seccomp alone do not stop: the honest limits of the threat model, name by name.
 const NOT_STOPPED_BY_MINIMAL: [&str; 23] = [
@@ -53,6 +52,10 @@ const NOT_STOPPED_BY_MINIMAL: [&str; 23] = [
     "vscode-tasks",
 ];
 
+/// What `minimal` does not stop besides where an ordinary user runs it: an ordinary user cannot empty the bounding set
+/// (nothing can be gained from it: no program raises rights any more), and Landlock does not mediate scheduling.
+const NOT_STOPPED_FOR_USERS: [&str; 2] = ["affinity-of-canary", "capability-bounding"];
+
 /// A place with everything in it that is attacked, and the process that serves the rest.
 struct Scene {
     place: Place,
@@ -64,9 +67,20 @@ impl Scene {
     fn new() -> Self {
         let place = Place::new();
         for name in [
-            "notes.txt", ".ssh/id_ed25519", ".netrc", ".aws/credentials", ".bashrc", ".gnupg/secring.gpg", ".kube/config",
-            ".docker/config.json", ".config/gh/hosts.yml", ".bash_history", ".npmrc", ".cargo/credentials.toml",
-            ".mozilla/firefox/cookies.sqlite", ".marker",
+            "notes.txt",
+            ".ssh/id_ed25519",
+            ".netrc",
+            ".aws/credentials",
+            ".bashrc",
+            ".gnupg/secring.gpg",
+            ".kube/config",
+            ".docker/config.json",
+            ".config/gh/hosts.yml",
+            ".bash_history",
+            ".npmrc",
+            ".cargo/credentials.toml",
+            ".mozilla/firefox/cookies.sqlite",
+            ".marker",
         ] {
             place.write(place.home.join(name), SECRET);
         }
@@ -80,7 +94,8 @@ impl Scene {
         place.write("attack.py", SCRIPT);
         let copy = place.home.join("bin/ringfort");
         fs::create_dir_all(place.home.join("bin")).unwrap();
-        fs::copy(binary(), &copy).unwrap();
+        // Not copied by this process: a child that another thread starts meanwhile would keep the copy open.
+        place.program("/bin/cp", [binary().as_path(), &copy]).output().exits(0);
         // So that there is a record to attack.
         place.program(&copy, ["run", "--", "/bin/true"]).output().exits(0);
         let server = serve(&place, &copy);
@@ -245,7 +260,11 @@ fn snapshot(folders: &[&Path], except: &[&Path]) -> BTreeMap<PathBuf, (u32, u32,
 fn startup_files(place: &Place) -> Vec<String> {
     let mode = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.mode() & 0o7777);
     let text = |path: &Path| fs::read_to_string(path).unwrap_or_default();
-    STARTUP.iter().map(|(name, ..)| place.work.join(name)).map(|path| format!("{path:?} {:o} {}", mode(&path), text(&path))).collect()
+    STARTUP
+        .iter()
+        .map(|(name, ..)| place.work.join(name))
+        .map(|path| format!("{path:?} {:o} {}", mode(&path), text(&path)))
+        .collect()
 }
 
 #[test]
@@ -301,11 +320,15 @@ fn escape_attempts_that_the_minimal_cage_does_not_stop_are_the_documented_ones()
     let words = ["ringfort", "run", "--degree", "minimal", "--policy", policy.to_str().unwrap(), "--"];
     let verdicts = scene.attack(&words);
     let escaped: BTreeSet<&str> = verdicts.escaped.keys().map(String::as_str).collect();
-    let documented = BTreeSet::from(NOT_STOPPED_BY_MINIMAL);
+    let mut documented = BTreeSet::from(NOT_STOPPED_BY_MINIMAL);
+    if !rustix::process::geteuid().is_root() {
+        documented.extend(NOT_STOPPED_FOR_USERS);
+    }
     let more: Vec<_> = escaped.difference(&documented).map(|name| (name, &verdicts.escaped[*name])).collect();
     assert!(more.is_empty(), "escaped: {more:#?}\n{}", verdicts.output.err());
     // What the file system or the kernel of this host does not know is no success of the cage.
-    let fewer: Vec<_> = documented.difference(&escaped).filter(|name| !["setxattr-canary", "proc-keys"].contains(name)).collect();
+    let fewer: Vec<_> =
+        documented.difference(&escaped).filter(|name| !["setxattr-canary", "proc-keys"].contains(name)).collect();
     assert!(fewer.is_empty(), "stopped by now; document it: {fewer:?}");
     // Nothing protects the folders that hold start-up files here; what was in place is put back at the end.
     for (before, after) in startup.iter().zip(startup_files(&scene.place)) {

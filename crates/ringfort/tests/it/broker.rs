@@ -157,7 +157,7 @@ fn no_more_than_thirty_two_at_once() {
     let place = Place::new();
     let ran = agent(
         &place,
-        "for i in $(seq 1 36); do (\"$rf\" run -- sh -c 'sleep 6' 2>> refused.txt; echo $? >> ended.txt) & done; wait",
+        "for i in $(seq 1 36); do (\"$rf\" run -- sh -c 'sleep 8' \"$i\" 2>> refused.txt; echo $? >> ended.txt) & done; wait",
     );
     let ended = fs::read_to_string(place.work.join("ended.txt")).unwrap();
     let count = |status: &str| ended.lines().filter(|line| *line == status).count();

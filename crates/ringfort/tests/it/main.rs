@@ -6,6 +6,8 @@ mod attack;
 mod broker;
 mod programs;
 mod pty;
+mod reach;
 mod streams;
 mod support;
 mod terminal;
+mod widen;

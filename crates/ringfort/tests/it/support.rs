@@ -40,7 +40,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("ringfort-e2e-").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("e2e-").tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let (home, work, outside) = (root.join("home"), root.join("home/work"), root.join("outside"));
         for path in [&work, &outside] {

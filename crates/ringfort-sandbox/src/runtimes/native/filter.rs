@@ -67,6 +67,14 @@ const TERMINAL_REQUESTS: [u32; 4] = [
 /// randomisation (debuggers and some test runners), and the question which one is set.
 const PERSONALITIES: [u32; 6] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0x0004_0000, 0xffff_ffff];
 
+/// Calls that reach other processes of the user without a process namespace, with the arguments (index, value) by which
+/// a program means itself.
+const ON_OTHERS: &[(c_long, &[(u32, u32)])] = &[
+    (libc::SYS_prlimit64, &[(0, 0)]),
+    (libc::SYS_setpriority, &[(0, 0), (1, 0)]), // PRIO_PROCESS; PRIO_USER means everything that the user runs.
+    (libc::SYS_ioprio_set, &[(0, 1), (1, 0)]),  // IOPRIO_WHO_PROCESS
+];
+
 /// Calls that set a file's mode, with the argument that is the mode.
 const MODE_CALLS: &[(c_long, u32)] = &[
     #[cfg(target_arch = "x86_64")]
@@ -194,12 +202,16 @@ pub(super) fn build(sockets: Sockets) -> Vec<Instruction> {
         }
     }
     if sockets == Sockets::Shared {
-        // Without a process namespace the limits of others can be set; their owner's own (0) are his affair.
-        filter.on(libc::SYS_prlimit64, |body| {
-            body.load_argument(0);
-            body.answer_if_equal(0, ALLOW);
-            body.answer(errno(libc::EPERM));
-        });
+        for (number, arguments) in ON_OTHERS {
+            filter.on(*number, |body| {
+                for argument in *arguments {
+                    body.load_argument(argument.0);
+                    body.push(JUMP_EQUAL, argument.1, 1, 0);
+                    body.answer(errno(libc::EPERM));
+                }
+                body.answer(ALLOW);
+            });
+        }
     }
     for (number, flags) in [(libc::SYS_clone, NEW_NAMESPACES), (libc::SYS_unshare, NEW_NAMESPACES | NEW_TIME)] {
         filter.on(number, |body| {

@@ -200,6 +200,7 @@ fn deny_changes_to_what_existed_and_put_it_back() {
     place.write(".envrc", "good");
     place.write(".mcp.json", "good");
     place.write(".npmrc", "good");
+    place.write(".cargo/config.toml", "good");
     place.link(".zed", "src");
     std::fs::create_dir(place.workspace.join("src")).unwrap();
     let plan = place.plan();
@@ -212,6 +213,8 @@ fn deny_changes_to_what_existed_and_put_it_back() {
     std::fs::hard_link(place.workspace.join(".npmrc"), place.workspace.join("other-name")).unwrap();
     std::fs::remove_file(place.workspace.join(".zed")).unwrap();
     place.link(".zed", "../outside");
+    std::fs::remove_dir_all(place.workspace.join(".cargo")).unwrap();
+    place.write(".cargo", "a file in place of a folder");
     let config = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tfsmonitor = evil\n\teol = lf\n";
     place.write(".git/config", config);
     let settled = place.settle(&plan, Enforcement::Unenforced);
@@ -222,6 +225,7 @@ fn deny_changes_to_what_existed_and_put_it_back() {
         (".envrc", "good"),
         (".mcp.json", "good"),
         (".npmrc", "good"),
+        (".cargo/config.toml", "good"),
         (".git/config", "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\teol = lf\n"),
     ] {
         assert_eq!(place.read(path).as_deref(), Some(text), "{path}: {settled:#?}");
@@ -402,4 +406,17 @@ fn a_folder_too_large_to_list_is_asked_for_each_name() {
     assert_eq!(hits, [".cargo/config", ".envrc", ".vscode", "opencode.json"]);
     assert_eq!(found.git.len(), 1);
     assert!(found.unvisited.contains(&PathBuf::new()), "it says that the rest was not seen");
+}
+
+#[test]
+fn more_files_than_are_mounted_are_named() {
+    let place = Place::new();
+    for file in 0..1_030 {
+        place.write(&format!("d{}/e{file}/.envrc", file % 10), "x");
+    }
+    let plan = place.plan();
+    let unprotected = plan.notices.iter().filter(|n| matches!(n, Notice::NotProtected(_)) && n.weakens()).count();
+    let unvisited = plan.notices.iter().filter(|n| matches!(n, Notice::Unvisited(_))).count();
+    assert!(plan.protected.len() <= 1_024);
+    assert!(plan.protected.len() + unprotected + unvisited >= 1_030, "each file is planned or named");
 }

@@ -22,8 +22,20 @@ fn requests() -> &'static [Request] {
     static REQUESTS: OnceLock<Vec<Request>> = OnceLock::new();
     REQUESTS.get_or_init(|| {
         let mut all: Vec<Request> = [
-            "ls -la", "git status", "npm test", "echo x > a", "rm -rf build", "git push --force", "cat ~/.ssh/id_rsa",
-            "echo x > ~/y", "$X y", "echo 'x", "rm -rf /", "curl https://example.com", "cat .env", "",
+            "ls -la",
+            "git status",
+            "npm test",
+            "echo x > a",
+            "rm -rf build",
+            "git push --force",
+            "cat ~/.ssh/id_rsa",
+            "echo x > ~/y",
+            "$X y",
+            "echo 'x",
+            "rm -rf /",
+            "curl https://example.com",
+            "cat .env",
+            "",
         ]
         .map(shell)
         .into();
@@ -63,7 +75,8 @@ fn no_looser(narrow: &Ruling, wide: &Ruling) -> bool {
 }
 
 fn no_wider(narrow: &Effective, wide: &Effective) -> bool {
-    let bound = |narrow: Option<u64>, wide: Option<u64>| wide.is_none_or(|wide| narrow.is_some_and(|narrow| narrow <= wide));
+    let bound =
+        |narrow: Option<u64>, wide: Option<u64>| wide.is_none_or(|wide| narrow.is_some_and(|narrow| narrow <= wide));
     narrow.actions_per_hour_max <= wide.actions_per_hour_max
         && narrow.loop_repeats_max <= wide.loop_repeats_max
         && wide.shell_timeout.is_none_or(|wide| narrow.shell_timeout.is_some_and(|narrow| narrow <= wide))
@@ -142,7 +155,10 @@ fn deny_project_keys_that_would_widen() {
         ("[autonomy]\nlevel = \"full\"\n", "unknown variant `full`, expected `readonly` or `supervised`"),
         ("[autonomy]\nask = \"never\"\n", "unknown variant `never`"),
         ("[autonomy]\nworkspace_only = false\n", "`autonomy.workspace_only` cannot be set by a project"),
-        ("[autonomy]\nshell_env_passthrough = [\"X\"]\n", "`autonomy.shell_env_passthrough` cannot be set by a project"),
+        (
+            "[autonomy]\nshell_env_passthrough = [\"X\"]\n",
+            "`autonomy.shell_env_passthrough` cannot be set by a project",
+        ),
         ("[policy]\nprovider = \"x\"\n", "`policy` cannot be set by a project"),
         ("[policy]\npreset = \"trusted\"\n", "`policy` cannot be set by a project"),
         ("[runtime]\nkind = \"docker\"\n", "`runtime` cannot be set by a project"),
@@ -151,7 +167,10 @@ fn deny_project_keys_that_would_widen() {
         ("[gateway]\nport = 1\n", "`gateway` cannot be set by a project"),
         ("[tunnel]\nprovider = \"custom\"\n", "`tunnel` cannot be set by a project"),
         ("[sandbox]\nhome_read_only = [\"~/x\"]\n", "`sandbox.home_read_only` cannot be set by a project"),
-        ("[autonomy]\nalowed_commands = []\n", "unknown key `autonomy.alowed_commands`; did you mean `autonomy.allowed_commands`?"),
+        (
+            "[autonomy]\nalowed_commands = []\n",
+            "unknown key `autonomy.alowed_commands`; did you mean `autonomy.allowed_commands`?",
+        ),
     ] {
         let files = Files::new();
         files.write("project.toml", text);
@@ -167,8 +186,19 @@ fn value() -> impl Strategy<Value = String> {
         Just("true".to_owned()),
         Just("false".to_owned()),
         (0_u32..100_000).prop_map(|number| number.to_string()),
-        prop::sample::select(vec!["full", "readonly", "supervised", "never", "all", "high", "trusted", "deny", "/", "*"])
-            .prop_map(|word| format!("{word:?}")),
+        prop::sample::select(vec![
+            "full",
+            "readonly",
+            "supervised",
+            "never",
+            "all",
+            "high",
+            "trusted",
+            "deny",
+            "/",
+            "*"
+        ])
+        .prop_map(|word| format!("{word:?}")),
         prop::collection::vec("[a-z*/.~]{0,6}", 0..3).prop_map(|words| format!("{words:?}")),
         Just("{}".to_owned()),
     ]
@@ -178,7 +208,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_escalation_by_any_mutation_of_a_project_file(
+    fn no_escalation_by_any_project_file(
         mutations in prop::collection::vec((any::<prop::sample::Index>(), value()), 1..4), cut in any::<prop::sample::Index>(),
     ) {
         static BASE: OnceLock<Loaded> = OnceLock::new();
@@ -224,8 +254,41 @@ fn policies() -> &'static [Policy] {
 fn nasty() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         prop::sample::select(vec![
-            "ls", "rm -rf", "/", "~", "$X", "$(", ")", "`", "'", "\"", "\\", ";", "&&", "|", ">", "<<E", "\n", " ", "git push", "..",
-            "E", "{", "}", "cat", ".env", "sh -c", "#", "*", "=", "eval", "for i in", "do", "done", "/etc/passwd", "2>&1",
+            "ls",
+            "rm -rf",
+            "/",
+            "~",
+            "$X",
+            "$(",
+            ")",
+            "`",
+            "'",
+            "\"",
+            "\\",
+            ";",
+            "&&",
+            "|",
+            ">",
+            "<<E",
+            "\n",
+            " ",
+            "git push",
+            "..",
+            "E",
+            "{",
+            "}",
+            "cat",
+            ".env",
+            "sh -c",
+            "#",
+            "*",
+            "=",
+            "eval",
+            "for i in",
+            "do",
+            "done",
+            "/etc/passwd",
+            "2>&1",
         ])
         .prop_map(|text| text.as_bytes().to_vec()),
         prop::collection::vec(any::<u8>(), 0..4),
