@@ -225,8 +225,10 @@ impl Session {
         if name.is_empty() {
             return None;
         }
-        let can_execute =
-            |path: &Path| path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
+        let can_execute = |path: &Path| {
+            let meta = self.outside_path(path).metadata();
+            meta.is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        };
         if name.as_bytes().contains(&b'/') {
             let path = cwd.join(name);
             // What is not there inside is not looked at outside either: a caged caller learns nothing from it.
@@ -236,6 +238,14 @@ impl Session {
         // Relative and empty entries would mean the folder the caller happens to be in.
         let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
         folders.map(|folder| folder.join(name)).find(|path| can_execute(path) && self.is_visible(path))
+    }
+
+    /// Where a path of the inside is found outside: a part of the private home is somewhere else there.
+    fn outside_path(&self, path: &Path) -> PathBuf {
+        let binds = self.profile.home.binds.iter();
+        let shown = binds.filter_map(|bind| Some((bind, path.strip_prefix(self.home.join(&bind.target)).ok()?)));
+        let innermost = shown.min_by_key(|(_, rest)| rest.as_os_str().len());
+        innermost.map_or_else(|| path.to_owned(), |(bind, rest)| bind.source.components().chain(rest.components()).collect())
     }
 
     /// Whether a program would be there inside: below the system, the workspace or a shown part of the home.
@@ -263,7 +273,7 @@ impl Session {
             writer.bytes(name.as_bytes()).bytes(value.as_bytes());
         }
         bindings.push(("environment".to_owned(), writer.finish()));
-        bindings.push(("program".to_owned(), identity(program)));
+        bindings.push(("program".to_owned(), identity(&self.outside_path(program))));
         for word in argv.iter().skip(1).take(BOUND_WORDS_MAX) {
             let path = cwd.join(word);
             if path.as_os_str().len() < PATH_BYTES_MAX && path.is_file() {

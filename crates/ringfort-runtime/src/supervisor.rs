@@ -277,7 +277,10 @@ pub fn end_by_signal(signal: i32) {
     let mut set = SigSet::empty();
     set.add(signal);
     if set.thread_unblock().is_ok() {
-        let _ignored: Result<(), _> = nix::sys::signal::raise(signal);
+        // Twice: the first SIGSEGV or SIGBUS only takes away the handler with which std names a stack overflow.
+        for _ in 0..2 {
+            let _ignored: Result<(), _> = nix::sys::signal::raise(signal);
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl World {
     ///
     /// # Errors
     ///
-    /// There is no current folder, or no home.
+    /// There is no current folder, or no home; or there is a supervisor, and no way to it.
     pub(crate) fn read() -> anyhow::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "this is the wiring")]
         let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
@@ -78,7 +78,14 @@ impl World {
         let home = home.canonicalize().unwrap_or(home);
         let user = name.unwrap_or_else(|| format!("uid-{uid}"));
         let cwd = std::env::current_dir().context("the current folder is gone")?;
-        Ok(Self { environment, home, user, cwd })
+        let world = Self { environment, home, user, cwd };
+        // A caller that is told of a supervisor and cannot reach it is not taken for one that nobody governs.
+        anyhow::ensure!(
+            world.broker().is_some() || world.variable(BROKER_VARIABLE).is_none(),
+            "this is inside a cage, and the program that started this has closed descriptor {BROKER_FD}, the \
+             supervisor's socket: keep it open (Python: `pass_fds=[{BROKER_FD}]`); outside a cage unset {BROKER_VARIABLE}"
+        );
+        Ok(world)
     }
 
     /// A variable's value.

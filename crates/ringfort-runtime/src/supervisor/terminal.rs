@@ -76,9 +76,17 @@ impl UserTerminal {
         Ok(())
     }
 
+    /// Shows a question. What was typed before its last line is discarded, nothing that is typed after it.
+    fn put(&self, question: &str) -> io::Result<()> {
+        let last_line = question.rfind('\n').map_or(0, |at| at + 1);
+        let (facts, last_line) = question.split_at(last_line);
+        self.write(facts)?;
+        tcflush(&self.fd, QueueSelector::IFlush)?;
+        self.write(last_line)
+    }
+
     /// One line typed by a person, or `None` after [`APPROVAL_WAIT`], at the end of input, or on an error.
     fn read_line(&self) -> Option<String> {
-        tcflush(&self.fd, QueueSelector::IFlush).ok()?;
         let mut ready = [PollFd::new(&self.fd, PollFlags::IN)];
         let wait = Timespec { tv_sec: i64::try_from(APPROVAL_WAIT.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
         if poll(&mut ready, Some(&wait)).ok()? == 0 {
@@ -116,7 +124,7 @@ impl Approver for TerminalApprover<'_> {
         };
         let was_raw = terminal.raw.get();
         terminal.restore();
-        let answer = match terminal.write(&prompt(question)) {
+        let answer = match terminal.put(&prompt(question)) {
             Ok(()) => match (terminal.read_line().as_deref(), question.may_remember) {
                 (Some("y" | "yes"), _) => Answer::Once,
                 (Some("s" | "session"), Remember::Session) => Answer::Session,

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! End to end: the real binary, started as a user starts it. Each test names the promise that it keeps.
 
+mod approvals;
 mod attack;
+mod broker;
+mod programs;
+mod pty;
 mod reach;
+mod streams;
 mod support;
+mod terminal;
 mod widen;
