@@ -96,7 +96,7 @@ pub struct Supervision<'a> {
 pub fn supervise(supervision: Supervision<'_>) -> io::Result<Ended> {
     let mut supervisor = Supervisor::new(supervision)?;
     let ended = supervisor.run();
-    supervisor.cage.kill_all();
+    supervisor.end_cages();
     if let Some(terminal) = supervisor.terminal {
         terminal.restore();
     }
@@ -164,7 +164,7 @@ impl<'a> Supervisor<'a> {
                     if let Some(end) = self.take_event(event)? {
                         ended = Some(end);
                         self.inputs.clear();
-                        self.cage.kill_all();
+                        self.end_cages();
                         break;
                     }
                 }
@@ -172,6 +172,14 @@ impl<'a> Supervisor<'a> {
             if woken.broker && let Some(broker) = &mut self.broker {
                 broker.serve();
             }
+        }
+    }
+
+    /// Ends everything inside; requests that have not been served yet are dropped with their descriptors.
+    fn end_cages(&mut self) {
+        self.cage.kill_all();
+        if let Some(mut broker) = self.broker.take() {
+            broker.end();
         }
     }
 

@@ -182,10 +182,21 @@ fn a_client_that_is_killed_takes_its_run_with_it() {
 #[test]
 fn the_end_of_the_agent_is_the_end_of_its_nested_runs() {
     let place = Place::new();
-    let ran = agent(&place, "\"$rf\" run -- sh -c 'echo up > up.txt; sleep 3; touch late' & while [ ! -s up.txt ]; do sleep 0.05; done");
+    let ran = agent(
+        &place,
+        "\"$rf\" run -- sh -c 'echo up > up.txt; sleep 8; touch late' & while [ ! -s up.txt ]; do sleep 0.05; done",
+    );
     assert_eq!(ran.code(), Some(0), "{ran}");
-    std::thread::park_timeout(Duration::from_secs(4));
+    assert!(ran.elapsed < Duration::from_secs(8), "{ran}");
+    std::thread::park_timeout(Duration::from_secs(9).saturating_sub(ran.elapsed));
     assert!(!place.work.join("late").exists(), "{ran}");
+    let about = |entry: &Value, kind: &str| {
+        entry["entry"]["kind"] == kind && entry["entry"]["action"].as_str().is_some_and(|action| action.contains("late"))
+    };
+    let entries = trail(&place);
+    for kind in ["intent", "outcome"] {
+        assert_eq!(entries.iter().filter(|entry| about(entry, kind)).count(), 1, "{kind}: {entries:#?}");
+    }
 }
 
 #[test]
