@@ -125,12 +125,7 @@ impl Pipeline {
     /// # Errors
     ///
     /// The outcome is not on the record; the effect has happened all the same.
-    pub fn finish(
-        &self,
-        request: &Request,
-        door: &Door,
-        outcome: Outcome,
-    ) -> Result<(), ringfort_audit::AppendError> {
+    pub fn finish(&self, request: &Request, door: &Door, outcome: Outcome) -> Result<(), ringfort_audit::AppendError> {
         let mut entry = Entry::about(EntryKind::Outcome, request, described(request)).at(door.kind, door.standing);
         entry = entry.fact("result", outcome.result);
         for (name, value) in outcome.facts {
@@ -228,9 +223,10 @@ impl Pipeline {
     }
 
     fn deny(&self, request: &Request, door: &Door, ruling: Ruling) -> Box<Denied> {
-        let entry = Entry::about(EntryKind::Outcome, request, described(request))
-            .fact("result", "denied")
-            .fact("why", ruling.deciding().map(|reason| Value::from(reason.message.clone())).take(4).collect::<Vec<_>>());
+        let entry = Entry::about(EntryKind::Outcome, request, described(request)).fact("result", "denied").fact(
+            "why",
+            ruling.deciding().map(|reason| Value::from(reason.message.clone())).take(4).collect::<Vec<_>>(),
+        );
         let unrecorded = self.record(entry, door, &ruling).err().map(|reason| reason.message);
         self.respond(&Signal {
             kind: SignalKind::Denial,
@@ -246,7 +242,8 @@ impl Pipeline {
         let entry = entry.at(door.kind, door.standing).ruled(ruling);
         self.append(&entry, Durability::Synced).map_err(|error| {
             let message = format!("what happens cannot be recorded: {error}");
-            let remedy = Remedy::Person("see `ringfort trail verify`, and the space left on the state folder".to_owned());
+            let remedy =
+                Remedy::Person("see `ringfort trail verify`, and the space left on the state folder".to_owned());
             Reason::new("runtime-003", Decision::Deny, message).ring(Ring::Data).remedy(remedy)
         })
     }
@@ -268,8 +265,9 @@ impl Pipeline {
 }
 
 fn unasked(why: &str) -> Reason {
-    let remedy =
-        Remedy::Anyone("ask the person you work for to run it, or to allow it in the policy; see the other reasons".to_owned());
+    let remedy = Remedy::Anyone(
+        "ask the person you work for to run it, or to allow it in the policy; see the other reasons".to_owned(),
+    );
     Reason::new("approve-001", Decision::Deny, format!("it needs a person's approval, and {why}")).remedy(remedy)
 }
 

@@ -164,7 +164,8 @@ fn in_cage(
         broker: Some(service),
     };
     let ended = supervise(supervision);
-    let enforcement = if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
+    let enforcement =
+        if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
     let settled = startup::settle(&plan, enforcement, context.quarantine);
     report_settled(session, task, &settled);
     Ok((ended.map_err(RunError::Supervise)?, achieved, settled))
@@ -180,7 +181,11 @@ fn agent_of(task: &Task) -> Result<Principal, PrincipalError> {
 /// Puts what became of start-up files on the record, and raises a signal for whatever was harmful.
 fn report_settled(session: &Session, task: &Task, settled: &Settled) {
     let quarantined: Vec<&Change> = settled.quarantined.iter().map(|one| &one.change).collect();
-    let harmful = [("startup.quarantined", quarantined), ("startup.restored", settled.restored.iter().collect()), ("startup.fault", settled.faults.iter().collect())];
+    let harmful = [
+        ("startup.quarantined", quarantined),
+        ("startup.restored", settled.restored.iter().collect()),
+        ("startup.fault", settled.faults.iter().collect()),
+    ];
     for (event, changes) in harmful {
         for change in changes {
             record_change(session, event, change);
@@ -200,7 +205,8 @@ fn report_settled(session: &Session, task: &Task, settled: &Settled) {
 
 fn record_change(session: &Session, event: &str, change: &Change) {
     let path = Text::new(change.path.as_os_str().as_bytes()).escaped();
-    let entry = Entry::event(event).fact("path", path).fact("what", change.what.clone()).fact("why", change.why.clone());
+    let entry =
+        Entry::event(event).fact("path", path).fact("what", change.what.clone()).fact("why", change.why.clone());
     let entry = Entry { session: Some(session.name.clone()), ..entry };
     if let Err(error) = session.pipeline.event(&entry) {
         session.warn(&format!("an event could not be recorded: {error}"));

@@ -186,8 +186,7 @@ impl Session {
     }
 
     fn folder(&self, cwd: &Path) -> Result<PathBuf, TaskError> {
-        let outside =
-            || TaskError::OutsideWorkspace { cwd: cwd.to_owned(), workspace: self.workspace.clone() };
+        let outside = || TaskError::OutsideWorkspace { cwd: cwd.to_owned(), workspace: self.workspace.clone() };
         let real = cwd.canonicalize().map_err(|_missing| outside())?;
         if real.starts_with(&self.workspace) { Ok(real) } else { Err(outside()) }
     }
@@ -245,7 +244,8 @@ impl Session {
         let binds = self.profile.home.binds.iter();
         let shown = binds.filter_map(|bind| Some((bind, path.strip_prefix(self.home.join(&bind.target)).ok()?)));
         let innermost = shown.min_by_key(|(_, rest)| rest.as_os_str().len());
-        innermost.map_or_else(|| path.to_owned(), |(bind, rest)| bind.source.components().chain(rest.components()).collect())
+        innermost
+            .map_or_else(|| path.to_owned(), |(bind, rest)| bind.source.components().chain(rest.components()).collect())
     }
 
     /// Whether a program would be there inside: below the system, the workspace or a shown part of the home.

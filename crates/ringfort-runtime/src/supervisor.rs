@@ -6,8 +6,8 @@
 //! **Invariant:** every process of a governed principal is started here, under a permit, inside a cage. Whatever way
 //! this function is left, the cages are killed first. A question pauses every relay.
 
-pub mod broker_server;
 pub mod broker;
+pub mod broker_server;
 mod relay;
 pub mod screen;
 pub mod stdio;
@@ -169,7 +169,9 @@ impl<'a> Supervisor<'a> {
                     }
                 }
             }
-            if woken.broker && let Some(broker) = &mut self.broker {
+            if woken.broker
+                && let Some(broker) = &mut self.broker
+            {
                 broker.serve();
             }
         }
@@ -260,7 +262,9 @@ impl<'a> Supervisor<'a> {
             terminal.restore();
         }
         nix::sys::signal::raise(UnixSignal::SIGSTOP)?;
-        if self.is_raw && let Some(terminal) = self.terminal {
+        if self.is_raw
+            && let Some(terminal) = self.terminal
+        {
             terminal.enter_raw()?;
         }
         self.resize();

@@ -128,7 +128,10 @@ impl<'a> BrokerServer<'a> {
     /// Starts a sibling, or says at once what the answer is.
     fn start(&mut self, introduction: Introduction) -> Option<Reply> {
         if self.is_flooded() {
-            return Some(Reply::Failed(format!("more than {REQUESTS_MAX} requests within {} s", FLOOD_WINDOW.as_secs())));
+            return Some(Reply::Failed(format!(
+                "more than {REQUESTS_MAX} requests within {} s",
+                FLOOD_WINDOW.as_secs()
+            )));
         }
         let Introduction { operation, words, cwd, environment, channel, streams } = introduction;
         let Service { session, door, approver, principal, .. } = &self.service;
