@@ -40,14 +40,20 @@ fn call(place: &Place, line: &str) -> Output {
 }
 
 fn json(output: &Output) -> Vec<Value> {
-    output.out().lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    output
+        .out()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 /// Each named field is there, with this type.
 #[track_caller]
 fn has(value: &Value, fields: &[(&str, &str)]) {
     for (path, kind) in fields {
-        let found = value.pointer(&format!("/{}", path.replace('.', "/"))).unwrap_or_else(|| panic!("no `{path}` in {value:#}"));
+        let found = value
+            .pointer(&format!("/{}", path.replace('.', "/")))
+            .unwrap_or_else(|| panic!("no `{path}` in {value:#}"));
         let is = match found {
             Value::Null => "null",
             Value::Bool(_) => "bool",
@@ -167,7 +173,12 @@ fn deny_bad_configuration() {
 #[test]
 fn deny_a_project_file_that_widens() {
     let place = Place::new();
-    for text in ["[autonomy]\nlevel = \"full\"\n", "[policy]\npreset = \"trusted\"\n", "[runtime]\nkind = \"native\"\n", "x = [\n"] {
+    for text in [
+        "[autonomy]\nlevel = \"full\"\n",
+        "[policy]\npreset = \"trusted\"\n",
+        "[runtime]\nkind = \"native\"\n",
+        "x = [\n",
+    ] {
         place.write("ringfort.toml", text);
         let ran = place.run(["touch", "made"]).output();
         assert_eq!(ran.code(), Some(2), "`{text}`: {ran}");
@@ -212,7 +223,12 @@ fn deny_a_state_folder_that_is_not_ours_alone() {
     make("real", 0o700);
     symlink(place.outside.join("real"), place.outside.join("link")).unwrap();
     fs::write(place.outside.join("file"), "").unwrap();
-    let mut cases = vec![("open", "may be entered by others"), ("group", "may be entered by others"), ("link", "link"), ("file", "file")];
+    let mut cases = vec![
+        ("open", "may be entered by others"),
+        ("group", "may be entered by others"),
+        ("link", "link"),
+        ("file", "file"),
+    ];
     if rustix::process::geteuid().is_root() {
         make("foreign", 0o700);
         std::os::unix::fs::chown(place.outside.join("foreign"), Some(12_345), None).unwrap();
@@ -263,7 +279,8 @@ fn deny_when_the_record_is_damaged() {
     call(&place, "trail verify").exits(0);
     let trail = place.state.join("trail");
     let segments = fs::read_dir(&trail).unwrap().map(|entry| entry.unwrap().path());
-    let mut segments: Vec<_> = segments.filter(|path| fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"{"))).collect();
+    let mut segments: Vec<_> =
+        segments.filter(|path| fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"{"))).collect();
     segments.sort();
     let path = segments.first().unwrap();
     let text = fs::read_to_string(path).unwrap();
@@ -299,7 +316,9 @@ fn the_exit_status_of_check_is_the_ruling() {
 #[test]
 fn an_answer_that_cannot_be_written_is_a_failure() {
     let place = Place::new();
-    for line in ["check -- ls", "check --json -- ls", "policy show", "providers", "man", "completions bash", "policy schema"] {
+    for line in
+        ["check -- ls", "check --json -- ls", "policy show", "providers", "man", "completions bash", "policy schema"]
+    {
         let text = format!("\"$RF\" {line} > /dev/full; echo status-$?-");
         let ran = place.program("sh", ["-c", &text]).env("RF", crate::support::binary()).output();
         assert!(ran.out().contains("status-3-"), "`{line}`: {ran}");
@@ -354,7 +373,10 @@ fn the_record_in_json() {
     place.run(["cat", "/etc/shadow"]).output().exits(126);
     let entries = json(&call(&place, "--json trail tail -n 100").exits(0));
     for (number, entry) in entries.iter().enumerate() {
-        has(entry, &[("seq", "number"), ("time", "number"), ("prev", "string"), ("hash", "string"), ("entry.kind", "string")]);
+        has(
+            entry,
+            &[("seq", "number"), ("time", "number"), ("prev", "string"), ("hash", "string"), ("entry.kind", "string")],
+        );
         assert_eq!(entry["seq"].as_u64().unwrap(), number as u64);
         assert!(number == 0 || entries[number - 1]["hash"] == entry["prev"], "the chain");
     }
@@ -371,7 +393,16 @@ fn the_record_in_json() {
     assert_eq!(call(&place, "trail show 99999").code(), Some(2));
     assert_eq!(json(&call(&place, "--json trail tail -n 1")).len(), 1);
     let report = json(&call(&place, "--json trail verify").exits(0));
-    has(&report[0], &[("entries", "number"), ("segments", "number"), ("fault", "null"), ("head.hash", "string"), ("head.seq", "number")]);
+    has(
+        &report[0],
+        &[
+            ("entries", "number"),
+            ("segments", "number"),
+            ("fault", "null"),
+            ("head.hash", "string"),
+            ("head.seq", "number"),
+        ],
+    );
     assert_eq!(report[0]["entries"].as_u64().unwrap(), entries.len() as u64);
 }
 
@@ -388,10 +419,22 @@ fn secrets_are_not_on_the_record() {
 fn providers_and_policy_in_json() {
     let place = Place::new();
     let providers = json(&call(&place, "--json providers").exits(0));
-    has(&providers[0], &[("name", "string"), ("summary", "string"), ("available", "bool"), ("reason", "null"), ("selected", "bool")]);
+    has(
+        &providers[0],
+        &[("name", "string"), ("summary", "string"), ("available", "bool"), ("reason", "null"), ("selected", "bool")],
+    );
     assert_eq!(providers.iter().filter(|one| one["selected"] == true).count(), 1);
     let shown = json(&call(&place, "--json policy show").exits(0));
-    has(&shown[0], &[("digest", "string"), ("sources", "array"), ("notices", "array"), ("config.autonomy.level", "string"), ("config.policy.preset", "string")]);
+    has(
+        &shown[0],
+        &[
+            ("digest", "string"),
+            ("sources", "array"),
+            ("notices", "array"),
+            ("config.autonomy.level", "string"),
+            ("config.policy.preset", "string"),
+        ],
+    );
     // What is shown as TOML is itself a configuration.
     let text = call(&place, "policy show").exits(0).out();
     place.write("shown.toml", &text);
@@ -416,7 +459,8 @@ fn doctor_proves_what_it_says() {
     }
     let fails = reports.iter().filter(|report| report["status"] == "fail").count();
     assert_eq!(ran.code(), Some(i32::from(fails > 0)), "{ran}");
-    let known: std::collections::BTreeSet<&str> = reports.iter().filter_map(|report| report["check"].as_str()).collect();
+    let known: std::collections::BTreeSet<&str> =
+        reports.iter().filter_map(|report| report["check"].as_str()).collect();
     assert!(known.len() >= 4 && known.contains("kernel"), "{known:?}");
     // The confined child and the denial that prove it are on the record.
     let entries = json(&call(&place, "--json trail tail -n 100").exits(0));
@@ -460,7 +504,10 @@ fn a_batch_is_answered_line_for_line() {
     assert_eq!(answers.len(), lines.len(), "{ran}");
     for ((line, expected), answer) in lines.iter().zip(&answers) {
         assert_eq!(answer["decision"], **expected, "{}: {answer:#}", line.escape_ascii());
-        has(answer, &[("risk", "string"), ("effects", "array"), ("obligations", "array"), ("reasons.0.rule", "string")]);
+        has(
+            answer,
+            &[("risk", "string"), ("effects", "array"), ("obligations", "array"), ("reasons.0.rule", "string")],
+        );
     }
     assert_eq!(answers[2]["id"], 7);
     let nothing = place.ringfort(["check", "--batch"]).output().exits(0);
@@ -475,7 +522,16 @@ fn a_scan_is_answered_line_for_line() {
     let ran = place.ringfort(["scan", "--batch"]).input(input).output().exits(0);
     let answers = json(&ran);
     assert_eq!(answers.len(), 3);
-    has(&answers[0], &[("findings.0.rule", "string"), ("findings.0.kind", "string"), ("findings.0.span", "array"), ("findings.0.severity", "string"), ("redacted", "string")]);
+    has(
+        &answers[0],
+        &[
+            ("findings.0.rule", "string"),
+            ("findings.0.kind", "string"),
+            ("findings.0.span", "array"),
+            ("findings.0.severity", "string"),
+            ("redacted", "string"),
+        ],
+    );
     assert_eq!(answers[0]["findings"][0]["span"], serde_json::json!([2, 2 + token.len()]));
     assert!(!ran.out().contains(&token[8..]), "{ran}");
     has(&answers[1], &[("error", "string")]);
@@ -536,7 +592,8 @@ fn completions_and_manual_pages_are_well_formed() {
             assert!(page.out().contains(part), "`{name}` has no `{part}`: {page}");
         }
         if Path::new("/usr/bin/groff").exists() {
-            let rendered = place.program("groff", ["-Kutf8", "-man", "-Tutf8", "-ww"]).input(page.stdout).output().exits(0);
+            let rendered =
+                place.program("groff", ["-Kutf8", "-man", "-Tutf8", "-ww"]).input(page.stdout).output().exits(0);
             assert!(rendered.err().is_empty(), "`{name}`: {rendered}");
         }
     }
