@@ -231,7 +231,7 @@ impl Session {
         if name.as_bytes().contains(&b'/') {
             let path = cwd.join(name);
             // What is not there inside is not looked at outside either: a caged caller learns nothing from it.
-            let real = path.canonicalize().ok()?;
+            let real = self.outside_path(&path).canonicalize().ok()?;
             return ((self.is_visible(&path) || self.is_visible(&real)) && can_execute(&path)).then_some(path);
         }
         // Relative and empty entries would mean the folder the caller happens to be in.

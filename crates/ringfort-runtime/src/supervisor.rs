@@ -96,7 +96,7 @@ pub struct Supervision<'a> {
 pub fn supervise(supervision: Supervision<'_>) -> io::Result<Ended> {
     let mut supervisor = Supervisor::new(supervision)?;
     let ended = supervisor.run();
-    supervisor.cage.kill_all();
+    supervisor.end_cages();
     if let Some(terminal) = supervisor.terminal {
         terminal.restore();
     }
@@ -111,7 +111,8 @@ struct Supervisor<'a> {
     inputs: Vec<Stream>,
     outputs: Vec<Stream>,
     broker: Option<BrokerServer<'a>>,
-    is_raw: bool,
+    /// Whether keys of the user's terminal go to the program while this process is in front.
+    has_keys: bool,
 }
 
 impl<'a> Supervisor<'a> {
@@ -121,20 +122,20 @@ impl<'a> Supervisor<'a> {
         let mut outputs: Vec<Stream> =
             outside.outputs.into_iter().map(|(from, to)| Stream::captured(from, to)).collect();
         let mut pty = None;
-        let mut is_raw = false;
+        let mut has_keys = false;
         if let Some(theirs) = outside.terminal {
             let master = theirs.master;
             if let Some(from_user) = theirs.from_user {
                 inputs.push(Stream::keys(from_user, master.try_clone()?));
-                is_raw = true;
+                has_keys = true;
             }
             outputs.push(Stream::screen(master.try_clone()?, theirs.to_user, redact_terminal));
             pty = Some(master);
         }
-        if is_raw && let Some(terminal) = terminal {
-            terminal.enter_raw()?;
-        }
-        Ok(Self { cage, signals, terminal, pty, inputs, outputs, broker: broker.map(BrokerServer::new), is_raw })
+        let broker = broker.map(BrokerServer::new);
+        let supervisor = Self { cage, signals, terminal, pty, inputs, outputs, broker, has_keys };
+        supervisor.take_terminal()?;
+        Ok(supervisor)
     }
 
     fn run(&mut self) -> io::Result<Ended> {
@@ -148,6 +149,9 @@ impl<'a> Supervisor<'a> {
                 }
             } else if self.broker.as_ref().is_some_and(BrokerServer::is_ended) {
                 self.cage.kill_all();
+            }
+            if !self.may_read_keys() {
+                self.take_terminal()?;
             }
             let woken = self.wait(ended.is_some())?;
             silent = if woken.nothing && !woken.blocked { silent + 1 } else { 0 };
@@ -164,7 +168,7 @@ impl<'a> Supervisor<'a> {
                     if let Some(end) = self.take_event(event)? {
                         ended = Some(end);
                         self.inputs.clear();
-                        self.cage.kill_all();
+                        self.end_cages();
                         break;
                     }
                 }
@@ -174,6 +178,14 @@ impl<'a> Supervisor<'a> {
             {
                 broker.serve();
             }
+        }
+    }
+
+    /// Ends everything inside; requests that have not been served yet are dropped with their descriptors.
+    fn end_cages(&mut self) {
+        self.cage.kill_all();
+        if let Some(mut broker) = self.broker.take() {
+            broker.end();
         }
     }
 
@@ -189,10 +201,12 @@ impl<'a> Supervisor<'a> {
             fds.extend(broker.interests().map(|fd: BorrowedFd<'_>| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         }
         let streams_from = fds.len();
+        let may_read_keys = self.may_read_keys();
         let mut waiting = Vec::new();
         let mut blocked = false;
         for (index, stream) in self.inputs.iter().chain(&self.outputs).enumerate() {
-            if let Some((fd, flags)) = stream.interest() {
+            let may_read = may_read_keys || !stream.is_keys();
+            if let Some((fd, flags)) = stream.interest().filter(|(_, flags)| may_read || *flags == PollFlags::OUT) {
                 blocked |= flags == PollFlags::OUT;
                 fds.push(PollFd::from_borrowed_fd(fd, flags));
                 waiting.push(index);
@@ -227,7 +241,7 @@ impl<'a> Supervisor<'a> {
     fn take_signal(&mut self, signal: UnixSignal) -> io::Result<()> {
         match signal {
             UnixSignal::SIGWINCH => self.resize(),
-            UnixSignal::SIGCONT => {}
+            UnixSignal::SIGCONT => self.take_terminal()?,
             UnixSignal::SIGTSTP => {
                 self.cage.signal(UnixSignal::SIGTSTP as i32)?;
                 self.stop()?;
@@ -254,13 +268,21 @@ impl<'a> Supervisor<'a> {
             terminal.restore();
         }
         nix::sys::signal::raise(UnixSignal::SIGSTOP)?;
-        if self.is_raw
-            && let Some(terminal) = self.terminal
-        {
-            terminal.enter_raw()?;
-        }
+        self.take_terminal()?;
         self.resize();
         self.cage.signal(UnixSignal::SIGCONT as i32)
+    }
+
+    fn take_terminal(&self) -> io::Result<()> {
+        match self.terminal {
+            Some(terminal) if self.has_keys => terminal.take(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether keys may be read: not in the background, where reading would stop this process.
+    fn may_read_keys(&self) -> bool {
+        self.terminal.is_none_or(UserTerminal::is_taken)
     }
 
     fn resize(&self) {

@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** a nested request passes the same pipeline as any other, as the agent that the socket stands for; its
 //! cage is built from the same profile. At most [`SIBLINGS_MAX`] run at once. A client that goes away takes its cage
-//! with it.
+//! with it, and so does the end of the main program; each has an outcome on the record.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -91,6 +91,15 @@ impl<'a> BrokerServer<'a> {
             if let Some(sibling) = self.look_after(sibling) {
                 self.siblings.push(sibling);
             }
+        }
+    }
+
+    /// Ends what is running still: its agent has ended.
+    pub(super) fn end(&mut self) {
+        for mut sibling in std::mem::take(&mut self.siblings) {
+            sibling.cage.kill_all();
+            let why = "the agent that asked for it has ended";
+            self.finish(&sibling.task, Outcome { result: "failed", facts: vec![("error", why.into())] });
         }
     }
 

@@ -95,6 +95,11 @@ impl Stream {
         Self::new(from, to, Filter::Plain, false)
     }
 
+    /// Whether this reads the user's terminal.
+    pub(super) const fn is_keys(&self) -> bool {
+        !self.closes
+    }
+
     /// Captured output, redacted.
     pub(super) fn captured(from: OwnedFd, to: OwnedFd) -> Self {
         Self::new(from, to, Filter::Redact(Box::default()), true)

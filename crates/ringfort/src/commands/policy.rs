@@ -107,10 +107,15 @@ fn show(world: &World, common: &Common) -> Result<u8, Failure> {
     Ok(EXIT_OK)
 }
 
-/// The configuration as TOML; absent values are left out.
+/// The configuration as TOML that is itself valid: absent values, and what has no effect, are left out.
 fn toml_of(config: &Value) -> Result<String, Failure> {
     let mut config = config.clone();
     strip_nulls(&mut config);
+    if let Some(runtime) = config.get_mut("runtime").and_then(Value::as_object_mut)
+        && runtime.get("kind").and_then(Value::as_str) == Some("native")
+    {
+        runtime.remove("docker");
+    }
     toml::to_string(&config).map_err(Failure::guard)
 }
 

@@ -137,6 +137,8 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
 
 fn help() -> ExitCode {
     let mut command = super::definition();
+    // The options of every command are there only after this.
+    command.build();
     let text = command.find_subcommand_mut("run").map(|run| run.render_long_help());
     if let Some(text) = text {
         // Nobody is left to tell if standard output is closed.

@@ -87,7 +87,21 @@ fn yes_runs_it_once() {
 
 #[test]
 fn deny_whatever_is_no_yes() {
-    for keys in ["n\r", "\r", "no\r", "\x04", "yy\r", "ye\r", "1\r", "yes please\r", "\u{1b}[A\r", "q\r", "y y\r", "Y\u{301}\r", "\0y\r"] {
+    for keys in [
+        "n\r",
+        "\r",
+        "no\r",
+        "\x04",
+        "yy\r",
+        "ye\r",
+        "1\r",
+        "yes please\r",
+        "\u{1b}[A\r",
+        "q\r",
+        "y y\r",
+        "Y\u{301}\r",
+        "\0y\r",
+    ] {
         // Each in a place of its own: the loop guard would stop so many equal actions.
         let place = published();
         let mut pty = Pty::start(&place.run(PUSH));

@@ -4,6 +4,7 @@
 mod approvals;
 mod attack;
 mod broker;
+mod commands;
 mod programs;
 mod pty;
 mod reach;
