@@ -44,6 +44,9 @@ pub enum Ended {
 /// After everything inside has ended: how often nothing may come from a stream before it is given up, in ticks.
 const SILENT_TICKS_MAX: u32 = 16;
 
+/// How often each output is passed on at most before a nested request is served.
+const OUTPUT_ROUNDS_MAX: usize = 8;
+
 /// The signals that a supervisor takes instead of dying by them.
 const SIGNALS: [UnixSignal; 7] = [
     UnixSignal::SIGINT,
@@ -212,10 +215,30 @@ impl<'a> Supervisor<'a> {
                 }
             }
             // Also when nothing happens: a nested run's time may be over.
-            if (woken.broker || woken.nothing)
-                && let Some(broker) = &mut self.broker
-            {
-                broker.serve();
+            if (woken.broker || woken.nothing) && self.broker.is_some() {
+                self.pass_on_output();
+                self.broker.iter_mut().for_each(BrokerServer::serve);
+            }
+        }
+    }
+
+    /// Passes on what was said before a request, so that it stands before the question that the request may lead to.
+    fn pass_on_output(&mut self) {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let is_ready = |stream: &Stream| {
+            let Some((fd, flags)) = stream.interest() else { return false };
+            poll(&mut [PollFd::from_borrowed_fd(fd, flags)], Some(&now)).is_ok_and(|count| count > 0)
+        };
+        for _ in 0..OUTPUT_ROUNDS_MAX {
+            let mut moved = false;
+            for stream in &mut self.outputs {
+                if is_ready(stream) {
+                    stream.step();
+                    moved = true;
+                }
+            }
+            if !moved {
+                return;
             }
         }
     }
