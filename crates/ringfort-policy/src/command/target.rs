@@ -511,9 +511,10 @@ fn strip_stars(path: &[u8]) -> &[u8] {
 fn is_device(path: &[u8]) -> bool {
     let Some(rest) = path.strip_prefix(b"/dev/") else {
         let listed = matches!(path, [b'/', b'p' | b's', ..]);
-        return listed && [&b"/proc/sysrq-trigger"[..], b"/proc/sys", b"/sys/kernel", b"/sys/firmware", b"/sys/power"]
-            .iter()
-            .any(|p| is_below(path, p));
+        return listed
+            && [&b"/proc/sysrq-trigger"[..], b"/proc/sys", b"/sys/kernel", b"/sys/firmware", b"/sys/power"]
+                .iter()
+                .any(|p| is_below(path, p));
     };
     !rest.is_empty() && !is_below(rest, b"shm") && !rest.starts_with(b"tcp/") && !rest.starts_with(b"udp/")
 }
