@@ -156,8 +156,10 @@ static TOOLS: &[(&str, Kind)] = &[
 const COMMAND_KEYS: [&str; 4] = ["command", "cmd", "script", "commands"];
 /// Arguments that hold the folder of a command.
 const FOLDER_KEYS: [&str; 5] = ["cwd", "workdir", "working_directory", "directory", "dir_path"];
+/// Arguments of a shell that change what its command is or does: a call with one is not understood.
+const WIDENING_KEYS: [&str; 6] = ["args", "arguments", "argv", "env", "environment", "stdin"];
 /// Arguments that hold one path.
-const PATH_KEYS: [&str; 12] = [
+const PATH_KEYS: [&str; 18] = [
     "file_path",
     "path",
     "notebook_path",
@@ -170,9 +172,15 @@ const PATH_KEYS: [&str; 12] = [
     "dir_path",
     "directory",
     "relative_path",
+    "target_directory",
+    "folder",
+    "dir",
+    "root",
+    "cwd",
+    "relative_workspace_path",
 ];
 /// Arguments that hold several paths.
-const PATHS_KEYS: [&str; 3] = ["paths", "files", "file_paths"];
+const PATHS_KEYS: [&str; 4] = ["paths", "files", "file_paths", "target_directories"];
 /// Arguments that hold both ends of a move.
 const ENDS_KEYS: [&str; 8] =
     ["source", "destination", "old_path", "new_path", "from", "to", "source_path", "destination_path"];
@@ -245,6 +253,17 @@ fn shell(arguments: &Map<String, Value>) -> Result<Call<'_>, CallFault> {
     if let Some(other) = present.next() {
         return Err(CallFault::Twice(key, other));
     }
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(words) => words.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    };
+    if let Some(widening) = WIDENING_KEYS.into_iter().find(|key| arguments.get(*key).is_some_and(|value| !empty(value)))
+    {
+        return Err(CallFault::Twice(key, widening));
+    }
     match arguments.get(key) {
         Some(Value::String(text)) => Ok(Call::Shell { text, cwd }),
         Some(Value::Array(words)) => {
@@ -281,6 +300,9 @@ fn named(arguments: &Map<String, Value>, op: PathOp) -> Result<Vec<(&str, PathOp
 }
 
 fn paths(arguments: &Map<String, Value>, op: PathOp) -> Result<Call<'_>, CallFault> {
+    if op == PathOp::Write && arguments.get("edits").is_some_and(|edits| !edits.is_null()) {
+        return edits(arguments);
+    }
     let found = named(arguments, op)?;
     if found.is_empty() { Err(CallFault::Missing("path")) } else { Ok(Call::Paths(found)) }
 }

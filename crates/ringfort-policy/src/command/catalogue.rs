@@ -96,6 +96,7 @@ pub(crate) enum Language {
     Php,
     Awk,
     Sed,
+    Jq,
     Sql,
     Editor,
     Other,
@@ -165,6 +166,12 @@ pub(crate) enum Special {
     Ssh,
     Compile,
     Watch,
+    /// Shows or changes the system, by its words.
+    Query,
+    /// Formats and separators hold further commands.
+    Formats,
+    /// Reads statements from standard input where none are given.
+    Sql,
 }
 
 /// What is known about one program or sub-command.

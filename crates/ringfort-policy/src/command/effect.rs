@@ -9,7 +9,9 @@
 
 mod code;
 mod file;
+mod git;
 mod network;
+mod script;
 mod shell;
 
 use ringfort_core::decision::Risk;
@@ -42,6 +44,8 @@ pub(super) struct Subject {
     pub(super) partial: bool,
     pub(super) first_effect: usize,
     modes: u16,
+    /// A word that looks like a file but is a program text: `.env` is a filter of jq.
+    filter: Option<Span>,
 }
 
 /// The command contacts a host.
@@ -59,7 +63,17 @@ pub(super) const SHELL: u16 = 32;
 
 impl Subject {
     pub(super) fn new(index: usize, first_effect: usize, span: Span) -> Self {
-        Self { index, span, risk: Risk::Low, traits: 0, jobs: Vec::new(), partial: false, first_effect, modes: 0 }
+        Self {
+            index,
+            span,
+            risk: Risk::Low,
+            traits: 0,
+            jobs: Vec::new(),
+            partial: false,
+            first_effect,
+            modes: 0,
+            filter: None,
+        }
     }
 
     pub(super) fn raise(&mut self, risk: Risk) {
@@ -127,6 +141,10 @@ impl Walker<'_> {
         }
         let operands = self.options(entry, args, subject);
         self.operands(entry, args, &operands, subject);
+        if entry.operands == [Role::Environment] && subject.jobs.is_empty() {
+            // The environment is shown, with the credentials in it; the cage has none.
+            self.effect(subject, EffectKind::Unknown, None, subject.span, Risk::Low);
+        }
     }
 
     /// Applies options and returns the positions of the operands.
@@ -175,6 +193,7 @@ impl Walker<'_> {
             if let Some((opt, value)) = glued(entry, bytes) {
                 return self.option_value(entry, opt, Some(value), args, at, subject);
             }
+            self.unlisted(arg, name, value, subject);
             return at + 1;
         }
         for (index, letter) in bytes.iter().enumerate().skip(1) {
@@ -187,6 +206,47 @@ impl Walker<'_> {
             return self.option_value(entry, opt, rest, args, at, subject);
         }
         at + 1
+    }
+
+    /// An option that the catalogue does not list: its name may promise a program, its value name a place.
+    fn unlisted(&mut self, arg: &Argument, name: &[u8], value: Option<&[u8]>, subject: &mut Subject) {
+        const PROMISES: [&[u8]; 16] = [
+            b"pager",
+            b"plugin",
+            b"exec",
+            b"command",
+            b"program",
+            b"shell",
+            b"editor",
+            b"browser",
+            b"viewer",
+            b"hook",
+            b"script",
+            b"debugger",
+            b"output",
+            b"outfile",
+            b"log-file",
+            b"logfile",
+        ];
+        let promises = name.starts_with(b"--")
+            && !name.starts_with(b"--no-")
+            && !name.starts_with(b"--ignore-")
+            && PROMISES.iter().any(|word| contains(name, word));
+        let place = value.is_some_and(|value| {
+            matches!(value.first(), Some(b'/' | b'~')) || value.starts_with(b"../") || contains(value, b"/../")
+        });
+        let outside = place
+            && value.is_some_and(|value| {
+                let target = self.resolve(arg, value);
+                !matches!(
+                    target::class(&target.path, self.cwd(), self.context),
+                    Class::Inside | Class::Whole | Class::Sink
+                )
+            });
+        if promises || outside {
+            subject.partial = true;
+            self.effect(subject, EffectKind::Unknown, None, arg.span, Risk::Medium);
+        }
     }
 
     fn option_value(
@@ -327,6 +387,7 @@ impl Walker<'_> {
             Role::Value | Role::Command | Role::Environment => {}
             Role::Read if subject.has(Mode::InPlace) => self.write(arg, bytes, subject),
             Role::Load | Role::Execute if is_stdin(bytes) => self.run_input(subject),
+            Role::Read if contains(bytes, b"://") => self.host(arg, bytes, subject),
             Role::Read => self.read(arg, bytes, subject),
             Role::List => self.list(arg, bytes, subject),
             Role::Write => self.write(arg, bytes, subject),
@@ -427,8 +488,12 @@ impl Walker<'_> {
 
     /// The scan that holds for every program, known or not: a credential among the arguments that no role covered.
     pub(super) fn scan_secrets(&mut self, args: &[Argument], subject: &mut Subject) {
+        let named = args.iter().any(|arg| {
+            [&b"--rawfile"[..], b"--slurpfile", b"--arg"].iter().any(|option| arg.bytes.starts_with(option))
+        });
+        let filter = subject.filter.filter(|_| !named);
         for arg in args {
-            if arg.bytes.len() > PATH_BYTES_MAX {
+            if arg.bytes.len() > PATH_BYTES_MAX || filter == Some(arg.span) {
                 continue;
             }
             let (_, value) = split_value(&arg.bytes);
@@ -488,7 +553,27 @@ impl Walker<'_> {
                 self.git_settings(args, subject);
                 return false;
             }
-            Special::Test | Special::Compile | Special::Container => return false,
+            Special::Query => {
+                self.query(args, subject);
+                return false;
+            }
+            Special::Formats => {
+                self.formats(entry, args, subject);
+                return false;
+            }
+            Special::Sql => self.sql(entry, args, subject),
+            Special::Test => {
+                self.prints(args, subject);
+                return false;
+            }
+            Special::Compile => {
+                for arg in args.iter().filter(|arg| contains(&arg.bytes, b"plugin") || contains(&arg.bytes, b"linker="))
+                {
+                    self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::Medium);
+                }
+                return false;
+            }
+            Special::Container => return false,
         }
         true
     }

@@ -133,13 +133,33 @@ impl Part<'_> {
     fn stays_inside(&self) -> bool {
         let git = matches!(&self.command.program, Program::Known(name) if *name == b"git")
             && self.command.knowledge == Knowledge::Catalogue;
-        let moved = |known: &[u8]| {
-            [&b"-C"[..], b"-c", b"--git-dir", b"--work-tree", b"--exec-path"].iter().any(|o| known.starts_with(o))
-        };
+        let moved =
+            |known: &[u8]| [&b"--git-dir"[..], b"--work-tree", b"--exec-path"].iter().any(|o| known.starts_with(o));
         git && self.facts.settled
             && self.command.assignments.is_empty()
+            && !names_outside(self.command, self.setting)
             && self.command.args.iter().all(|argument| argument.known().is_none_or(|known| !moved(known)))
     }
+}
+
+/// Whether an argument of git is a place outside the workspace, whatever it is to the sub-command.
+fn names_outside(command: &SimpleCommand, setting: &Setting<'_>) -> bool {
+    let known = || command.args.iter().filter_map(|argument| argument.known());
+    // What `grep` and `log` look for often begins like a path.
+    let sub = known().find(|word| word.first() != Some(&b'-'));
+    if matches!(sub, Some(b"grep" | b"log")) && !known().any(|word| word == b"--no-index" || word == b"-C") {
+        return false;
+    }
+    known().any(|word| {
+        let value = match word.iter().position(|b| *b == b'=') {
+            Some(at) if word.first() == Some(&b'-') => word.get(at + 1..).unwrap_or(&[]),
+            _ => word,
+        };
+        let climbs = value.windows(3).any(|part| part == b"../") || value.ends_with(b"/..") || value == b"..";
+        (matches!(value.first(), Some(b'/' | b'~')) || climbs)
+            && value != b"/dev/null"
+            && !setting.is_inside(&setting.resolve(value))
+    })
 }
 
 impl Policy {
@@ -260,6 +280,9 @@ impl Policy {
             (Program::Known(_), Knowledge::Unknown) => tally.caged = Some("the program is not known"),
             (Program::Known(_), Knowledge::Partial) => tally.caged = Some("not every argument of the program is known"),
             _ => {}
+        }
+        if command.program.name() == Some(b"git") && names_outside(command, setting) {
+            tally.caged = Some("it names a place outside the workspace");
         }
         self.add_arguments(draft, command, &mut tally, setting);
         for effect in facts.analysis.effects.get(command.effects.clone()).unwrap_or(&[]) {

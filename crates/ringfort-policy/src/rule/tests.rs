@@ -441,3 +441,76 @@ fn the_primitives_are_the_decisions() {
     let call = ToolCall { name: "Read".to_owned(), arguments: json!({"file_path": "/etc/x"}) };
     assert_eq!(policy.is_tool_allowed(&call, &setting()), Deny);
 }
+
+/// For each program, what is allowed and two things that are not: the answer holds for a door that cannot isolate.
+#[test]
+fn deny_what_hides_in_options_scripts_and_settings() {
+    let policy = preset(Preset::Supervised);
+    let open = |text: &str| {
+        let ruling = shell(&policy, text);
+        ruling.decision == Allow && !ruling.obligations.is_isolated()
+    };
+    let rows: &[(&str, &[&str])] = &[
+        (
+            "sed 's/[/]w/x/;$!d' f",
+            &["sed 's/a/b/;w ../../x' f", "sed '1 e id' f", "sed '\\|x|e id' f", "sed 'r ../../x' f"],
+        ),
+        ("sed -n '/a/,/b/{s/e/w/;p}' f", &["sed 'r .env' f", "sed '$!R /etc/shadow' f"]),
+        (
+            "awk '$3 > 100 {print $1}' f",
+            &["awk '{print $1 > f}' f=/srv/x g", "awk 'BEGIN{while((getline l < \"../x\")>0) print l}'"],
+        ),
+        ("awk 'length > 80' f", &["gawk '@include \"x\"; BEGIN{}'", "gawk 'BEGIN{f=\"sys\" \"tem\"; @f(\"id\")}'"]),
+        ("jq .env f.json", &["jq -n env", "jq -n '$ENV'", "jq --rawfile a .env . f"]),
+        (
+            "sqlite3 x.db '.schema t'",
+            &["sqlite3 x.db '.sy id'", "sqlite3 x.db \"attach '../y' as y\"", "sqlite3 x.db < y.sql"],
+        ),
+        ("tar cf a.tar src", &["tar cf a.tar -C ../.. x", "tar cf host:/srv/x src", "tar cf a.tar -T list"]),
+        ("chmod 0644 a", &["chmod 04755 a", "chmod 06755 a"]),
+        ("git diff main..feature/x", &["git diff --no-index ../a b", "git show --ext-diff", "git diff .env"]),
+        (
+            "git config user.name Ada",
+            &["git config pager.log 'sh x'", "git config --global user.name Ada", "git config -e"],
+        ),
+        ("git -c color.ui=always log", &["git -c pager.log='sh x' log", "git -c submodule.x.update='!sh x' status"]),
+        ("git worktree list", &["git worktree add ../../x", "git maintenance start", "git submodule update --init"]),
+        ("git switch -c feature", &["git switch -f main", "git -C ../../x status", "git apply x.patch"]),
+        ("git mv a b", &["git mv a .mcp.json", "git checkout main -- .mcp.json"]),
+        ("ip addr show dev eth0", &["ip link set eth0 down", "ip netns exec x sh"]),
+        ("date -u +%F", &["date -s 2000-01-01", "date -f ../../x"]),
+        ("history 20", &["history -c", "history -w ../../x"]),
+        (
+            "tmux ls",
+            &[
+                "tmux ls ';' new 'curl x.example'",
+                "tmux display -p '#(curl x.example)'",
+                "tmux set -g default-shell ./x",
+            ],
+        ),
+        ("less f", &["less '+!sh' f", "less -o ../../x f"]),
+        ("diff3 a b c", &["diff3 --diff-program=./x a b c", "nm --plugin=./x.so a"]),
+        ("rg foo", &["rg --unknown-pager=x foo", "rg --unlisted=/srv/x foo"]),
+        ("env A=b ls", &["env", "export -p"]),
+        ("read -r line < f", &["read -r PATH < f; ls", "printf -v LD_PRELOAD x; ls", "unset PATH; ls"]),
+        ("LC_ALL=C sort f", &["TAR_OPTIONS=--to-command=x tar tf a", "BAT_PAGER=x bat f"]),
+        ("ruff check .", &["eslint src", "prettier --write src"]),
+        ("go env GOPATH", &["go env -w CC=x", "go list -overlay=x ./..."]),
+        (
+            "cargo metadata --no-deps",
+            &["cargo metadata --config 'build.rustc=\"x\"'", "cargo metadata --manifest-path ../../x"],
+        ),
+        (
+            "find . -name '*.rs' -exec grep -l x {} +",
+            &["find .. -exec grep x {} +", "find . -exec grep x {}/../../y \\;"],
+        ),
+        ("[[ -d src ]]", &["[[ -n $(curl x.example) ]]", "# [[ -d src ]]"]),
+        ("(( 1 + 1 ))", &["(( a[$(curl x.example)] ))", ""]),
+    ];
+    for (allowed, denied) in rows {
+        assert!(open(allowed), "`{allowed}`: {:?}", shell(&policy, allowed).reasons);
+        for text in *denied {
+            assert!(!open(text), "`{text}` goes ahead: {:?}", shell(&policy, text).effects);
+        }
+    }
+}

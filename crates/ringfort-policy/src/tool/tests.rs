@@ -96,3 +96,26 @@ fn allowing_is_exact_and_denying_is_not() {
         assert!(ToolPattern::parse(text).is_err(), "`{text}`");
     }
 }
+
+#[test]
+fn deny_what_an_argument_beside_the_command_would_change() {
+    let reads = |name: &str, arguments: serde_json::Value| read(name, &arguments).is_ok();
+    assert!(reads("Bash", json!({"command": "ls", "timeout": 5, "args": [], "env": {}})));
+    for widened in [
+        json!({"command": "ls", "args": ["-la"]}),
+        json!({"command": "ls", "env": {"LD_PRELOAD": "./x"}}),
+        json!({"cmd": ["ls"], "stdin": "x"}),
+    ] {
+        assert!(!reads("Bash", widened.clone()), "{widened}");
+    }
+    for (name, arguments, path) in [
+        ("list_dir", json!({"target_directory": "/etc"}), "/etc"),
+        ("Grep", json!({"pattern": "x", "root": "../x"}), "../x"),
+        ("Write", json!({"file_path": "a", "edits": [{"path": "/srv/x"}]}), "/srv/x"),
+    ] {
+        match read(name, &arguments) {
+            Ok(Call::Paths(paths)) => assert!(paths.iter().any(|(found, _)| *found == path), "{name}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}

@@ -21,7 +21,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         ])
         .operands(&[Read])
         .last(Write),
-    medium("mv gmv rename prename mmv vidir exch")
+    medium("rename prename").operands(&[Code(Language::Perl), Write]),
+    medium("mv gmv mmv vidir exch")
         .options(&[value("-t --target-directory", Write), value("-S --suffix", Value)])
         .operands(&[Write])
         .last(Write),
@@ -105,7 +106,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("-o -t -O", Value)])
         .operands(&[Read, Write])
         .always(&[EffectKind::ChangePrivilege]),
-    medium("sqlite3 sqlite duckdb")
+    medium("sqlite3 sqlite duckdb sqlite-utils")
         .options(&[
             value("-cmd -c", Code(Language::Sql)),
             value("-init", Load),
@@ -113,7 +114,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             flag("-readonly", Value),
         ])
         .style(Style::Long)
-        .operands(&[Write, Code(Language::Sql)]),
+        .operands(&[Write, Code(Language::Sql)])
+        .special(Special::Sql),
     high("psql mysql mariadb mongosh mongo redis-cli sqlcmd clickhouse-client cqlsh influx usql pgcli mycli")
         .options(&[
             value("-c --command -e --execute --eval", Code(Language::Sql)),
@@ -132,9 +134,23 @@ pub(super) const ENTRIES: &[Entry] = &[
     .options(&[value("-h", super::Role::Host), value("-f -o", Write), value("-U -d", Value)])
     .always(&[EffectKind::OpenNetwork]),
     medium(
-        "convert magick mogrify ffmpeg ffprobe sox gs pandoc wkhtmltopdf latex pdflatex xelatex lualatex dot \
-         gnuplot inkscape tesseract qrencode optipng jpegoptim cwebp dos2unix unix2dos recode enscript groff \
-         nroff troff asciidoctor mdbook hugo jekyll sphinx-build mkdocs plantuml mmdc",
+        "convert magick mogrify gs pandoc wkhtmltopdf latex pdflatex xelatex lualatex gnuplot inkscape groff nroff troff \
+         asciidoctor mdbook hugo jekyll sphinx-build mkdocs plantuml mmdc",
+    )
+    .options(&[
+        value("-o --output -output-directory --extract-media -path", Write),
+        value("-i", Read),
+        value("--filter -F --pdf-engine", Execute),
+        value("--lua-filter -L -d --defaults", Load),
+        flag("-shell-escape --shell-escape", Rule(&hazard::SHELL_ARGUMENT)),
+    ])
+    .style(Style::Long)
+    .operands(&[Read])
+    .last(Write)
+    .always(&[EffectKind::ExecuteText]),
+    medium("dos2unix unix2dos").operands(&[Write]),
+    medium(
+        "ffmpeg ffprobe sox dot tesseract qrencode optipng jpegoptim cwebp recode enscript",
     )
     .options(&[
         value("-o --output", Write),

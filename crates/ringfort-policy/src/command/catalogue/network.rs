@@ -36,7 +36,9 @@ const CLOUD: &[Entry] = &[
 ];
 
 const TERRAFORM: &[Entry] = &[
-    low("fmt validate version output show graph providers console workspace metadata"),
+    low("version output metadata"),
+    medium("fmt").always(&[EffectKind::WritePath]),
+    medium("validate show graph providers console workspace").always(&[EffectKind::ExecuteText]),
     medium("init plan get refresh test login logout").always(&[EffectKind::OpenNetwork, EffectKind::ExecuteText]),
     high("apply import taint untaint state force-unlock up preview").always(&[
         EffectKind::OpenNetwork,
@@ -140,12 +142,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[
             value("-e --rsh --rsync-path", Shell),
             value(
-                "--exclude --include -f --filter --port -T --temp-dir --bwlimit --max-size -M --chmod --chown \
+                "--exclude --include -f --filter --port --bwlimit --max-size -M --chmod --chown \
              --timeout -B",
                 Value,
             ),
             value("--exclude-from --include-from --files-from --password-file --link-dest --compare-dest", Read),
-            value("--log-file --backup-dir --partial-dir", Write),
+            value("-T --temp-dir --log-file --backup-dir --partial-dir --write-batch --only-write-batch", Write),
             flag("--delete", Effect(EffectKind::DeleteTree, Risk::Medium)),
             flag("--remove-source-files", Effect(EffectKind::DeletePath, Risk::Medium)),
             flag("--daemon", Rule(&hazard::LISTENS)),
@@ -185,8 +187,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     .always(NETWORK),
     low("ip ifconfig netstat ss route arp iwconfig iw ethtool nmcli networkctl bridge tc netplan rfkill \
          networksetup scutil airport")
-    .options(&[value("-b -batch", Load), value("-n -netns", Value)])
-    .style(Style::Long),
+    .options(&[value("-b -batch", Load)])
+    .style(Style::Long)
+    .special(Special::Query),
     high("mail mailx sendmail mutt msmtp swaks telegram-send twilio sendemail ssmtp exim exim4 postqueue neomutt")
         .options(&[value("-a -A", Upload), value("-s", Value), value("-q -i", Read), value("-F", Load)])
         .always(&[EffectKind::OpenNetwork, EffectKind::Publish]),

@@ -16,8 +16,9 @@ const WRITE: &[EffectKind] = &[EffectKind::WritePath];
 const NETWORK: &[EffectKind] = &[EffectKind::OpenNetwork];
 
 const NODE: &[Entry] = &[
-    low("ls list la ll root prefix bin help why explain fund config-list licenses completion docs repo bugs \
-         query version-check -v -h pm store env"),
+    low("ls list la ll root prefix bin help why explain fund config-list licenses completion query version-check -v -h")
+        .options(&[value("-C --prefix --dir", Read)]),
+    medium("pm store env docs repo bugs").always(INSTALL),
     low("view v info show search s se find outdated audit ping whoami doctor dist-tags diff npm sbom").always(NETWORK),
     medium(
         "install i in ins isntall add ci clean-install ic update up upgrade dedupe ddp rebuild link ln import \
@@ -45,7 +46,16 @@ const NODE: &[Entry] = &[
 ];
 
 const PIP: &[Entry] = &[
-    low("list show freeze check help debug inspect hash tree version python-list -V"),
+    low("list show freeze check help debug inspect hash tree python-list -V").options(&[
+        flag(
+            "-o --outdated -u --uptodate",
+            super::Role::Effect(EffectKind::OpenNetwork, ringfort_core::decision::Risk::Low),
+        ),
+        value("--log --log-file", Write),
+        value("-r --requirement --path", Read),
+        value("--python", super::Role::Execute),
+    ]),
+    low("version").operands(&[super::Role::Effect(EffectKind::WritePath, ringfort_core::decision::Risk::Medium)]),
     low("search index").always(NETWORK),
     medium(
         "install download wheel uninstall add remove sync lock update upgrade inject ensurepath reinstall tool \
@@ -67,7 +77,8 @@ const PIP: &[Entry] = &[
 ];
 
 const CARGO: &[Entry] = &[
-    low("tree metadata locate-project pkgid read-manifest verify-project version help config --list -V --version"),
+    low("tree metadata locate-project pkgid read-manifest verify-project version help --list -V --version")
+        .options(&[value("--config", Load), value("--manifest-path", Read)]),
     low("search info outdated audit deny").always(NETWORK),
     medium(
         "build b check c test t run r bench doc d rustc rustdoc clippy fix miri nextest llvm-cov tarpaulin \
@@ -93,8 +104,15 @@ const CARGO: &[Entry] = &[
 ];
 
 const GO: &[Entry] = &[
-    low("version env list doc help bug fmt-check"),
-    low("vet").options(&[value("-vettool", super::Role::Execute)]).style(Style::Long),
+    low("version doc help bug fmt-check"),
+    low("env").options(&[flag("-w -u", super::Role::Rule(&hazard::ENVIRONMENT_LOADS_CODE))]),
+    low("vet list")
+        .options(&[
+            value("-vettool -toolexec", super::Role::Execute),
+            value("-overlay -modfile", Load),
+            value("-f -mod", Value),
+        ])
+        .style(Style::Long),
     medium("build test run generate tool")
         .options(&[
             value("-exec -toolexec", Shell),
@@ -112,7 +130,8 @@ const SYSTEM: &[Entry] = &[
     low("search show list info policy depends rdepends madison showpkg stats why deps uses leaves outdated \
          doctor config home desc log help --version history repolist provides check-update find services-list \
          tap-info cat --prefix --cellar files -s -Ss -Q -Qi -Ql -Si -Qs -l -L -S -qa -qi -ql -qf --list --search \
-         --listfiles se if version check connections changes interfaces"),
+         --listfiles se if version check connections changes interfaces")
+    .options(&[value("-o --option", Shell), value("--config --setopt", Load)]),
     high(
         "install remove purge update upgrade dist-upgrade full-upgrade autoremove autoclean clean build-dep \
          source download add del reinstall tap untap cask services link unlink edit-sources localinstall \
@@ -142,20 +161,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         .style(Style::Posix)
         .options(&[
             value("--python", super::Role::Execute),
-            value("--cache-dir", Write),
+            value("--cache-dir --log --log-file", Write),
             value("--config-file", Load),
-            value("-C --directory --project", Value),
+            value("-C --directory --project", Read),
         ])
         .subs(PIP)
         .always(RUN),
     medium("cargo cross")
         .style(Style::Posix)
-        .options(&[value("--config", Load), value("-Z -C --color", Value)])
+        .options(&[value("--config", Load), value("-C", Read), value("-Z --color", Value)])
         .subs(CARGO)
         .always(RUN),
-    medium("go gofmt gotestsum golangci-lint staticcheck")
+    medium("go gotestsum golangci-lint staticcheck")
         .style(Style::Posix)
-        .options(&[value("-C", Value)])
+        .options(&[value("-C", Read)])
         .subs(GO)
         .always(RUN),
     medium(

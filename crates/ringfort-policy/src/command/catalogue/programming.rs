@@ -13,12 +13,13 @@ use super::{Entry, Language, Mode, Special, Style, attached, flag, high, low, me
 const RUN: &[EffectKind] = &[EffectKind::ExecuteText];
 
 const CONTAINER: &[Entry] = &[
-    low("ps images logs inspect version info stats top port diff history events search help ls config --version"),
+    low("ps images logs inspect version info stats top port diff history events help ls --version"),
     medium(
         "build buildx bake pull tag stop start restart kill pause unpause rename wait create network volume \
          image container context system builder manifest save load import export commit rm rmi prune up down \
          compose scan scout model attach machine pod unshare stack service node swarm secret plugin trust \
-         checkpoint debug init cp update",
+         checkpoint debug init cp update \
+         config search",
     )
     .style(Style::Posix)
     .options(&[value("-f", Read), value("-t", Value), value("--output -o", Write)])
@@ -137,10 +138,15 @@ pub(super) const ENTRIES: &[Entry] = &[
         ])
         .operands(&[Value])
         .always(RUN),
+    medium("rustc babel swc lessc wasm-pack libtool zig nvcc emcc esbuild-plugin javac kapt")
+        .style(Style::Long)
+        .options(&[value("-o --output --outDir --out-dir -d", Write), value("-L -C -l", Value), flag("--version", Set(Mode::Show))])
+        .operands(&[Read])
+        .always(RUN),
     medium(
-        "gcc g++ cc c++ clang clang++ tcc rustc javac ghc-compile gfortran nvcc zig as ld ld.lld mold gold \
-         swiftc ldc2 dmd tsc esbuild swc babel sass lessc protoc flex bison yacc lex cpp emcc wasm-pack wasm-opt \
-         wat2wasm nasm yasm ranlib strip objcopy patchelf libtool gas windres",
+        "gcc g++ cc c++ clang clang++ tcc ghc-compile gfortran as ld ld.lld mold gold \
+         swiftc ldc2 dmd tsc esbuild sass protoc flex bison yacc lex cpp wasm-opt \
+         wat2wasm nasm yasm ranlib strip objcopy patchelf gas windres",
     )
     .style(Style::Long)
     .options(&[
@@ -187,13 +193,25 @@ pub(super) const ENTRIES: &[Entry] = &[
     ])
     .always(RUN),
     medium(
-        "eslint prettier biome oxlint stylelint tslint standard xo black ruff flake8 pylint mypy pyright isort \
-         autopep8 yapf bandit pyflakes pycodestyle pydocstyle vulture rubocop standardrb shellcheck shfmt \
-         hadolint yamllint markdownlint jsonlint clang-format clang-tidy cppcheck rustfmt goimports gofumpt \
-         ktlint detekt checkstyle pmd swiftformat swiftlint stylua selene luacheck ormolu fourmolu hlint nixfmt \
-         alejandra taplo typos codespell vale proselint semgrep trivy gitleaks snyk sonar-scanner dprint djlint \
-         sqlfluff buf ajv depcheck knip madge ncu npm-check-updates license-checker syft grype actionlint ec \
-         editorconfig-checker commitizen cz standard-version release-it changeset",
+        "eslint prettier stylelint tslint standard xo flake8 pylint mypy rubocop standardrb semgrep snyk sonar-scanner \
+         depcheck knip madge ncu npm-check-updates commitizen cz standard-version release-it changeset detekt pmd \
+         checkstyle ansible-lint markdownlint markdownlint-cli2 textlint cspell",
+    )
+    .options(&[
+        value("--rulesdir -c --config --plugin --parser --load-plugins -r --require", Load),
+        value("-o --output-file", Write),
+        value("-f --format --ext -e -s", Value),
+        flag("--version", Set(Mode::Show)),
+    ])
+    .operands(&[Write])
+    .always(RUN),
+    medium(
+        "biome oxlint black ruff pyright isort \
+         autopep8 yapf bandit pyflakes pycodestyle pydocstyle vulture shellcheck shfmt \
+         hadolint yamllint jsonlint clang-format clang-tidy cppcheck rustfmt gofmt goimports gofumpt \
+         ktlint swiftformat swiftlint stylua selene luacheck ormolu fourmolu hlint nixfmt \
+         alejandra taplo typos codespell vale proselint trivy gitleaks dprint djlint \
+         sqlfluff buf ajv license-checker syft grype actionlint ec editorconfig-checker",
     )
     .options(&[
         value(
@@ -214,8 +232,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     .style(Style::Posix)
     .options(&[
         value("-H --host", Host),
-        value("-c --context -p -l --log-level", Value),
-        value("--config", Load),
+        value("-p -l --log-level", Value),
+        value("-c --context --config", Load),
         value("-f --file", Read),
         flag("--version -v", Set(Mode::Show)),
     ])
@@ -225,7 +243,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     medium("strace ltrace ptrace perf-trace")
         .style(Style::Posix)
         .options(&[value("-o", Write), value("-e -p -s -u -P -E -O -S -I -a -X -n -l -b", Value)])
-        .operands(&[Command]),
+        .operands(&[Command])
+        .always(RUN),
     medium("taskset chrt setarch linux32 linux64 i386 x86_64 cpulimit trickle softlimit chpst")
         .style(Style::Posix)
         .options(&[value("-p -l -u -d -t -T -D -P", Value)])

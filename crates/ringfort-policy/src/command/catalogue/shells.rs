@@ -14,13 +14,15 @@ const TMUX: &[Entry] = &[
     low("ls list-sessions list-windows lsw list-panes lsp list-clients lsc list-keys lsk list-commands lscm show-options show has-session has \
          display-message display info show-environment showenv capture-pane capturep attach attach-session a at select-window selectw \
          select-pane selectp rename-window renamew rename-session rename resize-pane resizep switch-client switchc detach detach-client \
-         set-environment setenv set-option set setw set-window-option list-buffers lsb choose-tree kill-server kill-session kill-window killw \
-         kill-pane killp start-server source-file-list clock-mode copy-mode next-window next previous-window prev last-window last"),
+         list-buffers lsb choose-tree source-file-list clock-mode copy-mode next-window next previous-window prev last-window last"),
+    medium("kill-server kill-session kill-window killw kill-pane killp").always(&[EffectKind::Kill]),
+    medium("start-server").always(&[EffectKind::ExecuteText]),
     medium("new new-session new-window neww split-window splitw respawn-pane respawnp respawn-window respawnw popup display-popup")
         .style(Style::Posix)
         .options(&[value("-s -n -t -c -x -y -e -F -l -p -h -w", Value)])
         .operands(&[Shell]),
-    high("send-keys send run-shell run if-shell if pipe-pane pipep source-file source set-hook bind-key bind command-prompt load-buffer")
+    high("send-keys send run-shell run if-shell if pipe-pane pipep source-file source set-hook bind-key bind command-prompt load-buffer \
+          set-environment setenv set-option set setw set-window-option")
         .rule(&hazard::INLINE_CODE),
 ];
 
@@ -61,13 +63,17 @@ pub(super) const ENTRIES: &[Entry] = &[
     low("export declare typeset local readonly integer float setenv set-env")
         .style(Style::Plain)
         .special(Special::Declare),
-    low("read mapfile readarray unset let shift unalias vared unsetopt setopt shopt set autoload zstyle zmodload \
-         umask ulimit return break continue fg bg suspend caller disown emulate rehash compdef compinit zle \
-         bindkey sched zcompile functions unfunction limit")
+    low("read mapfile readarray unset let shift unalias vared unsetopt setopt shopt set zstyle \
+         umask ulimit return break continue fg bg suspend caller disown rehash functions unfunction limit")
     .style(Style::Plain)
     .special(Special::Reads),
     low("exit logout bye").style(Style::Plain),
-    high("enable builtin-load").options(&[value("-f", Load)]).special(Special::Reads),
+    medium("enable builtin-load emulate autoload zmodload zcompile sched zle bindkey bind compdef compinit complete compgen")
+        .always(&[EffectKind::ExecuteText])
+        .options(&[value("-f", Load), value("-c -C -x", Shell)]),
+    low("hash").options(&[value("-p", Load)]),
+    low("history")
+        .options(&[value("-w -a", Write), value("-r -n", Read), flag("-c -d", Rule(&hazard::HIDES_TRACES))]),
     medium("fc").options(&[value("-e", Execute)]),
     low("command builtin noglob nocorrect exec")
         .style(Style::Posix)
@@ -190,7 +196,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     medium("tmux zellij byobu")
         .style(Style::Posix)
         .options(&[value("-c", Shell), value("-f", Load), value("-L -S -T", Value)])
-        .subs(TMUX),
+        .subs(TMUX)
+        .special(Special::Formats),
     high("batch at")
         .options(&[value("-f", Load), value("-q -t -c", Value), flag("-l", Set(Mode::Show)), flag("-d -r", Value)])
         .always(&[EffectKind::Persist])

@@ -29,12 +29,20 @@ pub(super) const ENTRIES: &[Entry] = &[
          update-rc.d systemd-analyze timedatectl-set sc",
     )
     .options(&[
-        value("-H -M -t -p -n", Value),
+        value("-H -M --host --machine", super::Role::Host),
+        value("-t -p -n", Value),
         flag("--user --now --no-pager", Value),
         flag("--help --version", Set(Mode::Show)),
     ])
     .subs(SERVICE),
-    low("journalctl timedatectl localectl coredumpctl ausearch aureport lnav").options(&[
+    low("timedatectl localectl hostnamectl").special(Special::Query),
+    medium("coredumpctl").options(&[value("-o --output", Write)]).always(&[EffectKind::ExecuteText]),
+    low("journalctl ausearch aureport lnav").options(&[
+        value("--cursor-file", Write),
+        flag(
+            "--setup-keys --flush --relinquish-var --sync --update-catalog",
+            Effect(EffectKind::ChangePrivilege, Risk::High),
+        ),
         value("--vacuum-size --vacuum-time --vacuum-files", Rule(&hazard::HIDES_TRACES)),
         flag("--rotate", Rule(&hazard::HIDES_TRACES)),
         value("-u -n --since --until -p -o", Value),
@@ -149,7 +157,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     )
     .options(&[value("-s -l", Write), value("-m --mail", Load)])
     .operands(&[Load]),
-    low("ipcrm sync vlock lslogins lsclocks fsfreeze mountpoint e2label dumpe2fs xfs_info zdump zic ldd pldd \
+    low("ipcrm sync vlock lslogins lsclocks fsfreeze mountpoint e2label dumpe2fs xfs_info zdump zic \
          pmap lsinitramfs smartctl swaplabel isosize cpupower turbostat powertop numastat slabtop pidstat \
          uuidparse whereami")
     .operands(&[Read]),

@@ -3,13 +3,18 @@
 //!
 //! In: nothing. Out: the entries. **Invariant:** an option that writes, loads or runs something is listed.
 
+use ringfort_core::decision::Risk;
+use ringfort_core::effect::EffectKind;
+
+use super::super::hazard;
 use super::Role::{Code, Execute, List, Load, Mode as Set, Read, Shell, Value, Write};
 use super::{Entry, Language, Mode, Special, Style, attached, flag, low, medium, value};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    low("cat tac wc bat batcat zcat bzcat xzcat zstdcat gzcat lzcat file cloc tokei scc")
+    low("cat tac wc zcat bzcat xzcat zstdcat gzcat lzcat file cloc tokei scc")
         .options(&[value("--files0-from -f --magic-file", Read)])
         .operands(&[Read]),
+    low("bat batcat").options(&[value("--pager", Shell), value("-l -r -H --language --style --theme", Value)]).operands(&[Read]),
     low("head tail ghead gtail")
         .options(&[value("-n -c --lines --bytes --pid -s --sleep-interval", Value)])
         .operands(&[Read]),
@@ -17,14 +22,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("-w -b -d -t -j -1 -2 -v -i -l --width --delimiters", Value)])
         .operands(&[Read]),
     low("comm od hexdump hd strings cksum sum md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum b3sum shasum md5 \
-         cmp column pr look tsort ptx numfmt factor colordiff diff3 sdiff xmllint pdftotext pdfinfo identify exiftool \
-         mediainfo readelf objdump nm size addr2line c++filt otool lsattr getfacl iconv ul col colrm")
+         cmp column pr look tsort numfmt factor colordiff pdfinfo \
+         mediainfo c++filt otool lsattr getfacl iconv ul col colrm")
     .options(&[
         value("-A -N -j --from-code --to-code --skip-bytes --read-bytes --address-radix", Value),
         value("-o --output", Write),
         value("--files0-from --magic-file", Read),
     ])
     .operands(&[Read]),
+    low("readelf objdump nm size addr2line diff3 sdiff")
+        .options(&[value("-o --output", Write), value("--plugin", Load), value("--diff-program", Execute), value("-j -A", Value)])
+        .operands(&[Read]),
+    low("bc").operands(&[Read]),
+    low("pdftotext ptx").options(&[value("-f -l -r -x -y -W -H", Value)]).operands(&[Read, Write]),
+    medium("xmllint identify exiftool dc ldd pldd")
+        .options(&[value("-o --output -w", Write), value("-config --path", Load), value("-e --expression", Value)])
+        .style(Style::Long)
+        .operands(&[Read])
+        .always(&[EffectKind::ExecuteText]),
     low("diff delta difft")
         .options(&[value("-U -x -I -L --exclude --label -W", Value), value("-X --exclude-from", Read)])
         .operands(&[Read]),
@@ -78,14 +93,15 @@ pub(super) const ENTRIES: &[Entry] = &[
             flag("-e", Set(Mode::ProgramGiven)),
         ])
         .operands(&[Read]),
-    low("jq yq gojq jaq xq tomlq fx dasel mlr csvcut csvlook csvstat csvgrep")
+    low("jq yq gojq jaq xq tomlq dasel csvcut csvlook csvstat csvgrep")
         .options(&[
             value("-f --from-file --slurpfile --rawfile", Read),
             value("--arg --argjson --indent --tab -o -p", Value),
             value("-L", Load),
             flag("-i --inplace", Set(Mode::InPlace)),
         ])
-        .operands(&[Value, Read]),
+        .operands(&[Code(Language::Jq), Read]),
+    medium("fx mlr").operands(&[Read]).always(&[EffectKind::ExecuteText]),
     low("sed gsed")
         .options(&[
             attached("-i --in-place", Set(Mode::InPlace)),
@@ -102,8 +118,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             value("-F --field-separator -v --assign -W", Value),
             value("-f --file -i --include -l --load -E --exec", Load),
             value("-e --source", Code(Language::Awk)),
-            attached("-o -p -d", Write),
-            attached("-D", Value),
+            attached("-o -p -d --pretty-print --profile --dump-variables", Write),
+            attached("-D --debug", Load),
         ])
         .style(Style::Posix)
         .operands(&[Code(Language::Awk), Read])
@@ -117,11 +133,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("-w --wrap", Value), value("-i", Read), value("-o", Write)])
         .operands(&[Read])
         .special(Special::Transform),
-    medium("split csplit")
+    medium("csplit")
+        .options(&[value("-n -b --digits --suffix-format", Value), value("-f --prefix", Write)])
+        .operands(&[Read, Value])
+        .always(&[EffectKind::WritePath]),
+    medium("split")
         .options(&[
             value("-l -b -n -C -a -t --lines --bytes --additional-suffix", Value),
             value("--filter", Shell),
-            value("-f --prefix", Write),
         ])
         .operands(&[Read, Write]),
     low("less more most pg")
@@ -131,12 +150,18 @@ pub(super) const ENTRIES: &[Entry] = &[
             value("-p -P -t", Value),
             value("-T", Read),
         ])
-        .operands(&[Read]),
-    low("man info apropos whatis tldr cheat").options(&[
-        value("-P --pager -H --html", Shell),
-        value("-C", Load),
-        value("-M --preprocessor", Value),
-    ]),
+        .operands(&[Read])
+        .special(Special::Formats),
+    low("man info apropos whatis tldr cheat")
+        .options(&[
+            value("-P --pager", Shell),
+            attached("-H --html", Shell),
+            value("-C --config-file", Load),
+            value("-o --output --dribble", Write),
+            value("-f --file --restore -l --local-file", Read),
+            value("-M --manpath --preprocessor -s -S --sections -L -m -k", Value),
+        ])
+        .operands(&[List]),
     medium(
         "vim vi nvim view vimdiff gvim ex rvim emacs emacsclient ed red nano pico micro helix hx joe jed kak \
          code codium subl gedit mg ne mcedit",
@@ -149,16 +174,39 @@ pub(super) const ENTRIES: &[Entry] = &[
     ])
     .style(Style::Long)
     .operands(&[Write]),
-    low("echo printf print seq yes true false : pwd basename dirname expr test [ sleep date cal ncal banner \
-         figlet cowsay lolcat tput clear reset stty tty bc dc uuidgen cowthink toilet jot mcookie pwgen random \
+    low("echo printf print seq yes true false : pwd basename dirname expr test [ sleep cal ncal banner \
+         figlet cowsay lolcat tput clear reset stty tty uuidgen cowthink toilet jot mcookie pwgen random \
          usleep wait times logname")
     .style(Style::Plain)
     .special(Special::Test),
-    low("which whereis type whence where locate plocate mlocate hash getopt getopts locale nproc arch uname \
-         hostname hostnamectl whoami id groups users who w last lastlog uptime free vmstat iostat mpstat sar \
-         lscpu lsmem lsblk lspci lsusb lsmod lsof fuser lsns lslocks dmidecode getconf sw_vers system_profiler \
-         lsb_release nvidia-smi sensors fdisk-list ps pgrep pidof pstree top htop btop atop iotop nmon dmesg \
-         tload env-list history jobs dirs fc-list help compgen complete bind neofetch fastfetch screenfetch \
+    low("date")
+        .options(&[
+            value("-s --set", super::Role::Effect(EffectKind::ChangePrivilege, Risk::High)),
+            value("-f --file -r --reference", Read),
+            value("-d --date -v -j", Value),
+            attached("-I --iso-8601 --rfc-3339", Value),
+        ]),
+    low("hostname domainname")
+        .options(&[value("-F -b", Load)])
+        .operands(&[super::Role::Effect(EffectKind::ChangePrivilege, Risk::High)]),
+    low("dmesg").options(&[
+        flag("-c -C --clear --read-clear", super::Role::Rule(&hazard::HIDES_TRACES)),
+        value("-F --file", Read),
+        value("-l -f -n --level --facility --since --until --console-level", Value),
+    ]),
+    low("fuser").options(&[flag("-k --kill", super::Role::Effect(EffectKind::Kill, Risk::High)), value("-n", Value)]),
+    low("dmidecode").options(&[value("--dump-bin", Write), value("--from-dump", Read), value("-s -t", Value)]),
+    low("nvidia-smi").options(&[
+        value("-f --filename", Write),
+        value("-i -l -q -d --id --loop --query-gpu --format --display --query-compute-apps", Value),
+        flag("-r --gpu-reset", super::Role::Effect(EffectKind::ChangePrivilege, Risk::High)),
+        value("-pl -pm -c -e -ac -lgc", super::Role::Effect(EffectKind::ChangePrivilege, Risk::High)),
+    ])
+    .style(Style::Long),
+    low("which whereis type whence where locate plocate mlocate getopt getopts locale nproc arch uname whoami id groups users who w last lastlog uptime free vmstat iostat mpstat sar \
+         lscpu lsmem lsblk lspci lsusb lsmod lsof lsns lslocks getconf sw_vers system_profiler \
+         lsb_release sensors fdisk-list ps pgrep pidof pstree top htop btop atop iotop nmon \
+         tload env-list jobs dirs fc-list help neofetch fastfetch screenfetch \
          cpuid getent findmnt infocmp ipcs lsipc numactl-show acpi hwinfo inxi blkid df")
     .options(&[value("-c -o -C", Value), value("--config -F", Load)]),
     low("ls dir vdir exa eza lsd")

@@ -20,9 +20,17 @@ pub(super) const GIT: &[Entry] = &[
          for-each-ref show-ref show-branch merge-base check-ignore check-attr check-ref-format count-objects \
          fsck help version whatchanged cherry diff-tree diff-files diff-index symbolic-ref var verify-commit \
          verify-tag verify-pack range-diff hash-object mktree grep-help column stripspace get-tar-commit-id \
-         patch-id request-pull show-index unpack-file check-mailmap --version --help --exec-path --html-path \
-         diagnose bugreport merge-tree ls-remote-local reflog-show")
-    .options(&[value("--output", Write), value("-O --format --textconv", Value)]),
+         patch-id show-index unpack-file check-mailmap --version --help --exec-path --html-path \
+         merge-tree ls-remote-local reflog-show")
+    .options(&[
+        value("--output", Write),
+        value("--contents -S", Read),
+        value("-O --format", Value),
+        flag("--textconv", Value),
+        flag("--ext-diff", Rule(&hazard::ENVIRONMENT_LOADS_CODE)),
+        flag("-w --web", Value),
+    ]),
+    medium("diagnose bugreport").options(&[value("-o --output-directory", Write)]).always(WRITE),
     low("log diff format-patch").options(&[
         value("--output -o --output-directory", Write),
         value("-n -S -G --author --since --until --grep -L", Value),
@@ -30,6 +38,7 @@ pub(super) const GIT: &[Entry] = &[
     ]),
     low("grep").options(&[
         attached("-O --open-files-in-pager", Shell),
+        flag("--no-index", Value),
         value("-e -A -B -C --threads", Value),
         value("-f", Read),
     ]),
@@ -47,7 +56,7 @@ pub(super) const GIT: &[Entry] = &[
         value("-m -C --author --date -t -b -B -X -s -u --tool --onto -e --source", Value),
         value("-F --file --pathspec-from-file", Read),
         value("--exec --extcmd --upload-pack", Shell),
-        value("-o --output --separate-git-dir", Write),
+        value("-o --output --separate-git-dir --export-marks --prefix --index-output", Write),
         value("--remote", Host),
         value("--template", Load),
         flag("--no-verify", Value),
@@ -59,7 +68,7 @@ pub(super) const GIT: &[Entry] = &[
         .operands(&[Value])
         .always(&[EffectKind::WritePath, EffectKind::RewriteHistory]),
     medium(
-        "clone fetch pull ls-remote fetch-pack send-pack svn p4 submodule-update remote-http http-fetch \
+        "clone fetch pull ls-remote fetch-pack send-pack request-pull svn p4 submodule-update remote-http http-fetch \
          archimport cvsimport cvsexportcommit",
     )
     .options(&[

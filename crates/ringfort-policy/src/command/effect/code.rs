@@ -12,6 +12,7 @@ use super::super::analysis::{Argument, Source};
 use super::super::catalogue::{Entry, Language, Mode};
 use super::super::hazard;
 use super::super::walk::Walker;
+use super::script::{self, Touch};
 use super::{DECODES, RUNS_INPUT, RUNS_WORD, Subject, contains};
 
 /// Longest code that is looked at, in bytes; longer code is not understood.
@@ -140,6 +141,7 @@ impl Walker<'_> {
             || language == Language::Sql
             || language == Language::Editor
             || language == Language::Awk
+            || language == Language::Jq
         {
             self.small_language(language, arg, bytes, subject);
             return;
@@ -208,8 +210,21 @@ impl Walker<'_> {
                 if sql(&[b"DROP ", b"TRUNCATE ", b"DELETE FROM", b"FLUSHALL", b"FLUSHDB"]) {
                     self.rule(subject, &hazard::DESTROYS_REMOTE, arg.span);
                 }
-                if any(&[b".shell", b".system", b"\\!"])
+                if any(&[b"\\!", b"\\o", b"\\w", b"\\i", b"\\copy"])
+                    || dot_command(bytes)
                     || sql(&[
+                        b"ATTACH",
+                        b"WRITEFILE",
+                        b"READFILE",
+                        b"VACUUM INTO",
+                        b"READ_CSV",
+                        b"READ_JSON",
+                        b"READ_PARQUET",
+                        b"READ_TEXT",
+                        b"INSTALL ",
+                        b"LOAD ",
+                        b"EXPORT ",
+                        b"IMPORT ",
                         b"COPY ",
                         b"OUTFILE",
                         b"LOAD_FILE",
@@ -219,9 +234,23 @@ impl Walker<'_> {
                         b"CONFIG SET",
                         b"EVAL ",
                     ])
-                    || any(&[b".load", b".import", b".output", b".once", b"edit("])
+                    || any(&[b"edit("])
                 {
                     self.rule(subject, &hazard::INLINE_CODE, arg.span);
+                }
+            }
+            Language::Jq => {
+                subject.filter = Some(arg.span);
+                // yq reads further files; both show the environment.
+                if any(&[b"load", b"import", b"include"]) {
+                    self.effect(subject, EffectKind::ReadPath, None, arg.span, Risk::Low);
+                }
+                let shows = |word: &&[u8]| matches!(*word, b"env" | b"$ENV" | b"strenv" | b"envsubst");
+                if bytes
+                    .split(|b| !b.is_ascii_alphanumeric() && !matches!(b, b'$' | b'_' | b'.' | b'"'))
+                    .any(|w| shows(&w))
+                {
+                    self.effect(subject, EffectKind::Unknown, None, arg.span, Risk::Low);
                 }
             }
             Language::Awk => {
@@ -232,8 +261,14 @@ impl Walker<'_> {
                 if contains(bytes, b"/inet") {
                     self.effect(subject, EffectKind::OpenNetwork, None, arg.span, Risk::High);
                 }
-                if any(&[b"> \"", b">\"", b">> \"", b"print >", b"> $"]) {
+                if awk_prints_to_file(bytes) {
                     self.effect(subject, EffectKind::WritePath, None, arg.span, Risk::Medium);
+                }
+                if contains(bytes, b"getline") && contains(bytes, b"<") || contains(bytes, b"ARGV[") {
+                    self.effect(subject, EffectKind::ReadPath, None, arg.span, Risk::Low);
+                }
+                if contains(bytes, b"ENVIRON") {
+                    self.effect(subject, EffectKind::Unknown, None, arg.span, Risk::Low);
                 }
                 if any(&SECRETS) {
                     self.effect(subject, EffectKind::ReadSecret, None, arg.span, Risk::High);
@@ -241,14 +276,28 @@ impl Walker<'_> {
                 self.unknown_program_text(arg, subject);
             }
             _ => {
-                if sed_runs(bytes) {
+                self.sed_script(arg, bytes, subject);
+                self.unknown_program_text(arg, subject);
+            }
+        }
+    }
+
+    /// A script of sed, read command by command.
+    fn sed_script(&mut self, arg: &Argument, bytes: &[u8], subject: &mut Subject) {
+        let Some(touches) = script::sed(bytes) else {
+            // Another dialect, or a part that is only known at run time.
+            self.effect(subject, EffectKind::Unknown, None, arg.span, Risk::Medium);
+            subject.partial = true;
+            return;
+        };
+        for touch in touches {
+            match touch {
+                Touch::Runs => {
                     self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::High);
                     self.rule(subject, &hazard::INLINE_CODE, arg.span);
                 }
-                if sed_writes(bytes) {
-                    self.effect(subject, EffectKind::WritePath, None, arg.span, Risk::High);
-                }
-                self.unknown_program_text(arg, subject);
+                Touch::Reads(file) => self.read(arg, file, subject),
+                Touch::Writes(file) => self.write(arg, file, subject),
             }
         }
     }
@@ -360,63 +409,42 @@ impl Walker<'_> {
     }
 }
 
-/// Whether a sed script runs commands: the `e` command or flag.
-fn sed_runs(script: &[u8]) -> bool {
-    let text = script;
-    let command = text.first() == Some(&b'e') && matches!(text.get(1), Some(b' ') | None);
-    let addressed = text.windows(2).any(|pair| matches!(pair, [b'0'..=b'9' | b'$' | b'/' | b';' | b'{' | b'\n', b'e']))
-        && ends_command(text);
-    command || addressed || flags(script).is_some_and(|flags| flags.contains(&b'e'))
-}
-
-fn ends_command(text: &[u8]) -> bool {
-    text.windows(2).enumerate().any(|(at, pair)| match pair {
-        [b'0'..=b'9' | b'$' | b';' | b'{' | b'\n', b'e'] => {
-            matches!(text.get(at + 2), None | Some(b' ' | b';' | b'\n' | b'}')) && text.first() != Some(&b's')
-        }
-        [b'/', b'e'] => text.first() == Some(&b'/') && matches!(text.get(at + 2), None | Some(b' ')),
-        _ => false,
+/// Whether a text holds a command of the sqlite shell other than those that only show something.
+fn dot_command(text: &[u8]) -> bool {
+    const SHOWS: [&[u8]; 22] = [
+        b"tables",
+        b"schema",
+        b"fullschema",
+        b"indexes",
+        b"indices",
+        b"databases",
+        b"dump",
+        b"headers",
+        b"header",
+        b"mode",
+        b"width",
+        b"show",
+        b"help",
+        b"stats",
+        b"timer",
+        b"nullvalue",
+        b"separator",
+        b"quit",
+        b"exit",
+        b"bail",
+        b"echo",
+        b"eqp",
+    ];
+    text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii_start).any(|line| {
+        let Some(name) = line.strip_prefix(b".") else { return false };
+        let name = name.split(u8::is_ascii_whitespace).next().unwrap_or(name);
+        !SHOWS.contains(&name)
     })
-}
-
-/// Whether a sed script writes files: the `w` command or flag.
-fn sed_writes(script: &[u8]) -> bool {
-    let command = script.windows(2).enumerate().any(|(at, pair)| {
-        pair == b"w "
-            && (at == 0 || matches!(script.get(at - 1), Some(b'0'..=b'9' | b'$' | b';' | b'{' | b'\n' | b'/')))
-            && script.first() != Some(&b's')
-    });
-    command || flags(script).is_some_and(|flags| flags.iter().any(|b| matches!(b, b'w' | b'W')))
-}
-
-/// The flags of a script that is one substitution.
-fn flags(script: &[u8]) -> Option<&[u8]> {
-    let at = script.iter().position(|b| *b == b's')?;
-    let delimiter = *script.get(at + 1)?;
-    if delimiter.is_ascii_alphanumeric() || delimiter == b' ' || at > 16 {
-        return None;
-    }
-    let mut seen = 0;
-    let mut index = at + 2;
-    while let Some(byte) = script.get(index) {
-        if *byte == b'\\' {
-            index += 1;
-        } else if *byte == delimiter {
-            seen += 1;
-            if seen == 2 {
-                let tail = script.get(index + 1..)?;
-                let length = tail.iter().position(|b| matches!(b, b';' | b'\n' | b'}' | b' ')).unwrap_or(tail.len());
-                return tail.get(..length);
-            }
-        }
-        index += 1;
-    }
-    None
 }
 
 /// Whether an awk program starts commands: `system`, a pipe, or a loaded library.
 fn awk_runs(code: &[u8]) -> bool {
-    if contains(code, b"system") || contains(code, b"@load") || contains(code, b"/inet") {
+    if contains(code, b"system") || contains(code, b"/inet") {
         return true;
     }
     let mut at = 0;
@@ -428,13 +456,43 @@ fn awk_runs(code: &[u8]) -> bool {
                 at = skip_to(code, at + 1, b'/')
             }
             b'|' if code.get(at + 1) == Some(&b'|') => at += 1,
-            b'|' => return true,
+            // `@load`, `@include` and calls of a function by a name in a variable.
+            b'|' | b'@' => return true,
             _ => {}
         }
         if !byte.is_ascii_whitespace() {
             before = *byte;
         }
         at += 1;
+    }
+    false
+}
+
+/// Whether an awk program prints to a file: a `>` outside parentheses after `print` or `printf`.
+fn awk_prints_to_file(code: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(rest) = code.get(at..).filter(|rest| !rest.is_empty()) {
+        if rest.first() == Some(&b'"') {
+            at = skip_to(code, at + 1, b'"') + 1;
+            continue;
+        }
+        let word = at == 0 || code.get(at - 1).is_some_and(|b| !b.is_ascii_alphanumeric() && *b != b'_');
+        if !(word && rest.starts_with(b"print")) {
+            at += 1;
+            continue;
+        }
+        let mut depth = 0_u32;
+        while let Some(byte) = code.get(at) {
+            match byte {
+                b'"' => at = skip_to(code, at + 1, b'"'),
+                b'(' | b'[' => depth += 1,
+                b')' | b']' => depth = depth.saturating_sub(1),
+                b'>' if depth == 0 => return true,
+                b';' | b'}' | b'\n' if depth == 0 => break,
+                _ => {}
+            }
+            at += 1;
+        }
     }
     false
 }

@@ -13,6 +13,10 @@ use super::super::target::{self, Class};
 use super::super::walk::Walker;
 use super::{Job, Subject, contains, split_value};
 
+/// Programs that only look at files, and show no more of them than a search does.
+const LOOKS: [&[u8]; 11] =
+    [b"grep", b"egrep", b"fgrep", b"wc", b"ls", b"stat", b"file", b"du", b"md5sum", b"sha256sum", b"sha1sum"];
+
 impl Walker<'_> {
     /// Removing a file, or a tree in recursive mode.
     pub(in crate::command) fn delete(&mut self, arg: &Argument, bytes: &[u8], subject: &mut Subject) {
@@ -91,7 +95,18 @@ impl Walker<'_> {
                 b"-exec" | b"-execdir" | b"-ok" | b"-okdir" => {
                     let rest = args.get(at..).unwrap_or(&[]);
                     let length = rest.iter().position(|a| a.bytes == b";" || a.bytes == b"+").unwrap_or(rest.len());
-                    let words = rest.get(..length).unwrap_or(&[]).iter().map(found_file).collect();
+                    let words = rest.get(..length).unwrap_or(&[]);
+                    let looks = words.first().and_then(Argument::known).is_some_and(|name| LOOKS.contains(&name))
+                        && words.iter().all(|word| word.bytes == b"{}" || !contains(&word.bytes, b"{}"));
+                    let words = match roots.as_slice() {
+                        // It looks at what lies below the folders that are searched, like a search of its own.
+                        roots if looks && !roots.is_empty() => words
+                            .iter()
+                            .flat_map(|word| if word.bytes == b"{}" { roots.to_vec() } else { vec![word] })
+                            .cloned()
+                            .collect(),
+                        _ => words.iter().map(found_file).collect(),
+                    };
                     subject.jobs.push(Job::Words(words));
                     at += length + 1;
                 }
@@ -139,22 +154,31 @@ impl Walker<'_> {
         let mut creates = false;
         let mut at = 0;
         let mut archive = None;
+        let mut folder: Vec<u8> = Vec::new();
         while let Some(arg) = args.get(at) {
             at += 1;
             let bytes = arg.bytes.as_slice();
             if bytes.starts_with(b"--") {
-                at += self.tar_long(arg, args.get(at), subject);
                 let (name, value) = split_value(bytes);
                 creates |= matches!(name, b"--create" | b"--append" | b"--update");
                 extracts |= matches!(name, b"--extract" | b"--get");
                 if name == b"--file" {
-                    archive = value.map(|value| (arg, value.to_vec()));
+                    archive = value
+                        .map(|value| (arg, value.to_vec()))
+                        .or_else(|| args.get(at).map(|next| (next, next.bytes.to_vec())));
                 }
+                if name == b"--directory" {
+                    folder = value
+                        .map_or_else(|| args.get(at).map(|next| next.bytes.to_vec()), |v| Some(v.to_vec()))
+                        .unwrap_or_default();
+                }
+                at += self.tar_long(arg, args.get(at), subject);
                 continue;
             }
             if bytes.first() != Some(&b'-') && at != 1 {
                 if creates && !extracts {
-                    self.read(arg, bytes, subject);
+                    let joined = if folder.is_empty() { Vec::new() } else { [&folder[..], b"/", bytes].concat() };
+                    self.read(arg, if joined.is_empty() { bytes } else { &joined }, subject);
                 }
                 continue;
             }
@@ -166,15 +190,21 @@ impl Walker<'_> {
                 match letter {
                     b'f' => archive = Some((next, next.bytes.to_vec())),
                     b'I' | b'F' => subject.jobs.push(Job::Text { text: next.clone(), kind: super::PlaceKind::Text }),
-                    b'T' | b'X' => self.read(next, &next.bytes, subject),
-                    b'C' => {}
+                    b'T' => {
+                        self.read(next, &next.bytes, subject);
+                        self.effect(subject, EffectKind::ReadPath, None, next.span, Risk::Low);
+                    }
+                    b'X' => self.read(next, &next.bytes, subject),
+                    b'g' => self.write(next, &next.bytes, subject),
+                    b'C' => folder = next.bytes.to_vec(),
                     _ => continue,
                 }
                 at += 1;
             }
         }
         if let Some((arg, bytes)) = archive {
-            if contains(&bytes, b":") && !contains(&bytes, b"/") {
+            let host = bytes.split(|b| *b == b'/').next().unwrap_or(&bytes);
+            if host.contains(&b':') {
                 self.host(arg, &bytes, subject);
             } else if creates {
                 self.write(arg, &bytes, subject);
@@ -201,10 +231,24 @@ impl Walker<'_> {
         let (name, value) = split_value(&arg.bytes);
         let runs = name.len() > 4 && COMMANDS.iter().any(|option| option.starts_with(name));
         if !runs {
-            return usize::from(
-                value.is_none()
-                    && matches!(name, b"--file" | b"--directory" | b"--exclude" | b"--files-from" | b"--transform"),
-            );
+            let text = value.or(next.map(|next| next.bytes.as_slice())).unwrap_or(&[]);
+            match name {
+                b"--files-from" => self.effect(subject, EffectKind::ReadPath, None, arg.span, Risk::Low),
+                b"--listed-incremental" | b"--index-file" => self.write(arg, text, subject),
+                b"--remove-files" => self.effect(subject, EffectKind::DeleteTree, None, arg.span, Risk::Medium),
+                _ => {}
+            }
+            let takes = [
+                &b"--file"[..],
+                b"--directory",
+                b"--exclude",
+                b"--exclude-from",
+                b"--files-from",
+                b"--transform",
+                b"--listed-incremental",
+                b"--index-file",
+            ];
+            return usize::from(value.is_none() && takes.contains(&name));
         }
         let (text, taken) = match (value, next) {
             (Some(value), _) => (Argument { bytes: value.into(), ..arg.clone() }, 0),
@@ -240,9 +284,8 @@ impl Walker<'_> {
         self.base(entry, subject);
         let mut operands = operands.iter().filter_map(|position| args.get(*position));
         let Some(mode) = operands.next() else { return };
-        let numeric = mode.bytes.len() == 4
-            && mode.bytes.iter().all(u8::is_ascii_digit)
-            && matches!(mode.bytes.first(), Some(b'2' | b'4' | b'6'));
+        let digits = mode.bytes.iter().position(|b| *b != b'0').and_then(|at| mode.bytes.get(at..)).unwrap_or(&[]);
+        let numeric = digits.len() >= 4 && mode.bytes.iter().all(u8::is_ascii_digit) && !digits.starts_with(b"1");
         let sets_id =
             numeric || (contains(&mode.bytes, b"+") || contains(&mode.bytes, b"=")) && mode.bytes.contains(&b's');
         if sets_id {
@@ -265,128 +308,6 @@ impl Walker<'_> {
                 }
                 _ => {}
             }
-        }
-    }
-
-    /// A git sub-command.
-    pub(in crate::command) fn git_sub(
-        &mut self,
-        sub: &'static Entry,
-        name: &[u8],
-        args: &[Argument],
-        subject: &mut Subject,
-    ) {
-        let operands = self.options(sub, args, subject);
-        self.operands(sub, args, &operands, subject);
-        for arg in args.iter().filter(|arg| arg.bytes.first() == Some(&b'-')) {
-            self.scan_shells(std::slice::from_ref(arg), subject);
-        }
-        let operand =
-            |count: usize| operands.get(count).and_then(|position| args.get(*position)).map(|a| a.bytes.as_slice());
-        let has = |flag: &[u8]| args.iter().any(|a| a.bytes == flag);
-        let letter = |letter: u8| {
-            args.iter().any(|a| {
-                a.bytes.len() > 1
-                    && a.bytes.first() == Some(&b'-')
-                    && a.bytes.get(1) != Some(&b'-')
-                    && a.bytes.contains(&letter)
-            })
-        };
-        let discards = match name {
-            b"clean" => !(has(b"-n") || has(b"--dry-run")) && (letter(b'f') || has(b"--force")),
-            b"checkout" | b"restore" => {
-                operand(0) == Some(b".")
-                    || has(b"--force")
-                    || letter(b'f')
-                    || has(b"--") && args.last().is_some_and(|a| a.bytes == b".")
-            }
-            b"stash" => matches!(operand(0), Some(b"drop" | b"clear")),
-            b"reflog" => matches!(operand(0), Some(b"expire" | b"delete")),
-            b"branch" => letter(b'D'),
-            b"push" => operands
-                .iter()
-                .filter_map(|p| args.get(*p))
-                .skip(1)
-                .any(|a| matches!(a.bytes.first(), Some(b'+' | b':'))),
-            b"gc" => args.iter().any(|a| a.bytes.starts_with(b"--prune=")),
-            b"update-ref" => has(b"-d"),
-            _ => false,
-        };
-        if discards {
-            self.effect(subject, EffectKind::RewriteHistory, None, subject.span, Risk::High);
-            self.rule(subject, &hazard::REWRITES_HISTORY, subject.span);
-        }
-        match name {
-            b"bisect" if operand(0) == Some(b"run") => self.run_rest(args, 1, subject),
-            b"submodule" => {
-                if let Some(at) = args.iter().position(|a| a.bytes == b"foreach") {
-                    let text = join(args.get(at + 1..).unwrap_or(&[]), subject);
-                    subject.jobs.push(Job::Text { text, kind: super::PlaceKind::Text });
-                }
-            }
-            b"config" => self.git_config(args, subject),
-            b"rebase" | b"difftool" | b"mergetool" | b"lfs" | b"submodule-update" => {
-                self.effect(subject, EffectKind::ExecuteText, None, subject.span, Risk::Medium)
-            }
-            b"remote" if matches!(operand(0), Some(b"add" | b"set-url")) => self.host_of_remote(args, subject),
-            b"clone" | b"fetch" | b"pull" | b"ls-remote" | b"push" => {
-                for arg in args.iter().filter(|a| a.bytes.starts_with(b"ext::") || a.bytes.starts_with(b"fd::")) {
-                    self.rule(subject, &hazard::INLINE_CODE, arg.span);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// `git config`: some keys name programs.
-    fn git_config(&mut self, args: &[Argument], subject: &mut Subject) {
-        for arg in args {
-            self.git_setting(arg, &arg.bytes, subject);
-        }
-    }
-
-    /// `git -c key=value` before the sub-command.
-    pub(in crate::command) fn git_settings(&mut self, args: &[Argument], subject: &mut Subject) {
-        for pair in args.windows(2) {
-            let [option, setting] = pair else { continue };
-            if option.bytes == b"-c" {
-                self.git_setting(setting, &setting.bytes, subject);
-            }
-        }
-    }
-
-    /// A `key=value` or key that git would run or trust.
-    pub(in crate::command) fn git_setting(&mut self, arg: &Argument, setting: &[u8], subject: &mut Subject) {
-        let (key, _) = split_value(setting);
-        let key = key.to_ascii_lowercase();
-        const PROGRAMS: [&[u8]; 15] = [
-            b"core.fsmonitor",
-            b"core.sshcommand",
-            b"core.pager",
-            b"core.editor",
-            b"core.hookspath",
-            b"core.askpass",
-            b"core.gitproxy",
-            b"sequence.editor",
-            b"diff.external",
-            b"credential.",
-            b"alias.",
-            b"include",
-            b"gpg.program",
-            b"protocol.",
-            b"uploadpack.",
-        ];
-        let tails: [&[u8]; 8] =
-            [b".textconv", b".command", b".cmd", b".clean", b".smudge", b".process", b".helper", b".program"];
-        if PROGRAMS.iter().any(|program| key.starts_with(program)) || tails.iter().any(|tail| key.ends_with(tail)) {
-            self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::High);
-            self.rule(subject, &hazard::ENVIRONMENT_LOADS_CODE, arg.span);
-        }
-    }
-
-    fn host_of_remote(&mut self, args: &[Argument], subject: &mut Subject) {
-        if let Some(url) = args.last() {
-            self.host(url, &url.bytes, subject);
         }
     }
 }

@@ -64,6 +64,44 @@ const LOADING: [&str; 46] = [
     "SSH_ASKPASS",
     "RUSTC_WRAPPER",
 ];
+/// Beginnings of variables that give programs options, files or hosts which nobody sees in their words.
+const CONFIGURING: [&str; 35] = [
+    "LD_",
+    "DYLD_",
+    "BAT_",
+    "DELTA_",
+    "AWKPATH",
+    "AWKLIBPATH",
+    "MANOPT",
+    "LESS",
+    "TAR_OPTIONS",
+    "RIPGREP_CONFIG",
+    "GREP_OPTIONS",
+    "JQ_",
+    "LOCPATH",
+    "NLSPATH",
+    "GOFLAGS",
+    "GOROOT",
+    "GOPROXY",
+    "GOENV",
+    "CC",
+    "CXX",
+    "CARGO_HOME",
+    "RUSTUP_",
+    "RUSTC",
+    "DOCKER_",
+    "KUBECONFIG",
+    "PIP_",
+    "UV_",
+    "NPM_CONFIG_",
+    "YARN_",
+    "HOSTALIASES",
+    "RES_OPTIONS",
+    "http_proxy",
+    "https_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+];
 const LOADING_START: [&str; 8] = [
     "BASH_FUNC_",
     "RINGFORT_",
@@ -134,6 +172,10 @@ impl Walker<'_> {
 
     /// `export`, `declare` and the like.
     pub(in crate::command) fn declare(&mut self, args: &[Argument], subject: &mut Subject) {
+        if !args.is_empty() && args.iter().all(|arg| arg.bytes.first() == Some(&b'-')) {
+            // Everything is shown, and with it what the environment holds.
+            self.effect(subject, EffectKind::Unknown, None, subject.span, Risk::Low);
+        }
         for arg in args {
             let (name, value) = split_value(&arg.bytes);
             if arg.prefix().len() < name.len() {
@@ -155,12 +197,21 @@ impl Walker<'_> {
 
     /// `read`, `unset` and other builtins that change variables or options.
     pub(in crate::command) fn reads(&mut self, args: &[Argument], subject: &mut Subject) {
+        let callback = args.windows(2).find_map(|pair| match pair {
+            [option, text] if matches!(option.bytes.as_slice(), b"-C" | b"-c") => Some(text),
+            _ => None,
+        });
+        if let Some(text) = callback.filter(|text| !text.bytes.iter().all(u8::is_ascii_digit)) {
+            // The callback of `mapfile`, the text of `emulate`.
+            subject.jobs.push(Job::Text { text: text.clone(), kind: PlaceKind::Text });
+        }
         for arg in args {
             let (name, _) = split_value(&arg.bytes);
             if contains(&arg.bytes, b"HIST") || arg.bytes == b"histexpand" {
                 self.rule(subject, &hazard::HIDES_TRACES, arg.span);
             }
             if name.iter().all(|b| is_name(*b)) {
+                self.assignment_effect(name, arg, subject);
                 self.set_variable(name, None);
             } else if !matches!(arg.bytes.first(), Some(b'-' | b'+')) {
                 self.forget_variables();
@@ -168,6 +219,95 @@ impl Walker<'_> {
         }
         self.set_variable(b"REPLY", None);
         self.set_variable(b"MAPFILE", None);
+    }
+
+    /// `printf -v NAME` sets a variable.
+    pub(in crate::command) fn prints(&mut self, args: &[Argument], subject: &mut Subject) {
+        if let [option, name, ..] = args
+            && option.bytes == b"-v"
+            && name.bytes.iter().all(|b| is_name(*b))
+        {
+            self.assignment_effect(&name.bytes, name, subject);
+            self.set_variable(&name.bytes, None);
+        }
+    }
+
+    /// Programs that show the state of the system, unless a word says to change it or run something.
+    pub(in crate::command) fn query(&mut self, args: &[Argument], subject: &mut Subject) {
+        const CHANGES: [&[u8]; 31] = [
+            b"add",
+            b"append",
+            b"apply",
+            b"block",
+            b"change",
+            b"chg",
+            b"connect",
+            b"del",
+            b"delete",
+            b"disconnect",
+            b"down",
+            b"edit",
+            b"exec",
+            b"flush",
+            b"generate",
+            b"hotspot",
+            b"import",
+            b"load",
+            b"modify",
+            b"off",
+            b"on",
+            b"prepend",
+            b"reload",
+            b"replace",
+            b"restore",
+            b"save",
+            b"set",
+            b"try",
+            b"unblock",
+            b"up",
+            b"reapply",
+        ];
+        let mut others = 0;
+        for arg in args {
+            let word = arg.bytes.as_slice();
+            let changes = CHANGES.contains(&word)
+                || word.starts_with(b"set-")
+                || word.starts_with(b"-set")
+                || word.starts_with(b"--set")
+                || matches!(
+                    word,
+                    b"-s" | b"-K" | b"--kill" | b"-D" | b"--delete" | b"-f" | b"-E" | b"-A" | b"--change"
+                );
+            others += usize::from(word.first() != Some(&b'-'));
+            if changes || arg.source.is_some() || others > 4 {
+                self.effect(subject, EffectKind::ChangePrivilege, None, arg.span, Risk::Medium);
+                subject.partial = true;
+                return;
+            }
+        }
+    }
+
+    /// Words that hold commands: `#(…)` in a format, `+!…` of a pager, and what follows a `;`.
+    pub(in crate::command) fn formats(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+        for arg in args {
+            if arg.bytes.first() == Some(&b'+') && arg.bytes.contains(&b'!')
+                || contains(&arg.bytes, b"#(")
+                || arg.bytes.last() == Some(&b';')
+                || arg.source.is_some() && !entry.subs.is_empty()
+            {
+                self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::High);
+                self.rule(subject, &hazard::INLINE_CODE, arg.span);
+            }
+        }
+    }
+
+    /// `sqlite3` and the like read statements from standard input where the words hold none.
+    pub(in crate::command) fn sql(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+        let operands = self.options(entry, args, subject);
+        self.operands(entry, args, &operands, subject);
+        if operands.len() < 2 {
+            self.effect(subject, EffectKind::ExecuteText, None, subject.span, Risk::Medium);
+        }
     }
 
     /// `sh`, `bash` and the like: `-c` text, a script, or standard input.
@@ -355,6 +495,9 @@ impl Walker<'_> {
         if !loading && text != "HOME" && text != "IFS" {
             if matches!(text, "HISTFILE" | "HISTSIZE" | "HISTFILESIZE" | "HISTCONTROL" | "HISTIGNORE") {
                 self.rule(subject, &hazard::HIDES_TRACES, arg.span);
+            }
+            if CONFIGURING.iter().any(|start| text.starts_with(start)) {
+                self.effect(subject, EffectKind::ChangeEnvironment, Some(text.to_owned()), arg.span, Risk::Medium);
             }
             return;
         }

@@ -41,6 +41,10 @@ impl Walker<'_> {
             CompoundKind::Test => self.test(unit, compound, frame),
             CompoundKind::Arithmetic => self.arithmetic(unit, compound, frame),
         }
+        if self.out.commands.is_empty() && matches!(compound.kind, CompoundKind::Test | CompoundKind::Arithmetic) {
+            // A condition or a sum alone is a command too, though it names no program.
+            self.execute(Vec::new(), Vec::new(), Vec::new(), frame, span);
+        }
         self.input = outer;
         self.output = None;
     }
