@@ -514,3 +514,24 @@ fn deny_what_hides_in_options_scripts_and_settings() {
         }
     }
 }
+
+#[test]
+fn deny_another_program_under_a_listed_name() {
+    let policy = policy("[autonomy]\nallowed_commands = [\"git\", \"ls\"]\n");
+    for text in ["git status", "for i in a b; do git status; done", ": ${name:=x}; ls", "read -r line < f; ls"] {
+        assert_eq!(shell(&policy, text).decision, Allow, "`{text}`");
+    }
+    for text in [
+        "for PATH in ./x; do git status; done",
+        "select PATH in ./x; do git status; done",
+        ": ${PATH:=./x}; git status",
+        "path=(./x); git status",
+        "read -r PATH < f; git status",
+        "printf -v PATH ./x; git status",
+        "unset PATH; git status",
+        "mapfile PATH < f; git status",
+        "hash -p ./x git; git status",
+    ] {
+        assert_eq!(shell(&policy, text).decision, Deny, "`{text}`");
+    }
+}

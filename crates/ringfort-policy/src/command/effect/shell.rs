@@ -491,7 +491,9 @@ impl Walker<'_> {
     /// The effect of assigning a variable that other programs look at.
     pub(in crate::command) fn assignment_effect(&mut self, name: &[u8], arg: &Argument, subject: &mut Subject) {
         let text = std::str::from_utf8(name).unwrap_or("");
-        let loading = LOADING.contains(&text) || LOADING_START.iter().any(|start| text.starts_with(start));
+        // zsh keeps `path` and `PATH` equal.
+        let tied = matches!(text, "path" | "fpath" | "module_path") && arg.arity == Arity::Any;
+        let loading = tied || decides_code(name);
         if !loading && text != "HOME" && text != "IFS" {
             if matches!(text, "HISTFILE" | "HISTSIZE" | "HISTFILESIZE" | "HISTCONTROL" | "HISTIGNORE") {
                 self.rule(subject, &hazard::HIDES_TRACES, arg.span);
@@ -547,6 +549,12 @@ impl Walker<'_> {
             }
         }
     }
+}
+
+/// Whether a variable decides which code other programs load or which program they start.
+pub(in crate::command) fn decides_code(name: &[u8]) -> bool {
+    let text = std::str::from_utf8(name).unwrap_or("");
+    LOADING.contains(&text) || LOADING_START.iter().any(|start| text.starts_with(start))
 }
 
 fn with_hole(word: &Argument) -> Argument {

@@ -94,6 +94,7 @@ impl Walker<'_> {
             let exact = only.filter(|value| {
                 value.source.is_none() && !value.bytes.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'{'))
             });
+            self.loads(name, unit.map.span(compound.name.as_ref().map_or_else(|| Span::new(0, 0), |word| word.span)));
             self.set_variable(name, exact.map(|value| value.bytes.to_vec()));
         }
         self.branches(unit, &compound.bodies, frame);
@@ -209,6 +210,7 @@ impl Walker<'_> {
                     self.pieces(unit, &parameter.index, frame);
                     self.pieces(unit, &parameter.operand, frame);
                     if parameter.operator == b'=' {
+                        self.loads(parameter.name, unit.map.span(parameter.span));
                         self.set_variable(parameter.name, None);
                     }
                     if parameter.operator == b'@'

@@ -47,6 +47,13 @@ impl Walker<'_> {
         self.variables.set(name, value);
     }
 
+    /// A loop or expansion sets this variable: shown where it decides which code later programs load.
+    pub(in crate::command) fn loads(&mut self, name: &[u8], span: Span) {
+        if super::super::effect::decides_code(name) {
+            self.hazard(&hazard::ENVIRONMENT_LOADS_CODE, span);
+        }
+    }
+
     pub(in crate::command) fn forget_variables(&mut self) {
         self.variables.forget();
     }
