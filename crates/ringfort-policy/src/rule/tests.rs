@@ -517,8 +517,17 @@ fn deny_what_hides_in_options_scripts_and_settings() {
 
 #[test]
 fn deny_another_program_under_a_listed_name() {
-    let policy = policy("[autonomy]\nallowed_commands = [\"git\", \"ls\"]\n");
-    for text in ["git status", "for i in a b; do git status; done", ": ${name:=x}; ls", "read -r line < f; ls"] {
+    let listed =
+        "[autonomy]\nallowed_commands = [\"git\", \"ls\", \"read\", \"printf\", \"unset\", \"mapfile\", \"hash\"]\n";
+    let policy = policy(listed);
+    for text in [
+        "git status",
+        "printf -v line x; ls",
+        "unset line; ls",
+        "for i in a b; do git status; done",
+        ": ${name:=x}; ls",
+        "read -r line < f; ls",
+    ] {
         assert_eq!(shell(&policy, text).decision, Allow, "`{text}`");
     }
     for text in [

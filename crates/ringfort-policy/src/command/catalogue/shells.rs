@@ -71,7 +71,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     medium("enable builtin-load emulate autoload zmodload zcompile sched zle bindkey bind compdef compinit complete compgen")
         .always(&[EffectKind::ExecuteText])
         .options(&[value("-f", Load), value("-c -C -x", Shell)]),
-    low("hash").options(&[value("-p", Load)]),
+    low("hash").options(&[value("-p", Rule(&hazard::ENVIRONMENT_LOADS_CODE))]),
     low("history")
         .options(&[value("-w -a", Write), value("-r -n", Read), flag("-c -d", Rule(&hazard::HIDES_TRACES))]),
     medium("fc").options(&[value("-e", Execute)]),
