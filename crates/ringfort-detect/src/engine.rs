@@ -118,9 +118,8 @@ impl Engine {
         match self.rule(hit.rule).map(|entry| (&entry.ask, entry.back)) {
             Some((Ask::Pattern { keywords, case, before, .. }, back)) => {
                 let keyword = text.get(hit.start..hit.end).unwrap_or_default();
-                let previous = hit.start.checked_sub(1).and_then(|at| text.get(at)).copied().unwrap_or(b' ');
                 (*case == Case::Ignore || keywords.iter().any(|known| known == keyword))
-                    && (back > 0 || *before == Before::Any || !is_word(previous))
+                    && (back > 0 || *before == Before::Any || is_boundary(text, hit.start))
             }
             Some((Ask::Detector(_), _)) => true,
             None => false,
@@ -137,7 +136,7 @@ impl Engine {
                 let line = candidate.slice(first..candidate.start);
                 let first = memchr::memrchr(b'\n', line).map_or(first, |at| first + at + 1);
                 let Some(span) = pattern.find(candidate.text, first..candidate.start) else { return };
-                let boundary = candidate.before(span.start.min(candidate.start)).is_none_or(|byte| !is_word(byte));
+                let boundary = is_boundary(candidate.text, span.start.min(candidate.start));
                 let shown = shape::is_mask(candidate.slice(span.clone()));
                 if span.start < span.end
                     && !shown
@@ -168,6 +167,27 @@ impl Engine {
                 .any(|keyword| keyword.get(..*length).is_some_and(|head| head.eq_ignore_ascii_case(tail)))
         };
         (1..=longest).rev().find(begins).unwrap_or(0)
+    }
+}
+
+/// Most bytes before a place that say whether a word begins there.
+pub(crate) const BEFORE_BYTES_MAX: usize = 16;
+
+/// Whether a word begins at `at`: behind anything but a word, or behind a letter that ends something else: a colour of
+/// a terminal, an escaped line end or tabulator, or a byte that is written `%3D`.
+fn is_boundary(text: &[u8], at: usize) -> bool {
+    let head = text.get(at.saturating_sub(BEFORE_BYTES_MAX)..at).unwrap_or_default();
+    match head {
+        [] => true,
+        [.., last] if !is_word(*last) => true,
+        [.., b'\\', b'n' | b'r' | b't'] => true,
+        [.., b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => true,
+        [colour @ .., b'm' | b'K'] => {
+            let digits = colour.iter().rev().take_while(|byte| byte.is_ascii_digit() || **byte == b';').count();
+            let start = colour.get(..colour.len() - digits).unwrap_or_default();
+            [&b"\x1b["[..], b"1b[", b"1B[", b"033[", b"\\e["].iter().any(|escape| start.ends_with(escape))
+        }
+        _ => false,
     }
 }
 

@@ -14,7 +14,7 @@ use ringfort_core::effect::Span;
 use ringfort_core::finding::{Confidence, Finding, FindingKind};
 
 use crate::detectors::{Candidate, LOOK_BACK_BYTES_MAX, Match, Sight};
-use crate::engine::{Engine, Hit};
+use crate::engine::{BEFORE_BYTES_MAX, Engine, Hit};
 use crate::grow::Tail;
 
 /// Characters of a value that stay readable.
@@ -153,8 +153,8 @@ impl<'e> Stream<'e> {
 
     /// Finds the keywords that end in what is new.
     fn search(&mut self, view: View<'_>) {
-        // One byte more than the longest keyword, so that what stands before it is seen.
-        let from = self.seen.saturating_sub(self.engine.keyword_bytes_max).max(view.base);
+        // More than the longest keyword, so that what stands before it is seen.
+        let from = self.seen.saturating_sub(self.engine.keyword_bytes_max + BEFORE_BYTES_MAX).max(view.base);
         let fresh = view.slice(from..view.end());
         let (seen, hits) = (self.seen, &mut self.hits);
         self.engine.hits(fresh, |hit| {

@@ -142,3 +142,18 @@ fn redact_returns_other_bytes_exactly() {
     let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
     assert_eq!(redact(&bytes).as_bytes(), bytes);
 }
+
+#[test]
+fn redact_a_token_behind_what_only_looks_like_a_word() {
+    let token = ["gh", "p_a8Kd92LmQpZx71VbNc34RtYw56HjUeSf0GqT"].concat();
+    for before in
+        ["\u{1b}[31m", "\u{1b}[0;1;32m", "\u{1b}[K", "\\n", "\\t", "\\u001b[31m", "\\033[1m", "token%3D", "%20"]
+    {
+        check(&format!("{before}«{token}»"));
+        check(&format!("{} {before}«{token}» x", "y".repeat(300)));
+    }
+    for word in ["m", "[31m", "n", "3D", "%D", "31m", "b[31m"] {
+        let text = format!("x{word}{token}");
+        assert_eq!(redacted(&text), text, "a longer word is another word");
+    }
+}
