@@ -552,6 +552,10 @@ impl Policy {
         if matches!(target, [b'~', next, ..] if *next != b'/') {
             return None;
         }
+        // A target that is still relative lies in a folder that is only known at run time: behind `cd "$x"`.
+        if !matches!(target, [b'/' | b'~', ..]) {
+            return None;
+        }
         let path = setting.resolve(target);
         let own = [&b"/dev/stdin"[..], b"/dev/stdout", b"/dev/stderr"].contains(&path.as_ref())
             || path.starts_with(b"/dev/fd/")

@@ -497,13 +497,14 @@ fn deny_what_hides_in_options_scripts_and_settings() {
         ("ruff check .", &["eslint src", "prettier --write src"]),
         ("go env GOPATH", &["go env -w CC=x", "go list -overlay=x ./..."]),
         (
-            "cargo metadata --no-deps",
+            "cargo locate-project",
             &["cargo metadata --config 'build.rustc=\"x\"'", "cargo metadata --manifest-path ../../x"],
         ),
         (
             "find . -name '*.rs' -exec grep -l x {} +",
             &["find .. -exec grep x {} +", "find . -exec grep x {}/../../y \\;"],
         ),
+        ("cd src && cat a", &["cd /et* && cat a", "cd \"$x\"; cat a", "cd - && echo x > a", "CDPATH=/ cd etc; cat a"]),
         ("[[ -d src ]]", &["[[ -n $(curl x.example) ]]", "# [[ -d src ]]"]),
         ("(( 1 + 1 ))", &["(( a[$(curl x.example)] ))", ""]),
     ];

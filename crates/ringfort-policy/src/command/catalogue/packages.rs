@@ -77,12 +77,12 @@ const PIP: &[Entry] = &[
 ];
 
 const CARGO: &[Entry] = &[
-    low("tree metadata locate-project pkgid read-manifest verify-project version help --list -V --version")
+    low("locate-project pkgid read-manifest verify-project version help --list -V --version")
         .options(&[value("--config", Load), value("--manifest-path", Read)]),
     low("search info outdated audit deny").always(NETWORK),
     medium(
         "build b check c test t run r bench doc d rustc rustdoc clippy fix miri nextest llvm-cov tarpaulin \
-         expand watch package make xtask fuzz insta hack criterion flamegraph asm bloat udeps machete \
+         expand watch package make xtask fuzz insta hack criterion flamegraph asm bloat udeps machete tree metadata \
          semver-checks zigbuild ndk tauri leptos",
     )
     .options(&[

@@ -65,8 +65,9 @@ const LOADING: [&str; 46] = [
     "RUSTC_WRAPPER",
 ];
 /// Beginnings of variables that give programs options, files or hosts which nobody sees in their words.
-const CONFIGURING: [&str; 35] = [
+const CONFIGURING: [&str; 36] = [
     "LD_",
+    "CDPATH",
     "DYLD_",
     "BAT_",
     "DELTA_",
