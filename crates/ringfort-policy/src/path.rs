@@ -143,6 +143,10 @@ fn absolute(path: &Path) -> Option<Cow<'_, [u8]>> {
 
 /// Whether an absolute path has no empty, `.` or `..` component and no final slash.
 fn is_normal(path: &[u8]) -> bool {
+    let odd = |pair: &[u8]| matches!(pair, [b'/', b'/' | b'.']);
+    if matches!(path, [b'/', .., last] if *last != b'/') && !path.windows(2).any(odd) {
+        return true;
+    }
     path == b"/"
         || path
             .strip_prefix(b"/")

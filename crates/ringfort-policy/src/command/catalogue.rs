@@ -179,6 +179,12 @@ pub(crate) struct Entry {
     letters: u128,
     /// Whether an option could run, load, write or delete something.
     pub(crate) options_run: bool,
+    /// Whether an option could start a program or load code.
+    pub(crate) options_start: bool,
+    /// Whether an operand starts another command.
+    pub(crate) wraps: bool,
+    /// Whether an operand names a file whose content is not read.
+    pub(crate) names_files: bool,
     /// The roles of the operands; the last one repeats.
     pub(crate) operands: &'static [Role],
     /// The role of the last of several operands.
@@ -217,6 +223,9 @@ const fn entry(names: &'static str, risk: Risk) -> Entry {
         options: &[],
         letters: 0,
         options_run: false,
+        options_start: false,
+        wraps: false,
+        names_files: false,
         operands: &[Role::Value],
         last: None,
         always: &[],
@@ -241,13 +250,21 @@ impl Entry {
             let role = options[index].role;
             self.options_run |=
                 matches!(role, Role::Execute | Role::Load | Role::Shell | Role::Code(_) | Role::Command);
+            self.options_start |= matches!(role, Role::Execute | Role::Load | Role::Shell);
             index += 1;
         }
         self
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the index is below the length; an iterator is not const")]
     pub(crate) const fn operands(mut self, operands: &'static [Role]) -> Self {
         self.operands = operands;
+        let mut index = 0;
+        while index < operands.len() {
+            self.wraps |= matches!(operands[index], Role::Command | Role::Environment);
+            self.names_files |= matches!(operands[index], Role::List | Role::Delete);
+            index += 1;
+        }
         self
     }
 

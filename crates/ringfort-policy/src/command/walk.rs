@@ -19,7 +19,7 @@ use super::analysis::{
     Analysis, Argument, Certainty, Context, HOLE, Knowledge, Place, PlaceKind, Problem, Program, Redirection,
     SimpleCommand, Source, Timing,
 };
-use super::catalogue::{self, Entry, Role, Special};
+use super::catalogue::{self, Entry, Special};
 use super::effect::{Job, RUNS_WORD, SHELL, Subject};
 use super::hazard::{self, Rule};
 use super::syntax::{self, Document, FaultKind, Joint, Script};
@@ -233,7 +233,8 @@ impl<'c> Walker<'c> {
             inner.place.pipeline = self.flows.len();
             self.flows.push(Some((frame.place.pipeline, frame.place.stage)));
         }
-        let outer = self.input.clone();
+        // Whatever changes the input puts it back, but for the stages here.
+        let outer = if stages > 1 { self.input.clone() } else { None };
         for (stage, command) in pipeline.stages.iter().enumerate() {
             if stages > 1 {
                 inner.place.stage = stage;
@@ -253,7 +254,9 @@ impl<'c> Walker<'c> {
                 ));
             }
         }
-        self.input = outer;
+        if stages > 1 {
+            self.input = outer;
+        }
     }
 
     fn simple(&mut self, unit: Unit<'_, '_>, simple: &syntax::Simple<'_>, frame: Frame, stages: usize) {
@@ -567,7 +570,6 @@ fn is_standard(name: &[u8]) -> bool {
 
 /// Whether a shell among the arguments of this program is a sign that it is made to start one.
 fn scans_shells(entry: &Entry) -> bool {
-    let wraps = entry.operands.iter().any(|role| matches!(role, Role::Command | Role::Environment));
     let special = matches!(
         entry.special,
         Some(
@@ -581,10 +583,7 @@ fn scans_shells(entry: &Entry) -> bool {
                 | Special::Reads
         )
     );
-    !wraps
-        && !special
-        && (entry.risk > Risk::Low
-            || entry.options.iter().any(|o| matches!(o.role, Role::Load | Role::Execute | Role::Shell)))
+    !entry.wraps && !special && (entry.risk > Risk::Low || entry.options_start)
 }
 
 /// Whether a credential among the arguments of this program is read by it.
@@ -602,7 +601,5 @@ fn scans_secrets(entry: &Entry) -> bool {
                 | Special::Find
         )
     );
-    let wraps =
-        entry.operands.iter().any(|role| matches!(role, Role::Command | Role::Environment | Role::List | Role::Delete));
-    !names_only && !wraps && !entry.names.starts_with("ssh-")
+    !names_only && !entry.wraps && !entry.names_files && !entry.names.starts_with("ssh-")
 }
