@@ -7,6 +7,7 @@
 //! A pattern is classed by the most sensitive thing that it could match.
 
 use super::analysis::{Argument, Context, HOLE, Source, is_glob};
+use crate::path::{has_odd_part, is_normal};
 
 /// What kind of place a path is, ordered by nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,7 +277,19 @@ pub(super) fn resolve(argument: &Argument, bytes: &[u8], cwd: Option<&[u8]>, con
 
 /// `base` and then `rest`, without `.`, `..` and repeated slashes, as text.
 fn joined(base: &[u8], rest: &[u8], absolute: bool) -> Vec<u8> {
+    if absolute && base.is_empty() && is_normal(rest) {
+        return rest.to_vec();
+    }
     let mut out: Vec<u8> = Vec::with_capacity(base.len() + rest.len() + 1);
+    if absolute && base.first() == Some(&b'/') && !matches!(rest.first(), None | Some(b'/' | b'.')) {
+        out.extend_from_slice(base);
+        out.push(b'/');
+        out.extend_from_slice(rest);
+        if !out.ends_with(b"/") && !has_odd_part(&out) {
+            return out;
+        }
+        out.clear();
+    }
     for part in base.split(|b| *b == b'/').chain(rest.split(|b| *b == b'/')) {
         let climbs = match part {
             b"" | b"." => continue,
@@ -330,7 +343,7 @@ pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
         return false;
     }
     if path.iter().any(|b| is_glob(*b) || *b == HOLE)
-        && SECRET_EXAMPLES.iter().any(|secret| pattern_reaches(path, secret.as_bytes()))
+        && pattern_reaches_secret(path)
     {
         return true;
     }
@@ -382,24 +395,34 @@ fn may_be_secret(path: &[u8]) -> bool {
 
 /// Whether a folder or file in `path`, after the first part, starts with a dot.
 fn has_dotted_part(path: &[u8]) -> bool {
-    super::effect::contains(path, b"/.")
+    has_odd_part(path) && super::effect::contains(path, b"/.")
 }
 
-/// Whether the pattern `path` could name `secret`, compared by as many last components as `secret` has.
-fn pattern_reaches(path: &[u8], secret: &[u8]) -> bool {
-    if secret.first() == Some(&b'/') {
-        return matches_pattern(path, secret) && path != b"/*" && !path.ends_with(b"/*");
-    }
-    let count = secret.iter().filter(|b| **b == b'/').count() + 1;
+/// Whether the pattern `path` could name a secret, compared by as many last components as the secret has.
+fn pattern_reaches_secret(path: &[u8]) -> bool {
+    let whole = path != b"/*" && !path.ends_with(b"/*");
+    let tails = [hidden_tail(path, 1), hidden_tail(path, 2)];
+    SECRET_EXAMPLES.iter().any(|secret| {
+        let secret = secret.as_bytes();
+        if secret.first() == Some(&b'/') {
+            return whole && matches_pattern(path, secret);
+        }
+        let slashes = secret.iter().filter(|b| **b == b'/').count();
+        tails.get(slashes).copied().flatten().is_some_and(|tail| matches_pattern(tail, secret))
+    })
+}
+
+/// The last `count` components of a pattern, where they could name something hidden: a lone star does not match
+/// names that start with a dot.
+fn hidden_tail(path: &[u8], count: usize) -> Option<&[u8]> {
     let mut at = path.len();
     for _ in 0..count {
         at = path.get(..at).and_then(|head| head.iter().rposition(|b| *b == b'/')).unwrap_or(0);
     }
     let tail = path.get(at..).unwrap_or(&[]);
     let tail = tail.strip_prefix(b"/").unwrap_or(tail);
-    // A lone star does not match names that start with a dot.
-    let fixed = tail.iter().filter(|b| !is_glob(**b) && **b != HOLE && **b != b'/' && **b != b'.').count();
-    tail.first() == Some(&b'.') && fixed > 0 && matches_pattern(tail, secret)
+    let fixed = |b: &u8| !is_glob(*b) && *b != HOLE && *b != b'/' && *b != b'.';
+    if tail.first() == Some(&b'.') && tail.iter().any(fixed) { Some(tail) } else { None }
 }
 
 /// Shell pattern matching over bytes; brackets match any one byte. Linear in the product of the lengths.
@@ -559,6 +582,7 @@ mod tests {
         for path in SECRET_PATHS {
             assert!(may_be_secret(path), "{path:?}");
         }
+        assert!(SECRET_EXAMPLES.iter().all(|secret| secret.starts_with('/') || secret.matches('/').count() < 2));
         for tail in SECRET_TAILS {
             assert!(may_be_secret(&[b"/w/", tail].concat()) && may_be_secret(tail), "{tail:?}");
         }

@@ -19,6 +19,7 @@ use super::analysis::{
     Analysis, Argument, Certainty, Context, HOLE, Knowledge, Place, PlaceKind, Problem, Program, Redirection,
     SimpleCommand, Source, Timing,
 };
+use super::bytes::Bytes;
 use super::catalogue::{self, Entry, Special};
 use super::effect::{Job, RUNS_WORD, SHELL, Subject};
 use super::hazard::{self, Rule};
@@ -126,11 +127,7 @@ pub(super) struct Walker<'c> {
 impl<'c> Walker<'c> {
     pub(super) fn new(context: &'c Context<'c>, length: usize) -> Self {
         let mut variables = Variables::default();
-        if let Some(home) = context.home {
-            variables.set(b"HOME", Some(home.to_vec()));
-        } else {
-            variables.set(b"HOME", Some(b"~".to_vec()));
-        }
+        variables.set(b"HOME", Some(context.home.unwrap_or(b"~").into()));
         Self {
             context,
             out: Analysis::new(length),
@@ -274,12 +271,12 @@ impl<'c> Walker<'c> {
         }
         let redirections = self.redirections(unit, &simple.redirects, frame);
         let inside = first..self.out.commands.len();
-        let known: Vec<(Vec<u8>, Option<Vec<u8>>)> = if words.is_empty() {
+        let known: Vec<(&[u8], Option<Bytes>)> = if words.is_empty() {
             simple
                 .assignments
                 .iter()
                 .zip(&assignments)
-                .map(|(a, (name, value))| (name.clone(), self.new_value(a, value)))
+                .map(|(a, (_, value))| (a.name, self.new_value(a, value)))
                 .collect()
         } else {
             Vec::new()
@@ -291,7 +288,7 @@ impl<'c> Walker<'c> {
         }
         let index = self.execute(words, assignments, redirections, frame, span);
         for (name, value) in known {
-            self.set_variable(&name, value);
+            self.set_variable(name, value);
         }
         for position in inside {
             if let Some(command) = self.out.commands.get_mut(position) {
@@ -397,10 +394,8 @@ impl<'c> Walker<'c> {
             return self.unknown_program(first, words, frame, subject);
         };
         let base = name.rsplit(|b| *b == b'/').next().unwrap_or(name);
-        if !base.iter().all(|b| b.is_ascii_graphic())
-            || matches!(base.first(), Some(b'-'))
-            || base.iter().any(|b| matches!(b, b'\\' | b'=' | b'{' | b'}'))
-        {
+        let odd = |b: &u8| !b.is_ascii_graphic() || matches!(b, b'\\' | b'=' | b'{' | b'}');
+        if base.iter().any(odd) || base.first() == Some(&b'-') {
             let rule = if base.is_ascii() { &hazard::ODD_PROGRAM_NAME } else { &hazard::LOOK_ALIKE };
             self.rule(subject, rule, first.span);
         }

@@ -93,7 +93,7 @@ impl Walker<'_> {
             let exact = only.filter(|value| {
                 value.source.is_none() && !value.bytes.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'{'))
             });
-            self.set_variable(name, exact.map(|value| value.bytes.to_vec()));
+            self.set_variable(name, exact.map(|value| value.bytes));
         }
         self.branches(unit, &compound.bodies, frame);
     }
