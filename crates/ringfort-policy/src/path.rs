@@ -156,7 +156,9 @@ pub(crate) fn is_normal(path: &[u8]) -> bool {
 pub(crate) fn has_odd_part(path: &[u8]) -> bool {
     // Without a way out of the loop, the compiler looks at many bytes at once.
     let after = path.get(1..).unwrap_or(&[]);
-    path.iter().zip(after).fold(false, |any, (byte, next)| any | ((*byte == b'/') & ((*next == b'/') | (*next == b'.'))))
+    path.iter()
+        .zip(after)
+        .fold(false, |any, (byte, next)| any | ((*byte == b'/') & ((*next == b'/') | (*next == b'.'))))
 }
 
 /// `base` and then `rest`, with `.`, `..` and double slashes resolved as text.

@@ -348,11 +348,7 @@ pub fn parse(text: &[u8]) -> Parsed<'_> {
 /// Parses text that was found `depth` levels down inside other text. `visit` gets the items of the script in order,
 /// each as soon as it and the bodies of its here-documents have been read, and owns it: the script that is returned
 /// is empty.
-pub(crate) fn parse_each<'a>(
-    text: &'a [u8],
-    depth: u32,
-    visit: impl FnMut(Item<'a>, &[Document<'a>]),
-) -> Parsed<'a> {
+pub(crate) fn parse_each<'a>(text: &'a [u8], depth: u32, visit: impl FnMut(Item<'a>, &[Document<'a>])) -> Parsed<'a> {
     let fault = |kind| Parsed { fault: Some(Fault { kind, span: Span::new(0, text.len()) }), ..Parsed::default() };
     if text.len() > INPUT_BYTES_MAX {
         return fault(FaultKind::TooLong);

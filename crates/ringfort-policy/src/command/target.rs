@@ -339,13 +339,12 @@ fn home_relative<'p>(path: &'p [u8], context: &Context<'_>) -> Option<&'p [u8]> 
 
 /// Whether reading `path` discloses a credential.
 pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
-    if !may_be_secret(path) {
-        return false;
-    }
-    if path.iter().any(|b| is_glob(*b) || *b == HOLE)
-        && pattern_reaches_secret(path)
-    {
+    let (patterned, listed) = may_be_secret(path);
+    if patterned && pattern_reaches_secret(path) {
         return true;
+    }
+    if !listed {
+        return false;
     }
     let name = path.rsplit(|b| *b == b'/').next().unwrap_or(&[]);
     if name.ends_with(b".pub") || matches!(name, b"known_hosts" | b".env.example" | b".env.sample" | b".env.template") {
@@ -370,27 +369,26 @@ pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
     SECRET_TAILS.iter().any(|secret| is_below(tail, secret))
 }
 
-/// A quick answer for most paths: every name and folder that is listed has a leading dot, a pattern, one of
-/// these beginnings, or stands in one of these folders.
-fn may_be_secret(path: &[u8]) -> bool {
-    let name = path.iter().rposition(|b| *b == b'/').map_or(path, |at| path.get(at + 1..).unwrap_or(&[]));
-    if matches!(name.first(), Some(b'i' | b'_' | b'w' | b'k' | b'l' | b'L' | b's')) {
-        return true;
-    }
-    let folders: [&[u8]; 6] = [b"/etc/", b"/proc/", b"/run/", b"/var/", b"/dev/", b"/root"];
-    if matches!(path, [b'/', b'e' | b'p' | b'r' | b'v' | b'd', ..]) && folders.iter().any(|f| path.starts_with(f)) {
-        return true;
-    }
+/// A quick answer for most paths: whether one holds a pattern, and whether it may be listed by name. Every name and
+/// folder that is listed has a leading dot, one of these beginnings, or stands in one of these folders (tested).
+fn may_be_secret(path: &[u8]) -> (bool, bool) {
+    let (mut patterned, mut listed, mut library) = (false, false, false);
     let mut before = b'/';
     for byte in path {
         match byte {
-            b'.' if before == b'/' => return true,
-            b'*' | b'?' | b'[' | &HOLE => return true,
-            b'L' if super::effect::contains(path, b"Library") => return true,
-            _ => before = *byte,
+            b'.' if before == b'/' => listed = true,
+            b'*' | b'?' | b'[' | &HOLE => patterned = true,
+            b'L' => library = true,
+            _ => {}
         }
+        before = *byte;
     }
-    false
+    let name = path.iter().rposition(|b| *b == b'/').map_or(path, |at| path.get(at + 1..).unwrap_or(&[]));
+    listed |= matches!(name.first(), Some(b'i' | b'_' | b'w' | b'k' | b'l' | b'L' | b's'));
+    let folders: [&[u8]; 6] = [b"/etc/", b"/proc/", b"/run/", b"/var/", b"/dev/", b"/root"];
+    let system = matches!(path, [b'/', b'e' | b'p' | b'r' | b'v' | b'd', ..]);
+    listed |= library && super::effect::contains(path, b"Library");
+    (patterned, listed || system && folders.iter().any(|folder| path.starts_with(folder)))
 }
 
 /// Whether a folder or file in `path`, after the first part, starts with a dot.
@@ -534,9 +532,10 @@ fn strip_stars(path: &[u8]) -> &[u8] {
 fn is_device(path: &[u8]) -> bool {
     let Some(rest) = path.strip_prefix(b"/dev/") else {
         let listed = matches!(path, [b'/', b'p' | b's', ..]);
-        return listed && [&b"/proc/sysrq-trigger"[..], b"/proc/sys", b"/sys/kernel", b"/sys/firmware", b"/sys/power"]
-            .iter()
-            .any(|p| is_below(path, p));
+        return listed
+            && [&b"/proc/sysrq-trigger"[..], b"/proc/sys", b"/sys/kernel", b"/sys/firmware", b"/sys/power"]
+                .iter()
+                .any(|p| is_below(path, p));
     };
     !rest.is_empty() && !is_below(rest, b"shm") && !rest.starts_with(b"tcp/") && !rest.starts_with(b"udp/")
 }
@@ -569,47 +568,4 @@ fn contains_folder(path: &[u8], folders: &[&[u8]]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_cuts_hide_no_name() {
-        assert!(STARTUP_PATHS.iter().all(|path| matches!(path, [b'/', b'e' | b'v' | b'l' | b'u' | b'L', ..])));
-        assert!(STARTUP_FILES.iter().chain(&STARTUP_TAILS).all(|name| matches!(name, [b'.' | b'a' | b'L', ..])));
-        for name in SECRET_FILES {
-            assert!(may_be_secret(&[b"/w/", name].concat()) && may_be_secret(name), "{name:?}");
-        }
-        for path in SECRET_PATHS {
-            assert!(may_be_secret(path), "{path:?}");
-        }
-        assert!(SECRET_EXAMPLES.iter().all(|secret| secret.starts_with('/') || secret.matches('/').count() < 2));
-        for tail in SECRET_TAILS {
-            assert!(may_be_secret(&[b"/w/", tail].concat()) && may_be_secret(tail), "{tail:?}");
-        }
-    }
-
-    #[test]
-    fn paths_are_resolved_as_text() {
-        let context = Context { cwd: None, home: Some(b"/h"), workspace: None };
-        for (cwd, path, expected) in [
-            (Some(&b"/w"[..]), "a", "/w/a"),
-            (Some(b"/w/"), "./a//b/", "/w/a/b"),
-            (Some(b"/w"), "../../..", "/"),
-            (Some(b"/w"), "../x", "/x"),
-            (Some(b"/w"), "/", "/"),
-            (Some(b"/w"), "", "/w"),
-            (Some(b"/w"), "~/../x", "/x"),
-            (Some(b"/w"), "~+/x", "/w/x"),
-            (Some(b"/w"), "~bob/x", "~bob/x"),
-            (None, "a/../../b", "../b"),
-            (None, "../../a/..", "../.."),
-            (None, "a/..", "."),
-            (None, "..a/..", "."),
-            (None, "a../..", "."),
-        ] {
-            let argument = Argument::exact(path.as_bytes(), ringfort_core::effect::Span::new(0, 0));
-            let target = resolve(&argument, path.as_bytes(), cwd, &context);
-            assert_eq!(target.into_text().as_deref(), Some(expected), "{path}");
-        }
-    }
-}
+mod tests;

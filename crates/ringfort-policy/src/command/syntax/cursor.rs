@@ -18,6 +18,14 @@ pub(super) struct Pending {
     pub(super) document: usize,
 }
 
+/// An answer of [`Parser::reserved`], and the position and end of text that it holds for.
+#[derive(Clone, Copy, Debug)]
+struct ReservedAt {
+    pos: usize,
+    end: usize,
+    answer: Option<(Reserved, usize)>,
+}
+
 /// The state of one parse.
 #[derive(Debug)]
 pub(super) struct Parser<'a> {
@@ -26,8 +34,8 @@ pub(super) struct Parser<'a> {
     view: &'a [u8],
     pub(super) pos: usize,
     pub(super) end: usize,
-    /// The last answer of [`Parser::reserved`], and the position and end that it holds for.
-    last_reserved: Cell<(usize, usize, Option<(Reserved, usize)>)>,
+    /// The last answer of [`Parser::reserved`], which is asked several times at the start of a command.
+    last_reserved: Cell<ReservedAt>,
     pub(super) depth: u32,
     pub(super) substitutions: u32,
     nodes: u32,
@@ -70,7 +78,7 @@ impl<'a> Parser<'a> {
             pos: 0,
             end: src.len(),
             // No text has this position.
-            last_reserved: Cell::new((usize::MAX, 0, None)),
+            last_reserved: Cell::new(ReservedAt { pos: usize::MAX, end: 0, answer: None }),
             depth,
             substitutions: 0,
             nodes: 0,
@@ -204,12 +212,12 @@ impl<'a> Parser<'a> {
 
     /// The reserved word that comes next and the offset after it. Nothing is consumed.
     pub(super) fn reserved(&self) -> Option<(Reserved, usize)> {
-        let (pos, end, answer) = self.last_reserved.get();
-        if pos == self.pos && end == self.end {
-            return answer;
+        let last = self.last_reserved.get();
+        if last.pos == self.pos && last.end == self.end {
+            return last.answer;
         }
         let answer = self.find_reserved();
-        self.last_reserved.set((self.pos, self.end, answer));
+        self.last_reserved.set(ReservedAt { pos: self.pos, end: self.end, answer });
         answer
     }
 

@@ -175,9 +175,12 @@ fn formatted(words: &[Argument], span: Span) -> Option<Argument> {
     let (format, rest) = words.split_first()?;
     if matches!(format.bytes.as_slice(), b"%s" | b"%s\\n" | b"%b" | b"%b\\n" | b"%s\n") {
         let text = joined(rest, b'\n', span)?;
-        let bytes =
-            if format.bytes.contains(&b'b') { crate::command::syntax::decode_ansi_c(&text.bytes).into() } else { text.bytes };
-        return Some(Argument { bytes: bytes.into(), ..text });
+        let bytes = if format.bytes.contains(&b'b') {
+            crate::command::syntax::decode_ansi_c(&text.bytes).into()
+        } else {
+            text.bytes
+        };
+        return Some(Argument { bytes, ..text });
     }
     if format.bytes.contains(&b'%') {
         return None;
