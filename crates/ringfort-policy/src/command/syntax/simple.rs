@@ -18,6 +18,7 @@ impl<'a> Parser<'a> {
         let start = self.pos;
         let mut simple =
             Simple { assignments: Vec::new(), words: Vec::new(), redirects: Vec::new(), span: Span::new(start, start) };
+        let mut declares = false;
         loop {
             self.skip_blanks();
             let may_redirect = matches!(self.byte(self.pos), b'<' | b'>' | b'&' | b'{' | b'0'..=b'9');
@@ -42,9 +43,7 @@ impl<'a> Parser<'a> {
                     simple.span.end = self.pos;
                     continue;
                 }
-            } else if declares(&simple.words)
-                && let Some(assignment) = self.array_argument()?
-            {
+            } else if declares && let Some(assignment) = self.array_argument()? {
                 simple.assignments.push(assignment);
                 simple.span.end = self.pos;
                 continue;
@@ -53,6 +52,9 @@ impl<'a> Parser<'a> {
                 simple.words.reserve(4);
             }
             let word = self.word()?;
+            if simple.words.is_empty() {
+                declares = is_declaration(&word);
+            }
             simple.words.push(word);
             simple.span.end = self.pos;
         }
@@ -301,6 +303,6 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn declares(words: &[Word<'_>]) -> bool {
-    matches!(words.first(), Some(Word { body: Body::Plain(name), .. }) if DECLARATIONS.contains(name))
+fn is_declaration(program: &Word<'_>) -> bool {
+    matches!(program.body, Body::Plain(name) if DECLARATIONS.contains(&name))
 }
