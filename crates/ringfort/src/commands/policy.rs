@@ -157,7 +157,8 @@ fn accept_user_file(world: &World, common: &Common, yes: bool) -> Result<u8, Fai
         let text = std::fs::read_to_string(path)?;
         load::validate(path, &text).map_err(Failure::usage)?;
     }
-    if difference.text.is_empty() {
+    let stored = accept::state(&state.accepted(), path).map_err(Failure::usage)?;
+    if matches!(stored, accept::State::Absent | accept::State::Accepted { .. }) {
         writeln!(out, "nothing to accept: `{}` is as it was accepted, or not there", path.display())?;
         return Ok(EXIT_OK);
     }
