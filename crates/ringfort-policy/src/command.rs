@@ -9,6 +9,7 @@
 //! [`Analysis::unanalysable`] with a risk of at least high. It decides nothing: rules do.
 
 pub mod analysis;
+mod bytes;
 mod catalogue;
 mod chain;
 mod character;
@@ -23,6 +24,7 @@ use ringfort_core::effect::Span;
 use ringfort_core::limits::ARGV_WORDS_MAX;
 
 pub use analysis::{Analysis, Argument, Context, SimpleCommand};
+pub use bytes::Bytes;
 
 use walk::{Frame, Map, Walker};
 

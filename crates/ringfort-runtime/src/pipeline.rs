@@ -66,6 +66,8 @@ pub struct PipelineParts {
     pub guard: Guard,
     /// The record.
     pub trail: Arc<Trail>,
+    /// When outcomes and events reach the disk; intents always do before their effect.
+    pub outcomes: Durability,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -75,6 +77,7 @@ pub struct Pipeline {
     decider: Decider,
     guard: Guard,
     trail: Arc<Trail>,
+    outcomes: Durability,
     clock: Arc<dyn Clock>,
     remembered: Remembered,
     contained: Mutex<Response>,
@@ -88,6 +91,7 @@ impl Pipeline {
             decider: Decider::new(parts.chain, parts.provider, Arc::clone(&parts.clock)),
             guard: parts.guard,
             trail: parts.trail,
+            outcomes: parts.outcomes,
             clock: parts.clock,
             remembered: Remembered::default(),
             contained: Mutex::new(Response::default()),
@@ -131,7 +135,16 @@ impl Pipeline {
         for (name, value) in outcome.facts {
             entry = entry.fact(name, value);
         }
-        self.append(&entry, Durability::Written)
+        self.append(&entry, self.outcomes)
+    }
+
+    /// Makes everything durable that is on the record so far.
+    ///
+    /// # Errors
+    ///
+    /// What was only written may not survive the loss of power.
+    pub fn sync(&self) -> Result<(), ringfort_audit::ChainError> {
+        self.trail.sync()
     }
 
     /// Records an event of Ringfort itself in this session.
@@ -140,7 +153,7 @@ impl Pipeline {
     ///
     /// The event is not on the record.
     pub fn event(&self, entry: &Entry) -> Result<(), ringfort_audit::AppendError> {
-        self.append(entry, Durability::Written)
+        self.append(entry, self.outcomes)
     }
 
     /// Answers a signal: the containment that any provider asks for takes effect from here on.

@@ -15,20 +15,23 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringfort_core::action::{Action, Command};
 use ringfort_core::clock::Clock;
 use ringfort_core::digest::{Digest, DigestWriter};
 use ringfort_core::door::{Door, DoorKind, Standing};
 use ringfort_core::limits::{ARGV_WORDS_MAX, COMMAND_BYTES_MAX, PATH_BYTES_MAX};
-use ringfort_core::obligation::{ApprovalChannel, Demand, Promise};
+use ringfort_core::obligation::{ApprovalChannel, Demand, LimitObligation, Promise};
 use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
+use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
 use ringfort_sandbox::launch::{Cage, LaunchError, Spawn, launch};
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
 
 use crate::pipeline::{Admitted, Pipeline};
+use crate::supervisor::Bounds;
 use crate::supervisor::stdio::Inside;
 
 /// Files named on a command line whose content an approval is bound to: so many of its first words are looked at.
@@ -50,6 +53,10 @@ pub struct Session {
     pub home: PathBuf,
     /// What every cage of this session shares.
     pub profile: Profile,
+    /// Bounds on every run.
+    pub limits: LimitObligation,
+    /// Longest run of a command that an agent starts.
+    pub agent_wall: Option<Duration>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -170,6 +177,17 @@ impl Session {
             profile: Some("native".to_owned()),
             asks,
             standing: Standing::Caged,
+        }
+    }
+
+    /// The bounds of one run that its supervisor keeps: those of the session and of the ruling, the smaller of each.
+    pub fn bounds(&self, ruling: &Ruling) -> Bounds<'_> {
+        let theirs = &ruling.obligations.limits;
+        let least = |mine: Option<u64>, theirs: Option<u64>| mine.into_iter().chain(theirs).min();
+        Bounds {
+            clock: self.clock.as_ref(),
+            wall: least(self.limits.wall_ms_max, theirs.wall_ms_max).map(Duration::from_millis),
+            output_bytes_max: least(self.limits.output_bytes_max, theirs.output_bytes_max),
         }
     }
 

@@ -16,8 +16,11 @@ pub mod terminal;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
+use std::time::Duration;
+
 use nix::sys::signal::{SigSet, Signal as UnixSignal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use ringfort_core::clock::Clock;
 use ringfort_sandbox::launch::{Cage, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{tcgetwinsize, tcsetwinsize};
@@ -34,6 +37,8 @@ pub enum Ended {
     Exited(i32),
     /// By this signal.
     Signalled(i32),
+    /// It was killed because its time was over.
+    TimedOut,
 }
 
 /// After everything inside has ended: how often nothing may come from a stream before it is given up, in ticks.
@@ -89,6 +94,26 @@ pub struct Supervision<'a> {
     pub redact_terminal: bool,
     /// Serves nested requests.
     pub broker: Option<broker_server::Service<'a>>,
+    /// Bounds that the supervisor keeps: wall time and output.
+    pub bounds: Bounds<'a>,
+}
+
+/// What a supervisor bounds itself; the other limits are the kernel's.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Longest run; everything is killed then.
+    pub wall: Option<Duration>,
+    /// Most bytes of each output that are passed on; the rest is dropped and marked.
+    pub output_bytes_max: Option<u64>,
+}
+
+impl Bounds<'_> {
+    /// When the run is over at the latest.
+    fn deadline(&self) -> Option<Duration> {
+        self.wall.map(|wall| self.clock.monotonic().saturating_add(wall))
+    }
 }
 
 /// Runs the loop until the main program has ended and everything it wrote has been passed on.
@@ -116,14 +141,19 @@ struct Supervisor<'a> {
     broker: Option<BrokerServer<'a>>,
     /// Whether keys of the user's terminal go to the program while this process is in front.
     has_keys: bool,
+    bounds: Bounds<'a>,
+    deadline: Option<Duration>,
 }
 
 impl<'a> Supervisor<'a> {
     fn new(supervision: Supervision<'a>) -> io::Result<Self> {
-        let Supervision { cage, outside, signals, terminal, redact_terminal, broker } = supervision;
+        let Supervision { cage, outside, signals, terminal, redact_terminal, broker, bounds } = supervision;
         let mut inputs: Vec<Stream> = outside.input.into_iter().map(|(from, to)| Stream::input(from, to)).collect();
-        let mut outputs: Vec<Stream> =
-            outside.outputs.into_iter().map(|(from, to)| Stream::captured(from, to)).collect();
+        let mut outputs: Vec<Stream> = outside
+            .outputs
+            .into_iter()
+            .map(|(from, to)| Stream::captured(from, to).bounded(bounds.output_bytes_max))
+            .collect();
         let mut pty = None;
         let mut has_keys = false;
         if let Some(theirs) = outside.terminal {
@@ -132,11 +162,13 @@ impl<'a> Supervisor<'a> {
                 inputs.push(Stream::keys(from_user, master.try_clone()?));
                 has_keys = true;
             }
-            outputs.push(Stream::screen(master.try_clone()?, theirs.to_user, redact_terminal));
+            let screen = Stream::screen(master.try_clone()?, theirs.to_user, redact_terminal);
+            outputs.push(screen.bounded(bounds.output_bytes_max));
             pty = Some(master);
         }
         let broker = broker.map(BrokerServer::new);
-        let supervisor = Self { cage, signals, terminal, pty, inputs, outputs, broker, has_keys };
+        let deadline = bounds.deadline();
+        let supervisor = Self { cage, signals, terminal, pty, inputs, outputs, broker, has_keys, bounds, deadline };
         supervisor.take_terminal()?;
         Ok(supervisor)
     }
@@ -152,6 +184,12 @@ impl<'a> Supervisor<'a> {
                 }
             } else if self.broker.as_ref().is_some_and(BrokerServer::is_ended) {
                 self.cage.kill_all();
+            } else if self.deadline.is_some_and(|deadline| self.bounds.clock.monotonic() >= deadline) {
+                self.deadline = None;
+                ended = Some(Ended::TimedOut);
+                self.inputs.clear();
+                self.end_cages();
+                continue;
             }
             if !self.may_read_keys() {
                 self.take_terminal()?;
@@ -176,7 +214,8 @@ impl<'a> Supervisor<'a> {
                     }
                 }
             }
-            if woken.broker && self.broker.is_some() {
+            // Also when nothing happens: a nested run's time may be over.
+            if (woken.broker || woken.nothing) && self.broker.is_some() {
                 self.pass_on_output();
                 self.broker.iter_mut().for_each(BrokerServer::serve);
             }

@@ -314,6 +314,10 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         provider,
         guard: Guard::new(state.guard(), limits),
         trail,
+        outcomes: match loaded.config.trail.durability {
+            ringfort_policy::config::Durability::Second => ringfort_audit::Durability::Written,
+            ringfort_policy::config::Durability::Sync => ringfort_audit::Durability::Synced,
+        },
         clock: Arc::clone(&clock),
     });
     let session = Session {
@@ -322,6 +326,8 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         workspace: wishes.workspace,
         home: world.home.clone(),
         profile,
+        limits: effective.limits,
+        agent_wall: effective.shell_timeout,
         clock,
     };
     Ok(Wired { session, state, environment, notices, loaded })

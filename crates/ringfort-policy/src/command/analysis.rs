@@ -11,6 +11,7 @@ use std::ops::Range;
 use ringfort_core::decision::Risk;
 use ringfort_core::effect::{Effect, Span};
 
+use super::bytes::Bytes;
 use super::hazard::Rule;
 
 /// Marks, inside the bytes of an [`Argument`], a part that is only known at run time. Never valid in UTF-8.
@@ -94,7 +95,7 @@ pub struct SimpleCommand {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
     /// The exact bytes.
-    Known(Vec<u8>),
+    Known(Bytes),
     /// Decided at run time.
     Unknown(Source),
     /// There is none: only assignments or redirections.
@@ -128,7 +129,7 @@ pub enum Knowledge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {
     /// The bytes; parts that are not known are [`HOLE`]s.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Why it is not fully known; `None` for exact bytes.
     pub source: Option<Source>,
     /// Whether it may become several words, or none.
@@ -150,11 +151,11 @@ impl Argument {
     }
 
     pub(super) fn exact(bytes: &[u8], span: Span) -> Self {
-        Self { bytes: bytes.to_vec(), source: None, arity: Arity::One, span }
+        Self { bytes: Bytes::from(bytes), source: None, arity: Arity::One, span }
     }
 
     pub(super) fn hole(source: Source, span: Span) -> Self {
-        Self { bytes: vec![HOLE], source: Some(source), arity: Arity::Any, span }
+        Self { bytes: Bytes::from(&[HOLE][..]), source: Some(source), arity: Arity::Any, span }
     }
 }
 

@@ -119,6 +119,8 @@ pub(crate) enum Style {
 pub(crate) struct Opt {
     /// Spellings, separated by single spaces.
     pub(crate) names: &'static str,
+    /// The one-letter spellings among them, see [`letters_of`].
+    letters: u128,
     pub(crate) takes: Takes,
     pub(crate) role: Role,
 }
@@ -173,6 +175,10 @@ pub(crate) struct Entry {
     pub(crate) risk: Risk,
     pub(crate) style: Style,
     pub(crate) options: &'static [Opt],
+    /// The one-letter spellings of all options, see [`letters_of`].
+    letters: u128,
+    /// Whether an option could run, load, write or delete something.
+    pub(crate) options_run: bool,
     /// The roles of the operands; the last one repeats.
     pub(crate) operands: &'static [Role],
     /// The role of the last of several operands.
@@ -209,6 +215,8 @@ const fn entry(names: &'static str, risk: Risk) -> Entry {
         risk,
         style: Style::Gnu,
         options: &[],
+        letters: 0,
+        options_run: false,
         operands: &[Role::Value],
         last: None,
         always: &[],
@@ -224,8 +232,17 @@ impl Entry {
         self
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the index is below the length; an iterator is not const")]
     pub(crate) const fn options(mut self, options: &'static [Opt]) -> Self {
         self.options = options;
+        let mut index = 0;
+        while index < options.len() {
+            self.letters |= options[index].letters;
+            let role = options[index].role;
+            self.options_run |=
+                matches!(role, Role::Execute | Role::Load | Role::Shell | Role::Code(_) | Role::Command);
+            index += 1;
+        }
         self
     }
 
@@ -259,6 +276,12 @@ impl Entry {
         self
     }
 
+    /// The option that is written as a dash and this letter.
+    pub(crate) fn letter(&self, letter: u8) -> Option<&'static Opt> {
+        let bit = if letter < 128 { 1_u128 << letter } else { 0 };
+        if self.letters & bit == 0 { None } else { self.options.iter().find(|opt| opt.letters & bit != 0) }
+    }
+
     /// The sub-command `name`.
     pub(crate) fn sub(&self, name: &[u8]) -> Option<&'static Entry> {
         self.subs.iter().find(|sub| lists(sub.names, name))
@@ -267,17 +290,36 @@ impl Entry {
 
 /// An option without a value.
 pub(crate) const fn flag(names: &'static str, role: Role) -> Opt {
-    Opt { names, takes: Takes::Nothing, role }
+    Opt { names, letters: letters_of(names), takes: Takes::Nothing, role }
 }
 
 /// An option with a value.
 pub(crate) const fn value(names: &'static str, role: Role) -> Opt {
-    Opt { names, takes: Takes::Value, role }
+    Opt { names, letters: letters_of(names), takes: Takes::Value, role }
 }
 
 /// An option whose value, if any, is attached.
 pub(crate) const fn attached(names: &'static str, role: Role) -> Opt {
-    Opt { names, takes: Takes::Attached, role }
+    Opt { names, letters: letters_of(names), takes: Takes::Attached, role }
+}
+
+/// A bit for each of `names` that is a dash and one letter.
+#[expect(clippy::indexing_slicing, reason = "the index is below the length; an iterator is not const")]
+const fn letters_of(names: &str) -> u128 {
+    let names = names.as_bytes();
+    let mut letters = 0;
+    let mut start = 0;
+    let mut at = 0;
+    while at <= names.len() {
+        if at == names.len() || names[at] == b' ' {
+            if at - start == 2 && names[start] == b'-' && names[start + 1] < 128 {
+                letters |= 1 << names[start + 1];
+            }
+            start = at + 1;
+        }
+        at += 1;
+    }
+    letters
 }
 
 /// Every family, in the order of the folder.
@@ -418,6 +460,19 @@ mod tests {
         }
         assert!(len() >= 300, "{}", len());
         assert!(len() < SLOTS / 2);
+    }
+
+    #[test]
+    fn letters_find_the_option_that_the_names_list() {
+        fn check(entry: &Entry) {
+            for letter in 0..=u8::MAX {
+                let listed = entry.options.iter().find(|opt| lists(opt.names, &[b'-', letter]));
+                let found = entry.letter(letter);
+                assert_eq!(found.map(|o| o.names), listed.map(|o| o.names), "{} -{letter}", entry.names);
+            }
+            entry.subs.iter().for_each(check);
+        }
+        FAMILIES.iter().flat_map(|family| family.iter()).for_each(check);
     }
 
     #[test]

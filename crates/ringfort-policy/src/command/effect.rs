@@ -178,7 +178,7 @@ impl Walker<'_> {
             return at + 1;
         }
         for (index, letter) in bytes.iter().enumerate().skip(1) {
-            let Some(opt) = named(entry, &[b'-', *letter]) else { continue };
+            let Some(opt) = entry.letter(*letter) else { continue };
             if opt.takes == Takes::Nothing {
                 self.role(opt.role, arg, &[], subject);
                 continue;
@@ -334,7 +334,7 @@ impl Walker<'_> {
             Role::Execute | Role::Load => self.execute_file(arg, bytes, subject),
             Role::Shell => subject
                 .jobs
-                .push(Job::Text { text: Argument { bytes: bytes.to_vec(), ..arg.clone() }, kind: PlaceKind::Text }),
+                .push(Job::Text { text: Argument { bytes: bytes.into(), ..arg.clone() }, kind: PlaceKind::Text }),
             Role::Code(language) => self.code(language, arg, bytes, subject),
             Role::Host => self.host(arg, bytes, subject),
             Role::Data => self.data(arg, bytes, subject),
@@ -500,11 +500,7 @@ fn is_program(entry: &Entry) -> bool {
 
 /// Whether an option of this program could run, load, write or delete something.
 fn may_run(entry: &Entry) -> bool {
-    entry.special == Some(Special::Find)
-        || entry
-            .options
-            .iter()
-            .any(|opt| matches!(opt.role, Role::Execute | Role::Load | Role::Shell | Role::Code(_) | Role::Command))
+    entry.special == Some(Special::Find) || entry.options_run
 }
 
 fn named(entry: &Entry, name: &[u8]) -> Option<&'static Opt> {

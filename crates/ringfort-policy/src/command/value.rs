@@ -11,6 +11,7 @@ use std::rc::Rc;
 use ringfort_core::effect::Span;
 
 use super::analysis::{Argument, Arity, HOLE, Source, is_glob};
+use super::bytes::Bytes;
 use super::syntax::{Body, Parameter, Piece, Word};
 
 /// Most words that one brace expansion may give.
@@ -146,7 +147,7 @@ pub(super) fn joined(pieces: &[Piece<'_>], variables: &Variables, span: Span) ->
             },
         }
     }
-    Argument { bytes, source, arity: Arity::One, span }
+    Argument { bytes: bytes.into(), source, arity: Arity::One, span }
 }
 
 fn piece_value<'v>(piece: &'v Piece<'_>, variables: &'v Variables) -> Result<&'v [u8], Source> {
@@ -225,7 +226,7 @@ fn finish(field: Field, span: Span, out: &mut Vec<Argument>) {
 }
 
 fn argument(cells: &[Cell], source: Option<Source>, spread: bool, span: Span) -> Argument {
-    let bytes: Vec<u8> = cells.iter().map(|(byte, _)| *byte).collect();
+    let bytes: Bytes = cells.iter().map(|(byte, _)| *byte).collect();
     let open = |byte: u8| cells.iter().any(|(b, quoted)| *b == byte && !quoted);
     let globbed = open(b'*') || open(b'?') || (open(b'[') && open(b']'));
     let source = source.or(globbed.then_some(Source::Glob));

@@ -333,7 +333,7 @@ impl<'c> Walker<'c> {
             let mut bytes = name.clone();
             bytes.push(b'=');
             bytes.extend_from_slice(&value.bytes);
-            self.assignment_effect(name, &Argument { bytes, ..value.clone() }, &mut subject);
+            self.assignment_effect(name, &Argument { bytes: bytes.into(), ..value.clone() }, &mut subject);
         }
         let knowledge = match &first {
             None => Knowledge::Catalogue,

@@ -131,8 +131,8 @@ impl Part<'_> {
     /// Whether what the program writes without being told where, lies in the workspace: version control in the
     /// working folder, which nothing in the text has moved elsewhere.
     fn stays_inside(&self) -> bool {
-        let git =
-            self.command.program == Program::Known(b"git".to_vec()) && self.command.knowledge == Knowledge::Catalogue;
+        let git = matches!(&self.command.program, Program::Known(name) if *name == b"git")
+            && self.command.knowledge == Knowledge::Catalogue;
         let moved = |known: &[u8]| {
             [&b"-C"[..], b"-c", b"--git-dir", b"--work-tree", b"--exec-path"].iter().any(|o| known.starts_with(o))
         };

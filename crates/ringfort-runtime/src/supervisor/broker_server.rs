@@ -53,6 +53,8 @@ struct Sibling {
     cage: Cage,
     task: Task,
     channel: OwnedFd,
+    /// When its time is over.
+    deadline: Option<Duration>,
 }
 
 pub(super) struct BrokerServer<'a> {
@@ -152,9 +154,11 @@ impl<'a> BrokerServer<'a> {
         let [stdin, stdout, stderr] = streams;
         let inside = Inside { stdin, stdout, stderr, terminal: None };
         let broker = self.service.inside.try_clone().ok();
+        let wall = session.bounds(&admitted.ruling).wall.into_iter().chain(session.agent_wall).min();
+        let deadline = wall.map(|wall| session.clock.monotonic().saturating_add(wall));
         match session.launch(admitted, &task, inside, broker) {
             Ok(cage) => {
-                self.siblings.push(Sibling { cage, task, channel });
+                self.siblings.push(Sibling { cage, task, channel, deadline });
                 None
             }
             Err(error) => {
@@ -172,6 +176,9 @@ impl<'a> BrokerServer<'a> {
                 Some(Event::Signaled(signal)) => break Reply::Signalled(signal),
                 Some(Event::Lost) => break Reply::Failed("the cage was killed".to_owned()),
                 Some(Event::Stopped(_) | Event::Continued) => {}
+                None if sibling.deadline.is_some_and(|deadline| self.service.session.clock.monotonic() >= deadline) => {
+                    break Reply::Failed("its time was over".to_owned());
+                }
                 None if has_gone(sibling.channel.as_fd()) => break Reply::Failed("the client has gone".to_owned()),
                 None => return Some(sibling),
             }

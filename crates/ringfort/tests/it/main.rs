@@ -11,6 +11,7 @@
 
 mod approvals;
 mod attack;
+mod attack_life;
 mod broker;
 mod commands;
 mod programs;

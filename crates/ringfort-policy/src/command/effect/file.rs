@@ -164,7 +164,7 @@ impl Walker<'_> {
             for letter in letters {
                 let Some(next) = args.get(at) else { break };
                 match letter {
-                    b'f' => archive = Some((next, next.bytes.clone())),
+                    b'f' => archive = Some((next, next.bytes.to_vec())),
                     b'I' | b'F' => subject.jobs.push(Job::Text { text: next.clone(), kind: super::PlaceKind::Text }),
                     b'T' | b'X' => self.read(next, &next.bytes, subject),
                     b'C' => {}
@@ -207,14 +207,14 @@ impl Walker<'_> {
             );
         }
         let (text, taken) = match (value, next) {
-            (Some(value), _) => (Argument { bytes: value.to_vec(), ..arg.clone() }, 0),
+            (Some(value), _) => (Argument { bytes: value.into(), ..arg.clone() }, 0),
             (None, Some(next)) => (next.clone(), 1),
             (None, None) => return 0,
         };
         if b"--checkpoint-action".starts_with(name) {
             if let Some(command) = text.bytes.strip_prefix(b"exec=") {
                 subject.jobs.push(Job::Text {
-                    text: Argument { bytes: command.to_vec(), ..text.clone() },
+                    text: Argument { bytes: command.into(), ..text.clone() },
                     kind: super::PlaceKind::Text,
                 });
             }
@@ -407,7 +407,7 @@ fn found_file(arg: &Argument) -> Argument {
             rest = tail;
         }
     }
-    Argument { bytes, source: Some(Source::Input), ..arg.clone() }
+    Argument { bytes: bytes.into(), source: Some(Source::Input), ..arg.clone() }
 }
 
 /// Words joined by spaces, as `eval` and `ssh` do.
@@ -425,5 +425,5 @@ pub(in crate::command) fn join(args: &[Argument], subject: &Subject) -> Argument
         bytes.extend_from_slice(&arg.bytes);
         source = source.or(arg.source);
     }
-    Argument { bytes, source, arity: super::Arity::One, span }
+    Argument { bytes: bytes.into(), source, arity: super::Arity::One, span }
 }

@@ -157,7 +157,7 @@ impl Walker<'_> {
         for (at, arg) in args.iter().enumerate() {
             let next = args.get(at + 1);
             let (option, value) = split_value(&arg.bytes);
-            let word = value.map(<[u8]>::to_vec).or_else(|| next.map(|n| n.bytes.clone())).unwrap_or_default();
+            let word = value.map(<[u8]>::to_vec).or_else(|| next.map(|n| n.bytes.to_vec())).unwrap_or_default();
             match option {
                 b"-v" | b"--volume" | b"--mount" => self.mounted(arg, &word, subject),
                 b"--pid" | b"--network" | b"--net" | b"--ipc" | b"--userns" | b"--uts" if word == b"host" => {

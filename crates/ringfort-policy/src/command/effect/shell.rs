@@ -128,7 +128,7 @@ impl Walker<'_> {
             self.define(name, arg.span);
             subject
                 .jobs
-                .push(Job::Text { text: Argument { bytes: value.to_vec(), ..arg.clone() }, kind: PlaceKind::Alias });
+                .push(Job::Text { text: Argument { bytes: value.into(), ..arg.clone() }, kind: PlaceKind::Alias });
         }
     }
 
@@ -382,7 +382,7 @@ impl Walker<'_> {
             }) {
                 subject
                     .jobs
-                    .push(Job::Text { text: Argument { bytes: value.to_vec(), ..arg.clone() }, kind: PlaceKind::Text });
+                    .push(Job::Text { text: Argument { bytes: value.into(), ..arg.clone() }, kind: PlaceKind::Text });
             }
         }
     }
@@ -418,5 +418,5 @@ fn with_hole(word: &Argument) -> Argument {
             rest = tail;
         }
     }
-    Argument { bytes, ..word.clone() }
+    Argument { bytes: bytes.into(), ..word.clone() }
 }

@@ -180,10 +180,20 @@ impl<'a> Parser<'a> {
 
     /// The reserved word that comes next and the offset after it. Nothing is consumed.
     pub(super) fn reserved(&self) -> Option<(Reserved, usize)> {
-        let mut at = self.past_continuations(self.pos);
+        let at = self.past_continuations(self.pos);
         if !matches!(self.byte(at), b'!' | b'{' | b'}' | b'[' | b'c'..=b'f' | b'i' | b's'..=b'u' | b'w') {
             return None;
         }
+        let rest = self.slice(at, self.end.min(at + RESERVED_BYTES_MAX + 1));
+        let length = rest.iter().position(|b| is_meta(*b) || *b == b'\\').unwrap_or(rest.len());
+        if rest.get(length) == Some(&b'\\') {
+            return self.reserved_in_parts(at);
+        }
+        Some((reserved_word(rest.get(..length)?)?, at + length))
+    }
+
+    /// [`Parser::reserved`] for a word with line continuations in it.
+    fn reserved_in_parts(&self, mut at: usize) -> Option<(Reserved, usize)> {
         let mut buffer = [0_u8; RESERVED_BYTES_MAX];
         let mut length = 0;
         loop {
@@ -196,30 +206,7 @@ impl<'a> Parser<'a> {
             length += 1;
             at += 1;
         }
-        let word = match buffer.get(..length)? {
-            b"!" => Reserved::Bang,
-            b"{" => Reserved::Open,
-            b"}" => Reserved::Close,
-            b"[[" => Reserved::Test,
-            b"if" => Reserved::If,
-            b"then" => Reserved::Then,
-            b"elif" => Reserved::Elif,
-            b"else" => Reserved::Else,
-            b"fi" => Reserved::Fi,
-            b"for" => Reserved::For,
-            b"do" => Reserved::Do,
-            b"done" => Reserved::Done,
-            b"while" => Reserved::While,
-            b"until" => Reserved::Until,
-            b"case" => Reserved::Case,
-            b"esac" => Reserved::Esac,
-            b"select" => Reserved::Select,
-            b"function" => Reserved::Function,
-            b"time" => Reserved::Time,
-            b"coproc" => Reserved::Coproc,
-            _ => return None,
-        };
-        Some((word, at))
+        Some((reserved_word(buffer.get(..length)?)?, at))
     }
 
     /// Consumes `word` if it comes next.
@@ -249,6 +236,32 @@ impl<'a> Parser<'a> {
             self.fault(FaultKind::Unexpected, self.pos)
         }
     }
+}
+
+fn reserved_word(word: &[u8]) -> Option<Reserved> {
+    Some(match word {
+        b"!" => Reserved::Bang,
+        b"{" => Reserved::Open,
+        b"}" => Reserved::Close,
+        b"[[" => Reserved::Test,
+        b"if" => Reserved::If,
+        b"then" => Reserved::Then,
+        b"elif" => Reserved::Elif,
+        b"else" => Reserved::Else,
+        b"fi" => Reserved::Fi,
+        b"for" => Reserved::For,
+        b"do" => Reserved::Do,
+        b"done" => Reserved::Done,
+        b"while" => Reserved::While,
+        b"until" => Reserved::Until,
+        b"case" => Reserved::Case,
+        b"esac" => Reserved::Esac,
+        b"select" => Reserved::Select,
+        b"function" => Reserved::Function,
+        b"time" => Reserved::Time,
+        b"coproc" => Reserved::Coproc,
+        _ => return None,
+    })
 }
 
 /// Whether `byte` ends an unquoted word.

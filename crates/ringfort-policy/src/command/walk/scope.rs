@@ -90,7 +90,7 @@ impl Walker<'_> {
             let exact = only.filter(|value| {
                 value.source.is_none() && !value.bytes.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'{'))
             });
-            self.set_variable(name, exact.map(|value| value.bytes));
+            self.set_variable(name, exact.map(|value| value.bytes.to_vec()));
         }
         self.branches(unit, &compound.bodies, frame);
     }

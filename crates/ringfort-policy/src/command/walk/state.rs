@@ -162,7 +162,7 @@ fn echoed(words: &[Argument], span: Span) -> Option<Argument> {
     let words = words.get(options..)?;
     let mut text = joined(words, b' ', span)?;
     if escapes && text.bytes.contains(&b'\\') {
-        text = Argument { bytes: crate::command::syntax::decode_ansi_c(&text.bytes), span, ..text };
+        text = Argument { bytes: crate::command::syntax::decode_ansi_c(&text.bytes).into(), span, ..text };
     }
     Some(text)
 }
@@ -173,13 +173,13 @@ fn formatted(words: &[Argument], span: Span) -> Option<Argument> {
     if matches!(format.bytes.as_slice(), b"%s" | b"%s\\n" | b"%b" | b"%b\\n" | b"%s\n") {
         let text = joined(rest, b'\n', span)?;
         let bytes =
-            if format.bytes.contains(&b'b') { crate::command::syntax::decode_ansi_c(&text.bytes) } else { text.bytes };
-        return Some(Argument { bytes, ..text });
+            if format.bytes.contains(&b'b') { crate::command::syntax::decode_ansi_c(&text.bytes).into() } else { text.bytes };
+        return Some(Argument { bytes: bytes.into(), ..text });
     }
     if format.bytes.contains(&b'%') {
         return None;
     }
-    Some(Argument { bytes: crate::command::syntax::decode_ansi_c(&format.bytes), span, ..format.clone() })
+    Some(Argument { bytes: crate::command::syntax::decode_ansi_c(&format.bytes).into(), span, ..format.clone() })
 }
 
 fn joined(words: &[Argument], by: u8, span: Span) -> Option<Argument> {
@@ -196,5 +196,5 @@ fn joined(words: &[Argument], by: u8, span: Span) -> Option<Argument> {
         bytes.extend_from_slice(&word.bytes);
         source = source.or(word.source);
     }
-    Some(Argument { bytes, source, span, ..first.clone() })
+    Some(Argument { bytes: bytes.into(), source, span, ..first.clone() })
 }

@@ -89,6 +89,8 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     if plan.started_by_main_thread {
         syscall::die_with_parent().map_err(during(Stage::Session))?;
     }
+    // A caller may ignore SIGCHLD, and ignored is inherited: the end of the program would never be told.
+    syscall::default_actions().map_err(during(Stage::Signals))?;
     close_foreign(&plan.descriptors).map_err(during(Stage::Descriptors))?;
     let umask = syscall::umask(0);
     let mut view = ViewReport::default();
