@@ -357,16 +357,16 @@ impl Walker<'_> {
             return;
         }
         if target::is_secret(&target.path, self.context) {
-            self.effect(subject, EffectKind::ReadSecret, target.text(), arg.span, Risk::High);
+            self.effect(subject, EffectKind::ReadSecret, target.into_text(), arg.span, Risk::High);
             self.rule(subject, &hazard::READS_SECRET, arg.span);
         } else {
-            self.effect(subject, EffectKind::ReadPath, target.text(), arg.span, Risk::Low);
+            self.effect(subject, EffectKind::ReadPath, target.into_text(), arg.span, Risk::Low);
         }
     }
 
     fn list(&mut self, arg: &Argument, bytes: &[u8], subject: &mut Subject) {
         let target = self.resolve(arg, bytes);
-        self.effect(subject, EffectKind::ReadPath, target.text(), arg.span, Risk::Low);
+        self.effect(subject, EffectKind::ReadPath, target.into_text(), arg.span, Risk::Low);
     }
 
     /// Creating or changing a file.
@@ -392,10 +392,10 @@ impl Walker<'_> {
         if kind == EffectKind::Persist {
             self.effect(subject, EffectKind::WritePath, target.text(), arg.span, Risk::Medium);
         }
-        self.effect(subject, kind, target.text(), arg.span, Risk::Medium);
         if target::is_secret(&target.path, self.context) {
             subject.raise(Risk::High);
         }
+        self.effect(subject, kind, target.into_text(), arg.span, Risk::Medium);
         if let Some(rule) = rule {
             self.rule(subject, rule, arg.span);
         }
@@ -420,7 +420,7 @@ impl Walker<'_> {
         let risk = if arg.source.is_some() { Risk::High } else { Risk::Medium };
         self.effect(subject, EffectKind::ExecuteFile, target.text(), arg.span, risk);
         if secret {
-            self.effect(subject, EffectKind::ReadSecret, target.text(), arg.span, Risk::High);
+            self.effect(subject, EffectKind::ReadSecret, target.into_text(), arg.span, Risk::High);
             self.rule(subject, &hazard::READS_SECRET, arg.span);
         }
     }
@@ -444,7 +444,7 @@ impl Walker<'_> {
             }
             let target = self.resolve(arg, bytes);
             if target::is_secret(&target.path, self.context) {
-                self.effect(subject, EffectKind::ReadSecret, target.text(), arg.span, Risk::High);
+                self.effect(subject, EffectKind::ReadSecret, target.into_text(), arg.span, Risk::High);
                 self.rule(subject, &hazard::READS_SECRET, arg.span);
             }
         }

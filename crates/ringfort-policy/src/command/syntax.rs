@@ -340,11 +340,15 @@ pub struct Parameter<'a> {
 ///
 /// Bytes of value 0 must have been removed before; they end the text here.
 pub fn parse(text: &[u8]) -> Parsed<'_> {
-    parse_at_depth(text, 0)
+    let mut items = Vec::new();
+    let parsed = parse_each(text, 0, |item, _| items.push(item));
+    Parsed { script: Script { items }, ..parsed }
 }
 
-/// Parses text that was found inside other text, `depth` levels down.
-pub(crate) fn parse_at_depth(text: &[u8], depth: u32) -> Parsed<'_> {
+/// Parses text that was found `depth` levels down inside other text. `visit` gets the items of the script in order,
+/// each as soon as it and the bodies of its here-documents have been read, and owns it: the script that is returned
+/// is empty.
+pub(crate) fn parse_each<'a>(text: &'a [u8], depth: u32, visit: impl FnMut(Item<'a>, &[Document<'a>])) -> Parsed<'a> {
     let fault = |kind| Parsed { fault: Some(Fault { kind, span: Span::new(0, text.len()) }), ..Parsed::default() };
     if text.len() > INPUT_BYTES_MAX {
         return fault(FaultKind::TooLong);
@@ -352,7 +356,7 @@ pub(crate) fn parse_at_depth(text: &[u8], depth: u32) -> Parsed<'_> {
     if depth >= DEPTH_MAX {
         return fault(FaultKind::TooDeep);
     }
-    cursor::Parser::new(text, depth).run()
+    cursor::Parser::new(text, depth).run(visit)
 }
 
 #[cfg(test)]

@@ -237,7 +237,15 @@ pub(super) struct Target {
 impl Target {
     /// The text for an effect; absent where the place is not certain.
     pub(super) fn text(&self) -> Option<String> {
-        if self.certain { Some(String::from_utf8_lossy(&self.path).into_owned()) } else { None }
+        self.clone().into_text()
+    }
+
+    /// The same, for the last effect of a target.
+    pub(super) fn into_text(self) -> Option<String> {
+        let lossy = |path: Vec<u8>| {
+            String::from_utf8(path).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+        };
+        if self.certain { Some(lossy(self.path)) } else { None }
     }
 }
 
@@ -250,53 +258,42 @@ pub(super) fn resolve(argument: &Argument, bytes: &[u8], cwd: Option<&[u8]>, con
             !bytes.split(|b| *b == b'/').any(|part| part.first() == Some(&b'.') && part.iter().any(|b| is_glob(*b)));
     }
     certain &= !bytes.contains(&HOLE);
-    let mut path = Vec::with_capacity(bytes.len() + 16);
-    match bytes {
-        [b'/', ..] => {}
-        [b'~'] | [b'~', b'/', ..] => path.extend_from_slice(context.home.unwrap_or(b"~")),
-        [b'~', b'+', ..] => path.extend_from_slice(cwd.unwrap_or(b".")),
-        [b'~', ..] => certain &= !matches!(bytes.get(1), Some(b'-' | b'0'..=b'9')),
-        _ => path.extend_from_slice(cwd.unwrap_or(b"")),
-    }
-    let rest = match bytes {
-        [b'~', b'+', rest @ ..] => rest,
-        [b'~'] | [b'~', b'/', ..] => bytes.get(1..).unwrap_or(&[]),
-        _ => bytes,
+    // The folder that the path starts from, the rest, and whether the folder is known.
+    let (base, rest, anchored): (&[u8], &[u8], bool) = match bytes {
+        [b'/', ..] => (b"", bytes, true),
+        [b'~'] | [b'~', b'/', ..] => {
+            (context.home.unwrap_or(b"~"), bytes.get(1..).unwrap_or(&[]), context.home.is_some())
+        }
+        [b'~', b'+', rest @ ..] => (cwd.unwrap_or(b"."), rest, cwd.is_some()),
+        [b'~', next @ ..] => {
+            certain &= !matches!(next.first(), Some(b'-' | b'0'..=b'9'));
+            (b"", bytes, false)
+        }
+        _ => (cwd.unwrap_or(b""), bytes, cwd.is_some()),
     };
-    path.push(b'/');
-    path.extend_from_slice(rest);
-    let anchored = match bytes {
-        [b'/', ..] => true,
-        [b'~'] | [b'~', b'/', ..] => context.home.is_some(),
-        [b'~', b'+', ..] => cwd.is_some(),
-        [b'~', ..] => false,
-        _ => cwd.is_some(),
-    };
-    Target { path: normalise(&path, anchored), certain }
+    Target { path: joined(base, rest, anchored), certain }
 }
 
-/// Removes `.`, `..` and repeated slashes, as text.
-fn normalise(path: &[u8], absolute: bool) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in path.split(|b| *b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => match parts.last() {
-                Some(last) if *last != b".." => {
-                    parts.pop();
-                }
-                _ if absolute => {}
-                _ => parts.push(part),
-            },
-            _ => parts.push(part),
+/// `base` and then `rest`, without `.`, `..` and repeated slashes, as text.
+fn joined(base: &[u8], rest: &[u8], absolute: bool) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::with_capacity(base.len() + rest.len() + 1);
+    for part in base.split(|b| *b == b'/').chain(rest.split(|b| *b == b'/')) {
+        let climbs = match part {
+            b"" | b"." => continue,
+            // What is above the root is the root; what is above a folder that is not known stays written.
+            b".." if absolute => true,
+            b".." => !out.is_empty() && out != b".." && !out.ends_with(b"/.."),
+            _ => false,
+        };
+        if climbs {
+            let last = out.iter().rposition(|b| *b == b'/').unwrap_or(0);
+            out.truncate(last);
+        } else {
+            if absolute || !out.is_empty() {
+                out.push(b'/');
+            }
+            out.extend_from_slice(part);
         }
-    }
-    let mut out = Vec::with_capacity(path.len());
-    for part in &parts {
-        if absolute || !out.is_empty() {
-            out.push(b'/');
-        }
-        out.extend_from_slice(part);
     }
     if out.is_empty() {
         out.push(if absolute { b'/' } else { b'.' });
@@ -363,14 +360,24 @@ pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
 /// A quick answer for most paths: every name and folder that is listed has a leading dot, a pattern, one of
 /// these beginnings, or stands in one of these folders.
 fn may_be_secret(path: &[u8]) -> bool {
-    let name = path.rsplit(|b| *b == b'/').next().unwrap_or(&[]);
+    let name = path.iter().rposition(|b| *b == b'/').map_or(path, |at| path.get(at + 1..).unwrap_or(&[]));
+    if matches!(name.first(), Some(b'i' | b'_' | b'w' | b'k' | b'l' | b'L' | b's')) {
+        return true;
+    }
     let folders: [&[u8]; 6] = [b"/etc/", b"/proc/", b"/run/", b"/var/", b"/dev/", b"/root"];
-    path.first() == Some(&b'.')
-        || path.iter().any(|b| is_glob(*b) || *b == HOLE)
-        || has_dotted_part(path)
-        || matches!(name.first(), Some(b'i' | b'_' | b'w' | b'k' | b'l' | b'L' | b's'))
-        || folders.iter().any(|folder| path.starts_with(folder))
-        || super::effect::contains(path, b"Library")
+    if matches!(path, [b'/', b'e' | b'p' | b'r' | b'v' | b'd', ..]) && folders.iter().any(|f| path.starts_with(f)) {
+        return true;
+    }
+    let mut before = b'/';
+    for byte in path {
+        match byte {
+            b'.' if before == b'/' => return true,
+            b'*' | b'?' | b'[' | &HOLE => return true,
+            b'L' if super::effect::contains(path, b"Library") => return true,
+            _ => before = *byte,
+        }
+    }
+    false
 }
 
 /// Whether a folder or file in `path`, after the first part, starts with a dot.
@@ -503,23 +510,30 @@ fn strip_stars(path: &[u8]) -> &[u8] {
 
 fn is_device(path: &[u8]) -> bool {
     let Some(rest) = path.strip_prefix(b"/dev/") else {
-        return [&b"/proc/sysrq-trigger"[..], b"/proc/sys", b"/sys/kernel", b"/sys/firmware", b"/sys/power"]
-            .iter()
-            .any(|p| is_below(path, p));
+        let listed = matches!(path, [b'/', b'p' | b's', ..]);
+        return listed
+            && [&b"/proc/sysrq-trigger"[..], b"/proc/sys", b"/sys/kernel", b"/sys/firmware", b"/sys/power"]
+                .iter()
+                .any(|p| is_below(path, p));
     };
     !rest.is_empty() && !is_below(rest, b"shm") && !rest.starts_with(b"tcp/") && !rest.starts_with(b"udp/")
 }
 
 fn is_startup(path: &[u8], home: Option<&[u8]>) -> bool {
     let name = path.rsplit(|b| *b == b'/').next().unwrap_or(&[]);
-    if STARTUP_PATHS.iter().any(|startup| path.starts_with(startup)) {
+    // All of these begin so (tested); most paths do not.
+    let listed = matches!(path, [b'/', b'e' | b'v' | b'l' | b'u' | b'L', ..]);
+    if listed && STARTUP_PATHS.iter().any(|startup| path.starts_with(startup)) {
         return true;
     }
     if matches!(name, b"authorized_keys" | b"authorized_keys2" | b"sitecustomize.py" | b"usercustomize.py") {
         return true;
     }
-    let Some(tail) = home else { return STARTUP_FILES.contains(&path) };
-    STARTUP_FILES.contains(&tail) || STARTUP_TAILS.iter().any(|startup| is_below(tail, startup))
+    let tail = home.unwrap_or(path);
+    if !matches!(tail, [b'.' | b'a' | b'L', ..]) {
+        return false;
+    }
+    STARTUP_FILES.contains(&tail) || home.is_some() && STARTUP_TAILS.iter().any(|startup| is_below(tail, startup))
 }
 
 fn contains_folder(path: &[u8], folders: &[&[u8]]) -> bool {
@@ -530,4 +544,49 @@ fn contains_folder(path: &[u8], folders: &[&[u8]]) -> bool {
             window == *folder && starts && (after.is_none() || after == Some(&b'/'))
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_cuts_hide_no_name() {
+        assert!(STARTUP_PATHS.iter().all(|path| matches!(path, [b'/', b'e' | b'v' | b'l' | b'u' | b'L', ..])));
+        assert!(STARTUP_FILES.iter().chain(&STARTUP_TAILS).all(|name| matches!(name, [b'.' | b'a' | b'L', ..])));
+        for name in SECRET_FILES {
+            assert!(may_be_secret(&[b"/w/", name].concat()) && may_be_secret(name), "{name:?}");
+        }
+        for path in SECRET_PATHS {
+            assert!(may_be_secret(path), "{path:?}");
+        }
+        for tail in SECRET_TAILS {
+            assert!(may_be_secret(&[b"/w/", tail].concat()) && may_be_secret(tail), "{tail:?}");
+        }
+    }
+
+    #[test]
+    fn paths_are_resolved_as_text() {
+        let context = Context { cwd: None, home: Some(b"/h"), workspace: None };
+        for (cwd, path, expected) in [
+            (Some(&b"/w"[..]), "a", "/w/a"),
+            (Some(b"/w/"), "./a//b/", "/w/a/b"),
+            (Some(b"/w"), "../../..", "/"),
+            (Some(b"/w"), "../x", "/x"),
+            (Some(b"/w"), "/", "/"),
+            (Some(b"/w"), "", "/w"),
+            (Some(b"/w"), "~/../x", "/x"),
+            (Some(b"/w"), "~+/x", "/w/x"),
+            (Some(b"/w"), "~bob/x", "~bob/x"),
+            (None, "a/../../b", "../b"),
+            (None, "../../a/..", "../.."),
+            (None, "a/..", "."),
+            (None, "..a/..", "."),
+            (None, "a../..", "."),
+        ] {
+            let argument = Argument::exact(path.as_bytes(), ringfort_core::effect::Span::new(0, 0));
+            let target = resolve(&argument, path.as_bytes(), cwd, &context);
+            assert_eq!(target.into_text().as_deref(), Some(expected), "{path}");
+        }
+    }
 }

@@ -10,6 +10,8 @@
 mod scope;
 mod state;
 
+use std::rc::Rc;
+
 use ringfort_core::decision::Risk;
 use ringfort_core::effect::{EffectKind, Span};
 
@@ -20,7 +22,7 @@ use super::analysis::{
 use super::catalogue::{self, Entry, Role, Special};
 use super::effect::{Job, RUNS_WORD, SHELL, Subject};
 use super::hazard::{self, Rule};
-use super::syntax::{self, Document, FaultKind, Script};
+use super::syntax::{self, Document, FaultKind, Joint, Script};
 use super::value::Variables;
 
 /// Deepest nesting of commands that run commands.
@@ -101,9 +103,9 @@ pub(super) struct Walker<'c> {
     pub(super) context: &'c Context<'c>,
     pub(super) out: Analysis,
     pub(super) variables: Variables,
-    pub(super) cwd: Option<Vec<u8>>,
+    pub(super) cwd: Option<Rc<[u8]>>,
     /// The folder before the last `cd`, which holds if that failed.
-    pub(super) fallback: Option<Vec<u8>>,
+    pub(super) fallback: Option<Rc<[u8]>>,
     /// Whether the last `cd` is known to have succeeded here.
     pub(super) entered: bool,
     pub(super) defined: Vec<Vec<u8>>,
@@ -133,7 +135,7 @@ impl<'c> Walker<'c> {
             context,
             out: Analysis::new(length),
             variables,
-            cwd: context.cwd.map(<[u8]>::to_vec),
+            cwd: context.cwd.map(Rc::from),
             fallback: None,
             entered: true,
             defined: Vec::new(),
@@ -172,9 +174,12 @@ impl<'c> Walker<'c> {
         } else {
             (text, map)
         };
-        let parsed = syntax::parse_at_depth(text, frame.depth);
-        let unit = Unit { documents: &parsed.documents, map };
-        self.script(unit, &parsed.script, frame);
+        // Each item is walked and dropped before the next is read: the tree of a long text never stands whole.
+        let mut after = Joint::Sequence;
+        let parsed = syntax::parse_each(text, frame.depth, |item, documents| {
+            after = self.item(Unit { documents, map }, &item, after, frame);
+        });
+        self.entered = false;
         if let Some(fault) = parsed.fault {
             let rule = match fault.kind {
                 FaultKind::TooLong => &hazard::TOO_LONG,
@@ -192,32 +197,33 @@ impl<'c> Walker<'c> {
     }
 
     pub(super) fn script(&mut self, unit: Unit<'_, '_>, script: &Script<'_>, frame: Frame) {
-        let mut after = syntax::Joint::Sequence;
-        for item in &script.items {
-            let mut inner = frame;
-            let conditional = matches!(after, syntax::Joint::And | syntax::Joint::Or);
-            self.entered = after == syntax::Joint::And;
-            if conditional {
-                inner = inner.perhaps();
-            }
-            if item.joint == syntax::Joint::Background {
-                inner.place.timing = Timing::Background;
-            }
-            let isolated = item.joint == syntax::Joint::Background || item.pipeline.stages.len() > 1;
-            let before = (conditional || isolated).then(|| self.variables.clone());
-            let folder = isolated.then(|| (self.cwd.clone(), self.fallback.clone()));
-            self.pipeline(unit, &item.pipeline, inner);
-            if let (true, Some((cwd, fallback))) = (isolated, folder) {
-                self.cwd = cwd;
-                self.fallback = fallback;
-            }
-            if let Some(before) = before {
-                // zsh runs the last stage in the current shell: what it sets is not certain either way.
-                self.variables.join(&before);
-            }
-            after = item.joint;
-        }
+        script.items.iter().fold(Joint::Sequence, |after, item| self.item(unit, item, after, frame));
         self.entered = false;
+    }
+
+    /// Walks one item, which stands after the joint `after`; returns the joint after it.
+    fn item(&mut self, unit: Unit<'_, '_>, item: &syntax::Item<'_>, after: Joint, frame: Frame) -> Joint {
+        let mut inner = frame;
+        let conditional = matches!(after, Joint::And | Joint::Or);
+        self.entered = after == Joint::And;
+        if conditional {
+            inner = inner.perhaps();
+        }
+        if item.joint == Joint::Background {
+            inner.place.timing = Timing::Background;
+        }
+        let isolated = item.joint == Joint::Background || item.pipeline.stages.len() > 1;
+        let before = (conditional || isolated).then(|| self.variables.clone());
+        let folder = isolated.then(|| (self.cwd.clone(), self.fallback.clone()));
+        self.pipeline(unit, &item.pipeline, inner);
+        if let Some(folder) = folder {
+            (self.cwd, self.fallback) = folder;
+        }
+        if let Some(before) = before {
+            // zsh runs the last stage in the current shell: what it sets is not certain either way.
+            self.variables.join(&before);
+        }
+        item.joint
     }
 
     fn pipeline(&mut self, unit: Unit<'_, '_>, pipeline: &syntax::Pipeline<'_>, frame: Frame) {

@@ -56,7 +56,7 @@ impl Walker<'_> {
         self.base(entry, subject);
         for arg in operands.iter().filter_map(|position| args.get(*position)) {
             self.delete(arg, &arg.bytes, subject);
-            if let Some(cwd) = self.fallback_cwd().map(<[u8]>::to_vec) {
+            if let Some(cwd) = self.fallback_cwd() {
                 // The folder may not have changed: the same words then mean the folder before.
                 let current = self.replace_cwd(Some(cwd));
                 self.delete(arg, &arg.bytes, subject);

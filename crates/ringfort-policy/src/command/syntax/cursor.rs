@@ -7,7 +7,7 @@
 //! **Invariant:** the position only moves forward, except where a here-document body is read in place.
 //! Reading past the end yields 0, which is no shell character.
 
-use super::{DEPTH_MAX, Document, Fault, FaultKind, NODES_MAX, Parse, Parsed, Script, Span};
+use super::{DEPTH_MAX, Document, Fault, FaultKind, Item, NODES_MAX, Parse, Parsed, Script, Span};
 
 /// A here-document whose body starts after the next newline.
 #[derive(Debug)]
@@ -70,11 +70,20 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Parses to the end or to the first fault.
-    pub(super) fn run(mut self) -> Parsed<'a> {
+    /// Parses to the end or to the first fault; `visit` gets each item once its here-documents have been read.
+    pub(super) fn run(mut self, mut visit: impl FnMut(Item<'a>, &[Document<'a>])) -> Parsed<'a> {
         let mut script = Script::default();
-        let fault = self.top(&mut script).err();
-        Parsed { script, documents: self.documents, fault }
+        loop {
+            let step = self.top(&mut script);
+            if self.pending.is_empty() || !matches!(step, Ok(true)) {
+                script.items.drain(..).for_each(|item| visit(item, &self.documents));
+            }
+            match step {
+                Ok(true) => {}
+                Ok(false) => return Parsed { script, documents: self.documents, fault: None },
+                Err(fault) => return Parsed { script, documents: self.documents, fault: Some(fault) },
+            }
+        }
     }
 
     pub(super) fn fault<T>(&self, kind: FaultKind, start: usize) -> Parse<T> {

@@ -25,10 +25,13 @@ enum Stop {
 }
 
 impl<'a> Parser<'a> {
-    /// The whole text.
-    pub(super) fn top(&mut self, script: &mut Script<'a>) -> Parse<()> {
-        self.list(Stop::End, script)?;
-        if self.pending.is_empty() { Ok(()) } else { self.read_documents() }
+    /// The next item of the whole text, appended; false at the end of the text.
+    pub(super) fn top(&mut self, script: &mut Script<'a>) -> Parse<bool> {
+        let more = self.item(Stop::End, script)?;
+        if !more && !self.pending.is_empty() {
+            self.read_documents()?;
+        }
+        Ok(more)
     }
 
     /// A list up to `)`, which is consumed; it may be empty.
@@ -55,26 +58,31 @@ impl<'a> Parser<'a> {
     }
 
     fn list(&mut self, stop: Stop, script: &mut Script<'a>) -> Parse<()> {
-        loop {
+        while self.item(stop, script)? {}
+        Ok(())
+    }
+
+    /// One item of a list, appended; false when the list has ended.
+    fn item(&mut self, stop: Stop, script: &mut Script<'a>) -> Parse<bool> {
+        self.skip_newlines()?;
+        if self.stops(stop)? {
+            return Ok(false);
+        }
+        let pipeline = self.pipeline()?;
+        self.skip_blanks();
+        let (joint, more) = self.joint(stop)?;
+        script.items.push(Item { pipeline, joint });
+        if matches!(joint, Joint::And | Joint::Or) {
             self.skip_newlines()?;
-            if self.stops(stop)? {
-                return Ok(());
-            }
-            let pipeline = self.pipeline()?;
-            self.skip_blanks();
-            let (joint, more) = self.joint(stop)?;
-            script.items.push(Item { pipeline, joint });
-            if matches!(joint, Joint::And | Joint::Or) {
-                self.skip_newlines()?;
-                if self.at_end() || self.peek() == b')' {
-                    return self.unexpected(self.pos);
-                }
-            }
-            if !more {
-                self.skip_newlines()?;
-                return if self.stops(stop)? { Ok(()) } else { self.unexpected(self.pos) };
+            if self.at_end() || self.peek() == b')' {
+                return self.unexpected(self.pos);
             }
         }
+        if more {
+            return Ok(true);
+        }
+        self.skip_newlines()?;
+        if self.stops(stop)? { Ok(false) } else { self.unexpected(self.pos) }
     }
 
     /// What follows a pipeline, and whether another may follow.

@@ -4,6 +4,8 @@
 //! In: changes. Out: answers, absent where something is not certain. **Invariant:** what some path may have
 //! changed is forgotten.
 
+use std::rc::Rc;
+
 use ringfort_core::effect::Span;
 
 use super::super::analysis::{Argument, PlaceKind};
@@ -24,17 +26,17 @@ impl Walker<'_> {
     }
 
     /// The folder that holds if the last `cd` failed, where that is possible.
-    pub(in crate::command) fn fallback_cwd(&self) -> Option<&[u8]> {
-        if self.entered { None } else { self.fallback.as_deref() }
+    pub(in crate::command) fn fallback_cwd(&self) -> Option<Rc<[u8]>> {
+        if self.entered { None } else { self.fallback.clone() }
     }
 
-    pub(in crate::command) fn replace_cwd(&mut self, folder: Option<Vec<u8>>) -> Option<Vec<u8>> {
+    pub(in crate::command) fn replace_cwd(&mut self, folder: Option<Rc<[u8]>>) -> Option<Rc<[u8]>> {
         std::mem::replace(&mut self.cwd, folder)
     }
 
     /// Changes the folder; the one before is kept for the case that it fails.
     pub(in crate::command) fn enter(&mut self, folder: Option<Vec<u8>>) {
-        self.fallback = std::mem::replace(&mut self.cwd, folder).or(self.fallback.take());
+        self.fallback = self.replace_cwd(folder.map(Rc::from)).or(self.fallback.take());
     }
 
     pub(in crate::command) fn resolve(&self, arg: &Argument, bytes: &[u8]) -> Target {
@@ -172,9 +174,12 @@ fn formatted(words: &[Argument], span: Span) -> Option<Argument> {
     let (format, rest) = words.split_first()?;
     if matches!(format.bytes.as_slice(), b"%s" | b"%s\\n" | b"%b" | b"%b\\n" | b"%s\n") {
         let text = joined(rest, b'\n', span)?;
-        let bytes =
-            if format.bytes.contains(&b'b') { crate::command::syntax::decode_ansi_c(&text.bytes).into() } else { text.bytes };
-        return Some(Argument { bytes: bytes.into(), ..text });
+        let bytes = if format.bytes.contains(&b'b') {
+            crate::command::syntax::decode_ansi_c(&text.bytes).into()
+        } else {
+            text.bytes
+        };
+        return Some(Argument { bytes, ..text });
     }
     if format.bytes.contains(&b'%') {
         return None;
