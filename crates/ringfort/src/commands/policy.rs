@@ -11,12 +11,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use ringfort_policy::{accept, load, schema};
-use ringfort_runtime::state::StateFolder;
 use serde_json::{Value, json};
 
 use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
 use crate::output;
-use crate::wiring::World;
+use crate::wiring::{World, open_state};
 
 /// Show, check and accept the configuration
 #[derive(Debug, Args)]
@@ -149,7 +148,7 @@ fn accept_user_file(world: &World, common: &Common, yes: bool) -> Result<u8, Fai
         return Err(Failure::usage(anyhow::anyhow!("inside a cage no configuration can be accepted")));
     }
     let places = world.places(common);
-    let state = StateFolder::open(&places.state).map_err(Failure::guard)?;
+    let state = open_state(world, &places)?;
     let path = &places.user_file;
     let mut out = anstream::stdout().lock();
     let difference = accept::difference(&state.accepted(), path).map_err(Failure::usage)?;
