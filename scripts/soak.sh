@@ -15,7 +15,7 @@ esac
 if [ "$#" -gt 0 ]; then
     crates=("$@")
 else
-    crates=(ringfort-core ringfort-policy ringfort-detect ringfort-audit ringfort-sandbox ringfort-runtime)
+    crates=(ringfort-core ringfort-policy ringfort-detect ringfort-audit ringfort-sandbox ringfort-runtime ringfort)
 fi
 
 # Every long test reads the first; proptest reads the second: its default of 256 cases takes about a second.

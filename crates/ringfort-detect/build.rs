@@ -12,7 +12,8 @@ use std::{env, fs};
 fn main() -> Result<(), Box<dyn Error>> {
     let root = env::current_dir()?;
     let folder = root.join("rules");
-    let mut files: Vec<_> = fs::read_dir(&folder)?.collect::<Result<Vec<_>, _>>()?.into_iter().map(|e| e.path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(&folder)?.collect::<Result<Vec<_>, _>>()?.into_iter().map(|e| e.path()).collect();
     files.sort();
     let mut rules = Vec::new();
     for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "toml")) {

@@ -47,8 +47,12 @@ type Try = fn(&World) -> Result<String, String>;
 /// Every attempt: its name, and the act that must fail.
 const ATTEMPTS: [(&str, Try); 14] = [
     ("read a file outside the workspace", |world| told(fs::read(&world.file), |_| "it was read")),
-    ("write a file outside the workspace", |world| told(fs::write(world.folder.join("escaped"), "x"), |()| "it was written")),
-    ("link a file into the workspace", |world| told(fs::hard_link(&world.file, "linked-by-doctor"), |()| "it was linked")),
+    ("write a file outside the workspace", |world| {
+        told(fs::write(world.folder.join("escaped"), "x"), |()| "it was written")
+    }),
+    ("link a file into the workspace", |world| {
+        told(fs::hard_link(&world.file, "linked-by-doctor"), |()| "it was linked")
+    }),
     ("read the state folder", |world| told(fs::read_dir(&world.state).and_then(first), |_| "it was listed")),
     ("read the password hashes", |_| told(fs::read("/etc/shadow").and_then(not_empty), |_| "they were read")),
     ("change a start-up file", |world| told(fs::write(&world.startup, "x"), |()| "it was changed")),
@@ -59,7 +63,9 @@ const ATTEMPTS: [(&str, Try); 14] = [
     ("listen on a port", |_| told(listen_outside(), |_| "it listened outside")),
     ("open a raw socket", |_| told(raw(), |()| "it was opened")),
     ("mount a file system", |_| told(mount(), |()| "it was mounted")),
-    ("write the kernel's settings", |_| told(fs::write("/proc/sys/kernel/core_pattern", "core"), |()| "they were written")),
+    ("write the kernel's settings", |_| {
+        told(fs::write("/proc/sys/kernel/core_pattern", "core"), |()| "they were written")
+    }),
 ];
 
 /// Tries everything.

@@ -66,6 +66,8 @@ pub struct PipelineParts {
     pub guard: Guard,
     /// The record.
     pub trail: Arc<Trail>,
+    /// When outcomes and events reach the disk; intents always do before their effect.
+    pub outcomes: Durability,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -75,6 +77,7 @@ pub struct Pipeline {
     decider: Decider,
     guard: Guard,
     trail: Arc<Trail>,
+    outcomes: Durability,
     clock: Arc<dyn Clock>,
     remembered: Remembered,
     contained: Mutex<Response>,
@@ -88,6 +91,7 @@ impl Pipeline {
             decider: Decider::new(parts.chain, parts.provider, Arc::clone(&parts.clock)),
             guard: parts.guard,
             trail: parts.trail,
+            outcomes: parts.outcomes,
             clock: parts.clock,
             remembered: Remembered::default(),
             contained: Mutex::new(Response::default()),
@@ -125,18 +129,22 @@ impl Pipeline {
     /// # Errors
     ///
     /// The outcome is not on the record; the effect has happened all the same.
-    pub fn finish(
-        &self,
-        request: &Request,
-        door: &Door,
-        outcome: Outcome,
-    ) -> Result<(), ringfort_audit::AppendError> {
+    pub fn finish(&self, request: &Request, door: &Door, outcome: Outcome) -> Result<(), ringfort_audit::AppendError> {
         let mut entry = Entry::about(EntryKind::Outcome, request, described(request)).at(door.kind, door.standing);
         entry = entry.fact("result", outcome.result);
         for (name, value) in outcome.facts {
             entry = entry.fact(name, value);
         }
-        self.append(&entry, Durability::Written)
+        self.append(&entry, self.outcomes)
+    }
+
+    /// Makes everything durable that is on the record so far.
+    ///
+    /// # Errors
+    ///
+    /// What was only written may not survive the loss of power.
+    pub fn sync(&self) -> Result<(), ringfort_audit::ChainError> {
+        self.trail.sync()
     }
 
     /// Records an event of Ringfort itself in this session.
@@ -145,7 +153,7 @@ impl Pipeline {
     ///
     /// The event is not on the record.
     pub fn event(&self, entry: &Entry) -> Result<(), ringfort_audit::AppendError> {
-        self.append(entry, Durability::Written)
+        self.append(entry, self.outcomes)
     }
 
     /// Answers a signal: the containment that any provider asks for takes effect from here on.
@@ -228,9 +236,10 @@ impl Pipeline {
     }
 
     fn deny(&self, request: &Request, door: &Door, ruling: Ruling) -> Box<Denied> {
-        let entry = Entry::about(EntryKind::Outcome, request, described(request))
-            .fact("result", "denied")
-            .fact("why", ruling.deciding().map(|reason| Value::from(reason.message.clone())).take(4).collect::<Vec<_>>());
+        let entry = Entry::about(EntryKind::Outcome, request, described(request)).fact("result", "denied").fact(
+            "why",
+            ruling.deciding().map(|reason| Value::from(reason.message.clone())).take(4).collect::<Vec<_>>(),
+        );
         let unrecorded = self.record(entry, door, &ruling).err().map(|reason| reason.message);
         self.respond(&Signal {
             kind: SignalKind::Denial,
@@ -246,7 +255,8 @@ impl Pipeline {
         let entry = entry.at(door.kind, door.standing).ruled(ruling);
         self.append(&entry, Durability::Synced).map_err(|error| {
             let message = format!("what happens cannot be recorded: {error}");
-            let remedy = Remedy::Person("see `ringfort trail verify`, and the space left on the state folder".to_owned());
+            let remedy =
+                Remedy::Person("see `ringfort trail verify`, and the space left on the state folder".to_owned());
             Reason::new("runtime-003", Decision::Deny, message).ring(Ring::Data).remedy(remedy)
         })
     }
@@ -268,8 +278,9 @@ impl Pipeline {
 }
 
 fn unasked(why: &str) -> Reason {
-    let remedy =
-        Remedy::Anyone("ask the person you work for to run it, or to allow it in the policy; see the other reasons".to_owned());
+    let remedy = Remedy::Anyone(
+        "ask the person you work for to run it, or to allow it in the policy; see the other reasons".to_owned(),
+    );
     Reason::new("approve-001", Decision::Deny, format!("it needs a person's approval, and {why}")).remedy(remedy)
 }
 

@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use ringfort_core::decision::Risk;
 use ringfort_core::door::DoorKind;
@@ -31,6 +32,9 @@ use crate::state::RunFolder;
 use crate::supervisor::stdio::{self, StdioError};
 use crate::supervisor::terminal::UserTerminal;
 use crate::supervisor::{Ended, Signals, Supervision, broker, broker_server, supervise};
+
+/// A run that took this long pays for making its outcome durable; a shorter one leaves that to the next intent.
+const SYNC_AFTER: Duration = Duration::from_millis(250);
 
 /// Why the guard failed. Unless it says otherwise nothing has run.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +113,13 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
         Ok((ended, achieved, settled)) => {
             let elapsed = session.clock.monotonic().saturating_sub(started);
             let outcome = ended_outcome(ended, &achieved, &settled, elapsed.as_millis());
-            let unrecorded = session.pipeline.finish(&task.request, &door, outcome).err().map(|e| e.to_string());
+            let recorded = session.pipeline.finish(&task.request, &door, outcome).map_err(|error| error.to_string());
+            // Nobody syncs after this process has ended; a run that took long does not feel it.
+            let unrecorded = match recorded {
+                Ok(()) if elapsed >= SYNC_AFTER => session.pipeline.sync().err().map(|error| error.to_string()),
+                Ok(()) => None,
+                Err(error) => Some(error),
+            };
             RunEnd::Ended(Box::new(Finished { ended, achieved, settled, unrecorded }))
         }
         Err(error) => {
@@ -144,6 +154,7 @@ fn in_cage(
     let (socket, inner) = broker::pair().map_err(RunError::Supervise)?;
     let principal = agent_of(task)?;
     let for_siblings = inner.try_clone().map_err(RunError::Supervise)?;
+    let bounds = session.bounds(&admitted.ruling);
     let cage = session.launch(admitted, task, inside, Some(inner))?;
     let achieved = cage.achieved().clone();
     let door = session.door(DoorKind::Broker, context.terminal.map(|_| ApprovalChannel::Trusted));
@@ -162,9 +173,11 @@ fn in_cage(
         terminal: context.terminal,
         redact_terminal: context.redact_terminal,
         broker: Some(service),
+        bounds,
     };
     let ended = supervise(supervision);
-    let enforcement = if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
+    let enforcement =
+        if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
     let settled = startup::settle(&plan, enforcement, context.quarantine);
     report_settled(session, task, &settled);
     Ok((ended.map_err(RunError::Supervise)?, achieved, settled))
@@ -180,7 +193,11 @@ fn agent_of(task: &Task) -> Result<Principal, PrincipalError> {
 /// Puts what became of start-up files on the record, and raises a signal for whatever was harmful.
 fn report_settled(session: &Session, task: &Task, settled: &Settled) {
     let quarantined: Vec<&Change> = settled.quarantined.iter().map(|one| &one.change).collect();
-    let harmful = [("startup.quarantined", quarantined), ("startup.restored", settled.restored.iter().collect()), ("startup.fault", settled.faults.iter().collect())];
+    let harmful = [
+        ("startup.quarantined", quarantined),
+        ("startup.restored", settled.restored.iter().collect()),
+        ("startup.fault", settled.faults.iter().collect()),
+    ];
     for (event, changes) in harmful {
         for change in changes {
             record_change(session, event, change);
@@ -200,7 +217,8 @@ fn report_settled(session: &Session, task: &Task, settled: &Settled) {
 
 fn record_change(session: &Session, event: &str, change: &Change) {
     let path = Text::new(change.path.as_os_str().as_bytes()).escaped();
-    let entry = Entry::event(event).fact("path", path).fact("what", change.what.clone()).fact("why", change.why.clone());
+    let entry =
+        Entry::event(event).fact("path", path).fact("what", change.what.clone()).fact("why", change.why.clone());
     let entry = Entry { session: Some(session.name.clone()), ..entry };
     if let Err(error) = session.pipeline.event(&entry) {
         session.warn(&format!("an event could not be recorded: {error}"));
@@ -222,6 +240,7 @@ fn ended_outcome(ended: Ended, achieved: &Achieved, settled: &Settled, elapsed_m
             facts.push(("status", Value::from(status)));
             "exited"
         }
+        Ended::TimedOut => "timed-out",
         Ended::Signalled(signal) => {
             facts.push(("signal", Value::from(signal)));
             "signalled"

@@ -15,20 +15,23 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringfort_core::action::{Action, Command};
 use ringfort_core::clock::Clock;
 use ringfort_core::digest::{Digest, DigestWriter};
 use ringfort_core::door::{Door, DoorKind, Standing};
 use ringfort_core::limits::{ARGV_WORDS_MAX, COMMAND_BYTES_MAX, PATH_BYTES_MAX};
-use ringfort_core::obligation::{ApprovalChannel, Demand, Promise};
+use ringfort_core::obligation::{ApprovalChannel, Demand, LimitObligation, Promise};
 use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
+use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
 use ringfort_sandbox::launch::{Cage, LaunchError, Spawn, launch};
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
 
 use crate::pipeline::{Admitted, Pipeline};
+use crate::supervisor::Bounds;
 use crate::supervisor::stdio::Inside;
 
 /// Files named on a command line whose content an approval is bound to: so many of its first words are looked at.
@@ -50,6 +53,10 @@ pub struct Session {
     pub home: PathBuf,
     /// What every cage of this session shares.
     pub profile: Profile,
+    /// Bounds on every run.
+    pub limits: LimitObligation,
+    /// Longest run of a command that an agent starts.
+    pub agent_wall: Option<Duration>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -173,6 +180,17 @@ impl Session {
         }
     }
 
+    /// The bounds of one run that its supervisor keeps: those of the session and of the ruling, the smaller of each.
+    pub fn bounds(&self, ruling: &Ruling) -> Bounds<'_> {
+        let theirs = &ruling.obligations.limits;
+        let least = |mine: Option<u64>, theirs: Option<u64>| mine.into_iter().chain(theirs).min();
+        Bounds {
+            clock: self.clock.as_ref(),
+            wall: least(self.limits.wall_ms_max, theirs.wall_ms_max).map(Duration::from_millis),
+            output_bytes_max: least(self.limits.output_bytes_max, theirs.output_bytes_max),
+        }
+    }
+
     /// Where a program of the outside is found inside: at its own path, or as a part of the private home.
     pub fn visible_program(&self, program: &Path) -> PathBuf {
         let bind = self.profile.home.binds.iter().find(|bind| bind.source == program);
@@ -186,8 +204,7 @@ impl Session {
     }
 
     fn folder(&self, cwd: &Path) -> Result<PathBuf, TaskError> {
-        let outside =
-            || TaskError::OutsideWorkspace { cwd: cwd.to_owned(), workspace: self.workspace.clone() };
+        let outside = || TaskError::OutsideWorkspace { cwd: cwd.to_owned(), workspace: self.workspace.clone() };
         let real = cwd.canonicalize().map_err(|_missing| outside())?;
         if real.starts_with(&self.workspace) { Ok(real) } else { Err(outside()) }
     }
@@ -232,7 +249,7 @@ impl Session {
         if name.as_bytes().contains(&b'/') {
             let path = cwd.join(name);
             // What is not there inside is not looked at outside either: a caged caller learns nothing from it.
-            let real = path.canonicalize().ok()?;
+            let real = self.outside_path(&path).canonicalize().ok()?;
             return ((self.is_visible(&path) || self.is_visible(&real)) && can_execute(&path)).then_some(path);
         }
         // Relative and empty entries would mean the folder the caller happens to be in.
@@ -245,7 +262,8 @@ impl Session {
         let binds = self.profile.home.binds.iter();
         let shown = binds.filter_map(|bind| Some((bind, path.strip_prefix(self.home.join(&bind.target)).ok()?)));
         let innermost = shown.min_by_key(|(_, rest)| rest.as_os_str().len());
-        innermost.map_or_else(|| path.to_owned(), |(bind, rest)| bind.source.components().chain(rest.components()).collect())
+        innermost
+            .map_or_else(|| path.to_owned(), |(bind, rest)| bind.source.components().chain(rest.components()).collect())
     }
 
     /// Whether a program would be there inside: below the system, the workspace or a shown part of the home.

@@ -63,7 +63,9 @@ impl StateFolder {
     /// [`StateError`]: it must not be used.
     pub fn open(root: &Path) -> Result<Self, StateError> {
         let state = Self { root: root.to_owned() };
-        for part in [state.root.clone(), state.trail(), state.guard(), state.accepted(), state.runs(), state.quarantine()] {
+        for part in
+            [state.root.clone(), state.trail(), state.guard(), state.accepted(), state.runs(), state.quarantine()]
+        {
             make_private(&part)?;
         }
         Ok(state)

@@ -6,8 +6,8 @@
 //! **Invariant:** every process of a governed principal is started here, under a permit, inside a cage. Whatever way
 //! this function is left, the cages are killed first. A question pauses every relay.
 
-pub mod broker_server;
 pub mod broker;
+pub mod broker_server;
 mod relay;
 pub mod screen;
 pub mod stdio;
@@ -16,8 +16,11 @@ pub mod terminal;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
+use std::time::Duration;
+
 use nix::sys::signal::{SigSet, Signal as UnixSignal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use ringfort_core::clock::Clock;
 use ringfort_sandbox::launch::{Cage, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{tcgetwinsize, tcsetwinsize};
@@ -34,10 +37,15 @@ pub enum Ended {
     Exited(i32),
     /// By this signal.
     Signalled(i32),
+    /// It was killed because its time was over.
+    TimedOut,
 }
 
 /// After everything inside has ended: how often nothing may come from a stream before it is given up, in ticks.
 const SILENT_TICKS_MAX: u32 = 16;
+
+/// How often each output is passed on at most before a nested request is served.
+const OUTPUT_ROUNDS_MAX: usize = 8;
 
 /// The signals that a supervisor takes instead of dying by them.
 const SIGNALS: [UnixSignal; 7] = [
@@ -62,7 +70,10 @@ impl Signals {
     pub fn take() -> io::Result<Self> {
         let mut set = SigSet::empty();
         SIGNALS.iter().for_each(|signal| set.add(*signal));
-        set.thread_block()?;
+        let mut blocked = set;
+        // A record that may not grow is an error to be reported, not an end without a word.
+        blocked.add(UnixSignal::SIGXFSZ);
+        blocked.thread_block()?;
         Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
     }
 
@@ -86,6 +97,26 @@ pub struct Supervision<'a> {
     pub redact_terminal: bool,
     /// Serves nested requests.
     pub broker: Option<broker_server::Service<'a>>,
+    /// Bounds that the supervisor keeps: wall time and output.
+    pub bounds: Bounds<'a>,
+}
+
+/// What a supervisor bounds itself; the other limits are the kernel's.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Longest run; everything is killed then.
+    pub wall: Option<Duration>,
+    /// Most bytes of each output that are passed on; the rest is dropped and marked.
+    pub output_bytes_max: Option<u64>,
+}
+
+impl Bounds<'_> {
+    /// When the run is over at the latest.
+    fn deadline(&self) -> Option<Duration> {
+        self.wall.map(|wall| self.clock.monotonic().saturating_add(wall))
+    }
 }
 
 /// Runs the loop until the main program has ended and everything it wrote has been passed on.
@@ -96,7 +127,7 @@ pub struct Supervision<'a> {
 pub fn supervise(supervision: Supervision<'_>) -> io::Result<Ended> {
     let mut supervisor = Supervisor::new(supervision)?;
     let ended = supervisor.run();
-    supervisor.cage.kill_all();
+    supervisor.end_cages();
     if let Some(terminal) = supervisor.terminal {
         terminal.restore();
     }
@@ -111,30 +142,38 @@ struct Supervisor<'a> {
     inputs: Vec<Stream>,
     outputs: Vec<Stream>,
     broker: Option<BrokerServer<'a>>,
-    is_raw: bool,
+    /// Whether keys of the user's terminal go to the program while this process is in front.
+    has_keys: bool,
+    bounds: Bounds<'a>,
+    deadline: Option<Duration>,
 }
 
 impl<'a> Supervisor<'a> {
     fn new(supervision: Supervision<'a>) -> io::Result<Self> {
-        let Supervision { cage, outside, signals, terminal, redact_terminal, broker } = supervision;
+        let Supervision { cage, outside, signals, terminal, redact_terminal, broker, bounds } = supervision;
         let mut inputs: Vec<Stream> = outside.input.into_iter().map(|(from, to)| Stream::input(from, to)).collect();
-        let mut outputs: Vec<Stream> =
-            outside.outputs.into_iter().map(|(from, to)| Stream::captured(from, to)).collect();
+        let mut outputs: Vec<Stream> = outside
+            .outputs
+            .into_iter()
+            .map(|(from, to)| Stream::captured(from, to).bounded(bounds.output_bytes_max))
+            .collect();
         let mut pty = None;
-        let mut is_raw = false;
+        let mut has_keys = false;
         if let Some(theirs) = outside.terminal {
             let master = theirs.master;
             if let Some(from_user) = theirs.from_user {
                 inputs.push(Stream::keys(from_user, master.try_clone()?));
-                is_raw = true;
+                has_keys = true;
             }
-            outputs.push(Stream::screen(master.try_clone()?, theirs.to_user, redact_terminal));
+            let screen = Stream::screen(master.try_clone()?, theirs.to_user, redact_terminal);
+            outputs.push(screen.bounded(bounds.output_bytes_max));
             pty = Some(master);
         }
-        if is_raw && let Some(terminal) = terminal {
-            terminal.enter_raw()?;
-        }
-        Ok(Self { cage, signals, terminal, pty, inputs, outputs, broker: broker.map(BrokerServer::new), is_raw })
+        let broker = broker.map(BrokerServer::new);
+        let deadline = bounds.deadline();
+        let supervisor = Self { cage, signals, terminal, pty, inputs, outputs, broker, has_keys, bounds, deadline };
+        supervisor.take_terminal()?;
+        Ok(supervisor)
     }
 
     fn run(&mut self) -> io::Result<Ended> {
@@ -148,6 +187,15 @@ impl<'a> Supervisor<'a> {
                 }
             } else if self.broker.as_ref().is_some_and(BrokerServer::is_ended) {
                 self.cage.kill_all();
+            } else if self.deadline.is_some_and(|deadline| self.bounds.clock.monotonic() >= deadline) {
+                self.deadline = None;
+                ended = Some(Ended::TimedOut);
+                self.inputs.clear();
+                self.end_cages();
+                continue;
+            }
+            if !self.may_read_keys() {
+                self.take_terminal()?;
             }
             let woken = self.wait(ended.is_some())?;
             silent = if woken.nothing && !woken.blocked { silent + 1 } else { 0 };
@@ -164,14 +212,45 @@ impl<'a> Supervisor<'a> {
                     if let Some(end) = self.take_event(event)? {
                         ended = Some(end);
                         self.inputs.clear();
-                        self.cage.kill_all();
+                        self.end_cages();
                         break;
                     }
                 }
             }
-            if woken.broker && let Some(broker) = &mut self.broker {
-                broker.serve();
+            // Also when nothing happens: a nested run's time may be over.
+            if (woken.broker || woken.nothing) && self.broker.is_some() {
+                self.pass_on_output();
+                self.broker.iter_mut().for_each(BrokerServer::serve);
             }
+        }
+    }
+
+    /// Passes on what was said before a request, so that it stands before the question that the request may lead to.
+    fn pass_on_output(&mut self) {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let is_ready = |stream: &Stream| {
+            let Some((fd, flags)) = stream.interest() else { return false };
+            poll(&mut [PollFd::from_borrowed_fd(fd, flags)], Some(&now)).is_ok_and(|count| count > 0)
+        };
+        for _ in 0..OUTPUT_ROUNDS_MAX {
+            let mut moved = false;
+            for stream in &mut self.outputs {
+                if is_ready(stream) {
+                    stream.step();
+                    moved = true;
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Ends everything inside; requests that have not been served yet are dropped with their descriptors.
+    fn end_cages(&mut self) {
+        self.cage.kill_all();
+        if let Some(mut broker) = self.broker.take() {
+            broker.end();
         }
     }
 
@@ -187,10 +266,12 @@ impl<'a> Supervisor<'a> {
             fds.extend(broker.interests().map(|fd: BorrowedFd<'_>| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         }
         let streams_from = fds.len();
+        let may_read_keys = self.may_read_keys();
         let mut waiting = Vec::new();
         let mut blocked = false;
         for (index, stream) in self.inputs.iter().chain(&self.outputs).enumerate() {
-            if let Some((fd, flags)) = stream.interest() {
+            let may_read = may_read_keys || !stream.is_keys();
+            if let Some((fd, flags)) = stream.interest().filter(|(_, flags)| may_read || *flags == PollFlags::OUT) {
                 blocked |= flags == PollFlags::OUT;
                 fds.push(PollFd::from_borrowed_fd(fd, flags));
                 waiting.push(index);
@@ -225,7 +306,7 @@ impl<'a> Supervisor<'a> {
     fn take_signal(&mut self, signal: UnixSignal) -> io::Result<()> {
         match signal {
             UnixSignal::SIGWINCH => self.resize(),
-            UnixSignal::SIGCONT => {}
+            UnixSignal::SIGCONT => self.take_terminal()?,
             UnixSignal::SIGTSTP => {
                 self.cage.signal(UnixSignal::SIGTSTP as i32)?;
                 self.stop()?;
@@ -252,11 +333,21 @@ impl<'a> Supervisor<'a> {
             terminal.restore();
         }
         nix::sys::signal::raise(UnixSignal::SIGSTOP)?;
-        if self.is_raw && let Some(terminal) = self.terminal {
-            terminal.enter_raw()?;
-        }
+        self.take_terminal()?;
         self.resize();
         self.cage.signal(UnixSignal::SIGCONT as i32)
+    }
+
+    fn take_terminal(&self) -> io::Result<()> {
+        match self.terminal {
+            Some(terminal) if self.has_keys => terminal.take(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether keys may be read: not in the background, where reading would stop this process.
+    fn may_read_keys(&self) -> bool {
+        self.terminal.is_none_or(UserTerminal::is_taken)
     }
 
     fn resize(&self) {

@@ -78,6 +78,10 @@ pub fn binds(home: &Path) -> Vec<HomeBind> {
     let mut binds = Vec::new();
     let mut push = |relative: &str, mode: BindMode| {
         let path = home.join(relative);
+        // Most of these do not exist; asking so costs one call each instead of one for each folder above.
+        if path.symlink_metadata().is_err() {
+            return;
+        }
         // The canonical path: a link out of the home shows what it points to, read-only or as a scratch copy.
         if let Ok(source) = path.canonicalize() {
             binds.push(HomeBind { source, target: PathBuf::from(relative), mode });

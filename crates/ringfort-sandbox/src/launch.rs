@@ -20,8 +20,8 @@ use ringfort_core::permit::{Permit, PermitError};
 
 use crate::achieved::Achieved;
 use crate::profile::{Limits, Profile};
-use crate::runtimes::native;
 pub use crate::runtimes::native::ProfileError;
+use crate::runtimes::{self, native};
 use crate::syscall::{self, Errno, Patience, Which};
 
 /// Number of the broker's descriptor in the program.
@@ -184,7 +184,7 @@ pub fn launch(
         bounded = Profile { limits: narrowed(profile.limits, &obligations.limits), ..profile.clone() };
         &bounded
     };
-    let started = native::start(profile, &require, &spawn)?;
+    let started = (runtimes::select(native::NAME)?.start)(profile, &require, &spawn)?;
     Ok(Cage {
         pid: started.pid,
         pidfd: started.pidfd,

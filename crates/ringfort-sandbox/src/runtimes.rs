@@ -6,4 +6,34 @@
 //! **Invariant:** each passes the same escape suite. `native` is the only one so far; bubblewrap and containers are
 //! to stand beside it.
 
+use std::collections::BTreeSet;
+
+use ringfort_core::obligation::Promise;
+
+use crate::launch::{LaunchError, Spawn};
+use crate::profile::Profile;
+
 pub(crate) mod native;
+
+/// One implementation of a cage.
+pub(crate) struct Runtime {
+    /// Its name in profiles and records.
+    pub(crate) name: &'static str,
+    /// Starts a program under a profile, with the promises that must hold.
+    pub(crate) start: fn(&Profile, &BTreeSet<Promise>, &Spawn) -> Result<native::Started, LaunchError>,
+}
+
+/// Every runtime; the first is the one that needs nothing installed.
+pub(crate) static RUNTIMES: &[Runtime] = &[native::ENTRY];
+
+/// The runtime called `name`.
+///
+/// # Errors
+///
+/// There is none; nothing has run.
+pub(crate) fn select(name: &str) -> Result<&'static Runtime, LaunchError> {
+    RUNTIMES
+        .iter()
+        .find(|runtime| runtime.name == name)
+        .ok_or_else(|| LaunchError::Unavailable { reason: format!("there is no sandbox runtime `{name}`") })
+}

@@ -56,7 +56,7 @@ const EXAMPLES: &str = "Examples:
   ringfort doctor                             what this host enforces, proven
 
 Exit status: 0 allowed or clean, 1 denied or findings, 2 usage or bad input, 3 the guard failed, 4 `check` would ask.
-`run` passes the program's own status through; 126 denied, 125 the guard failed, 127 no such program.";
+`run` passes the program's own status through; 124 its time was over, 126 denied, 125 the guard failed, 127 no such program.";
 
 /// Options of every command.
 #[derive(Clone, Debug, Default, Args)]

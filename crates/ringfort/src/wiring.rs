@@ -283,7 +283,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
             .help("set `runtime.kind = \"native\"`: the native cage isolates without a container engine"));
     }
     let places = world.places(wishes.common);
-    let state = StateFolder::open(&places.state).map_err(Failure::guard)?;
+    let state = open_state(world, &places)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(&state, &clock)?);
     let mut notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
@@ -314,6 +314,10 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         provider,
         guard: Guard::new(state.guard(), limits),
         trail,
+        outcomes: match loaded.config.trail.durability {
+            ringfort_policy::config::Durability::Second => ringfort_audit::Durability::Written,
+            ringfort_policy::config::Durability::Sync => ringfort_audit::Durability::Synced,
+        },
         clock: Arc::clone(&clock),
     });
     let session = Session {
@@ -322,9 +326,24 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         workspace: wishes.workspace,
         home: world.home.clone(),
         profile,
+        limits: effective.limits,
+        agent_wall: effective.shell_timeout,
         clock,
     };
     Ok(Wired { session, state, environment, notices, loaded })
+}
+
+/// Opens the state folder; a home that does not exist is not made for it.
+///
+/// # Errors
+///
+/// It cannot be used; nothing was changed.
+pub(crate) fn open_state(world: &World, places: &Places) -> Result<StateFolder, Failure> {
+    if places.state.starts_with(&world.home) && !world.home.is_dir() {
+        let error = anyhow::anyhow!("the home folder `{}` does not exist", world.home.display());
+        return Err(Failure::guard(error).help("set HOME, or name a state folder with --state DIR"));
+    }
+    StateFolder::open(&places.state).map_err(Failure::guard)
 }
 
 /// Opens the trail of a state folder.

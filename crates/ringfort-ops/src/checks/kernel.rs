@@ -11,12 +11,15 @@ const LANDLOCK_SCOPES: u32 = 6;
 fn look(subject: &Subject<'_>) -> Vec<Report> {
     let host = &subject.host;
     let mut reports = vec![match host.landlock_abi {
-        Some(abi) if abi >= LANDLOCK_SCOPES => ENTRY.pass(format!("Landlock ABI {abi} on Linux {}", host.kernel_release)),
+        Some(abi) if abi >= LANDLOCK_SCOPES => {
+            ENTRY.pass(format!("Landlock ABI {abi} on Linux {}", host.kernel_release))
+        }
         Some(abi) => ENTRY.warn(
             format!("Landlock ABI {abi} is older than {LANDLOCK_SCOPES}: signals and abstract sockets need namespaces"),
             "use Linux 6.12 or later",
         ),
-        None => ENTRY.fail("this kernel has no Landlock", "boot with Landlock enabled (`lsm=landlock,…`), Linux 5.13 or later"),
+        None => ENTRY
+            .fail("this kernel has no Landlock", "boot with Landlock enabled (`lsm=landlock,…`), Linux 5.13 or later"),
     }];
     reports.push(if host.seccomp {
         ENTRY.pass("system calls can be filtered")

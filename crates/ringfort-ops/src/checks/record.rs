@@ -17,6 +17,8 @@ fn look(subject: &Subject<'_>) -> Vec<Report> {
                 "keep a copy of the folder; `ringfort trail verify --json` names the fault",
             )],
         },
-        Err(error) => vec![ENTRY.fail(format!("the record cannot be read: {error}"), "see the state folder's owner and mode")],
+        Err(error) => {
+            vec![ENTRY.fail(format!("the record cannot be read: {error}"), "see the state folder's owner and mode")]
+        }
     }
 }

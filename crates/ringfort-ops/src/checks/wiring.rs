@@ -5,12 +5,17 @@ use ringfort_core::decision::Decision;
 
 use super::{Check, Report, Subject};
 
-pub(super) const ENTRY: Check = Check { id: "wiring", title: "whether a forbidden request is stopped and recorded", look };
+pub(super) const ENTRY: Check =
+    Check { id: "wiring", title: "whether a forbidden request is stopped and recorded", look };
 
 fn look(subject: &Subject<'_>) -> Vec<Report> {
     let refused = match &subject.refused {
         Ok(refused) => refused,
-        Err(why) => return vec![ENTRY.fail(format!("no request could be put through: {why}"), "nothing can run until this is mended")],
+        Err(why) => {
+            return vec![
+                ENTRY.fail(format!("no request could be put through: {why}"), "nothing can run until this is mended"),
+            ];
+        }
     };
     let stopped = if refused.ruling.decision == Decision::Deny {
         let rules: Vec<&str> = refused.ruling.deciding().map(|reason| reason.rule.as_str()).collect();

@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** a nested request passes the same pipeline as any other, as the agent that the socket stands for; its
 //! cage is built from the same profile. At most [`SIBLINGS_MAX`] run at once. A client that goes away takes its cage
-//! with it.
+//! with it, and so does the end of the main program; each has an outcome on the record.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -53,6 +53,8 @@ struct Sibling {
     cage: Cage,
     task: Task,
     channel: OwnedFd,
+    /// When its time is over.
+    deadline: Option<Duration>,
 }
 
 pub(super) struct BrokerServer<'a> {
@@ -94,6 +96,15 @@ impl<'a> BrokerServer<'a> {
         }
     }
 
+    /// Ends what is running still: its agent has ended.
+    pub(super) fn end(&mut self) {
+        for mut sibling in std::mem::take(&mut self.siblings) {
+            sibling.cage.kill_all();
+            let why = "the agent that asked for it has ended";
+            self.finish(&sibling.task, Outcome { result: "failed", facts: vec![("error", why.into())] });
+        }
+    }
+
     fn introduce(&mut self, introduction: Introduction) {
         let channel = introduction.channel.as_fd().try_clone_to_owned();
         let answer = self.start(introduction);
@@ -119,7 +130,10 @@ impl<'a> BrokerServer<'a> {
     /// Starts a sibling, or says at once what the answer is.
     fn start(&mut self, introduction: Introduction) -> Option<Reply> {
         if self.is_flooded() {
-            return Some(Reply::Failed(format!("more than {REQUESTS_MAX} requests within {} s", FLOOD_WINDOW.as_secs())));
+            return Some(Reply::Failed(format!(
+                "more than {REQUESTS_MAX} requests within {} s",
+                FLOOD_WINDOW.as_secs()
+            )));
         }
         let Introduction { operation, words, cwd, environment, channel, streams } = introduction;
         let Service { session, door, approver, principal, .. } = &self.service;
@@ -140,9 +154,11 @@ impl<'a> BrokerServer<'a> {
         let [stdin, stdout, stderr] = streams;
         let inside = Inside { stdin, stdout, stderr, terminal: None };
         let broker = self.service.inside.try_clone().ok();
+        let wall = session.bounds(&admitted.ruling).wall.into_iter().chain(session.agent_wall).min();
+        let deadline = wall.map(|wall| session.clock.monotonic().saturating_add(wall));
         match session.launch(admitted, &task, inside, broker) {
             Ok(cage) => {
-                self.siblings.push(Sibling { cage, task, channel });
+                self.siblings.push(Sibling { cage, task, channel, deadline });
                 None
             }
             Err(error) => {
@@ -160,6 +176,9 @@ impl<'a> BrokerServer<'a> {
                 Some(Event::Signaled(signal)) => break Reply::Signalled(signal),
                 Some(Event::Lost) => break Reply::Failed("the cage was killed".to_owned()),
                 Some(Event::Stopped(_) | Event::Continued) => {}
+                None if sibling.deadline.is_some_and(|deadline| self.service.session.clock.monotonic() >= deadline) => {
+                    break Reply::Failed("its time was over".to_owned());
+                }
                 None if has_gone(sibling.channel.as_fd()) => break Reply::Failed("the client has gone".to_owned()),
                 None => return Some(sibling),
             }

@@ -20,6 +20,9 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// `PIPE_BUF`).
 const PIPE_WRITE_BYTES: usize = 4096;
 
+/// What stands in the place of output beyond the bound.
+const CUT_MARK: &[u8] = b"\n[ringfort: the rest of the output is beyond the limit and was dropped]\n";
+
 /// What is done to the bytes on their way.
 enum Filter {
     /// Nothing: input of the program.
@@ -66,6 +69,10 @@ pub(super) struct Stream {
     closes: bool,
     /// Whether something may be held back that a pause should let go.
     may_hold: bool,
+    /// Bytes that may still be read before the rest is dropped; `None` is no bound.
+    left: Option<u64>,
+    /// Whether something was dropped already.
+    is_cut: bool,
     buffer: Vec<u8>,
 }
 
@@ -81,6 +88,8 @@ impl Stream {
             write_bytes_max: if regular { CHUNK_BYTES } else { PIPE_WRITE_BYTES },
             closes,
             may_hold: false,
+            left: None,
+            is_cut: false,
             buffer: Vec::new(),
         }
     }
@@ -93,6 +102,11 @@ impl Stream {
     /// Keys for the program's terminal, which stays open at their end.
     pub(super) fn keys(from: OwnedFd, to: OwnedFd) -> Self {
         Self::new(from, to, Filter::Plain, false)
+    }
+
+    /// Whether this reads the user's terminal.
+    pub(super) const fn is_keys(&self) -> bool {
+        !self.closes
     }
 
     /// Captured output, redacted.
@@ -108,6 +122,12 @@ impl Stream {
             Filter::Screen(ScreenFilter::new())
         };
         Self::new(from, to, filter, true)
+    }
+
+    /// Passes on at most `bytes`; what comes after is read, dropped and marked once.
+    pub(super) fn bounded(mut self, bytes: Option<u64>) -> Self {
+        self.left = bytes;
+        self
     }
 
     /// What to wait for, if anything: readable input while nothing is pending, otherwise writable output.
@@ -169,8 +189,23 @@ impl Stream {
             self.from = None;
             self.finish();
         } else {
-            self.filter_chunk(count);
+            self.take_chunk(count);
             self.may_hold = matches!(self.filter, Filter::Redact(_) | Filter::ScreenRedact(..));
+        }
+    }
+
+    /// Filters what was read, up to the bound; with the first byte beyond it the stream is ended and marked.
+    fn take_chunk(&mut self, count: usize) {
+        let kept = self.left.map_or(count, |left| usize::try_from(left).unwrap_or(usize::MAX).min(count));
+        if self.is_cut {
+            return;
+        }
+        self.filter_chunk(kept);
+        self.left = self.left.map(|left| left - kept as u64);
+        if kept < count {
+            self.is_cut = true;
+            self.finish();
+            self.pending.extend_from_slice(CUT_MARK);
         }
     }
 

@@ -168,7 +168,8 @@ fn open_pty(user: BorrowedFd<'_>) -> Result<(OwnedFd, OwnedFd), StdioError> {
     unlockpt(&master).map_err(system("unlock a pseudo-terminal"))?;
     let slave = ioctl_tiocgptpeer(&master, flags).map_err(system("open the program's side of a pseudo-terminal"))?;
     if let Ok(settings) = tcgetattr(user) {
-        tcsetattr(&slave, rustix::termios::OptionalActions::Now, &settings).map_err(system("set up a pseudo-terminal"))?;
+        tcsetattr(&slave, rustix::termios::OptionalActions::Now, &settings)
+            .map_err(system("set up a pseudo-terminal"))?;
     }
     if let Ok(size) = tcgetwinsize(user) {
         tcsetwinsize(&slave, size).map_err(system("size a pseudo-terminal"))?;

@@ -7,7 +7,7 @@
 //! nothing is relayed, everything shown of a request is escaped, and input typed before the question is discarded.
 //! Only an explicit `y` or `s` is a yes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -19,7 +19,8 @@ use ringfort_core::ruling::Reason;
 use ringfort_core::text::escape_bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
-use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
+use rustix::process::getpgrp;
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcsetattr};
 
 use crate::approve::{Answer, Approver, Question, Remember};
 
@@ -30,10 +31,10 @@ const REASONS_SHOWN_MAX: usize = 8;
 /// Longest answer that is read. Bytes.
 const ANSWER_BYTES_MAX: usize = 64;
 
-/// The user's terminal, with the settings that it had at the start.
+/// The user's terminal, with the settings that it had before it was taken.
 pub struct UserTerminal {
     fd: OwnedFd,
-    saved: Termios,
+    saved: RefCell<Termios>,
     raw: Cell<bool>,
 }
 
@@ -43,27 +44,40 @@ impl UserTerminal {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = open("/dev/tty", flags, Mode::empty()).ok()?;
         let saved = tcgetattr(&fd).ok()?;
-        Some(Self { fd, saved, raw: Cell::new(false) })
+        Some(Self { fd, saved: RefCell::new(saved), raw: Cell::new(false) })
     }
 
-    /// Hands every key to the caged program.
+    /// Hands every key to the caged program, if this process is in front on its terminal; in the background the
+    /// terminal is left alone, as it belongs to somebody else there.
     ///
     /// # Errors
     ///
     /// The terminal is as it was.
-    pub fn enter_raw(&self) -> io::Result<()> {
-        let mut settings = self.saved.clone();
+    pub fn take(&self) -> io::Result<()> {
+        if !tcgetpgrp(&self.fd).is_ok_and(|front| front == getpgrp()) {
+            self.raw.set(false);
+            return Ok(());
+        }
+        if !self.raw.get() {
+            self.saved.replace(tcgetattr(&self.fd)?);
+        }
+        let mut settings = self.saved.borrow().clone();
         settings.make_raw();
         tcsetattr(&self.fd, OptionalActions::Drain, &settings)?;
         self.raw.set(true);
         Ok(())
     }
 
-    /// Gives the terminal back as it was at the start.
+    /// Whether the keys are the caged program's.
+    pub fn is_taken(&self) -> bool {
+        self.raw.get()
+    }
+
+    /// Gives the terminal back as it was before.
     pub fn restore(&self) {
         if self.raw.replace(false) {
             // There is nobody left to tell if a terminal that has gone away cannot be reset.
-            let _ignored: Result<(), _> = tcsetattr(&self.fd, OptionalActions::Drain, &self.saved);
+            let _ignored: Result<(), _> = tcsetattr(&self.fd, OptionalActions::Drain, &self.saved.borrow());
         }
     }
 
@@ -133,7 +147,7 @@ impl Approver for TerminalApprover<'_> {
             },
             Err(error) => Answer::Nobody { why: format!("the terminal cannot be written: {error}") },
         };
-        if was_raw && terminal.enter_raw().is_err() {
+        if was_raw && terminal.take().is_err() {
             return Answer::Nobody { why: "the terminal could not be handed back to the program".to_owned() };
         }
         answer

@@ -29,6 +29,7 @@ pub(crate) use self::keeper::BROKER;
 pub(crate) use self::landlock::ABI_MAX as LANDLOCK_ABI_MAX;
 use self::wire::{Message, REPORT_BYTES, Report, Stage};
 use self::witness::Findings;
+use super::Runtime;
 use crate::achieved::{Achieved, Degree, Held};
 use crate::launch::{Event, LaunchError, Spawn};
 use crate::profile::{DegreeRequest, Profile};
@@ -124,8 +125,13 @@ impl From<LaunchError> for Attempt {
     }
 }
 
+/// The name of this runtime.
+pub(crate) const NAME: &str = "native";
+
+pub(super) const ENTRY: Runtime = Runtime { name: NAME, start };
+
 /// Starts `spawn` inside a cage, or says why not; then nothing has run.
-pub(crate) fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Result<Started, LaunchError> {
+fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Result<Started, LaunchError> {
     prepare::check(profile)?;
     let abi = syscall::landlock_abi().unwrap_or(0);
     let mut warnings = Vec::new();

@@ -22,11 +22,15 @@ use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Largest start-up file other than a git configuration that is read to judge it. Bytes.
 const JUDGED_BYTES_MAX: usize = 64 << 10;
 /// Most entries of one folder that are judged one by one; a larger folder goes as a whole.
 const JUDGED_ENTRIES_MAX: usize = 4_096;
+
+/// Settlements of this process so far.
+static SETTLEMENTS: AtomicU64 = AtomicU64::new(0);
 
 /// What kept the plan's protected files as they were during the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +49,9 @@ pub enum Enforcement {
 #[must_use = "faults mean that something harmful may be in place"]
 pub fn settle(plan: &Plan, enforcement: Enforcement, quarantine_dir: &Path) -> Settled {
     let snapshot = &plan.snapshot;
-    let prefix = format!("{:x}-{:x}", snapshot.started.seconds, snapshot.started.nanoseconds);
+    // A plan may be settled more than once; each time has names of its own.
+    let time = SETTLEMENTS.fetch_add(1, Ordering::Relaxed);
+    let prefix = format!("{:x}-{:x}-{time:x}", snapshot.started.seconds, snapshot.started.nanoseconds);
     // What was shut inside (a folder that can be entered but not listed) must not hide anything.
     let opening = snapshot.root.opening(snapshot.started);
     let mut settling = Settling {

@@ -22,6 +22,19 @@ impl Place {
         Self::within(TempDir::new().unwrap())
     }
 
+    /// Lets the clock of the file system move on: what was written before is then older than whatever comes.
+    fn next_tick(&self) {
+        use std::os::unix::fs::MetadataExt;
+        let probe = self.base.join("tick");
+        let now = || {
+            std::fs::write(&probe, "x").unwrap();
+            let meta = std::fs::metadata(&probe).unwrap();
+            (meta.ctime(), meta.ctime_nsec())
+        };
+        let before = now();
+        while now() == before {}
+    }
+
     fn within(base: TempDir) -> Self {
         let path = base.path().canonicalize().unwrap();
         for name in ["workspace", "scratch", "outside"] {

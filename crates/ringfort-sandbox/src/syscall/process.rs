@@ -109,9 +109,15 @@ pub(crate) fn restore_signals(mask: SignalMask) -> Answer<()> {
 }
 
 /// Every signal gets its default action and the mask is emptied.
+pub(crate) fn reset_signals() -> Answer<()> {
+    default_actions()?;
+    restore_signals(SignalMask(0))
+}
+
+/// Every signal gets its default action; what is blocked stays blocked.
 ///
 /// Numbers that the C library keeps for itself are included, hence the raw call.
-pub(crate) fn reset_signals() -> Answer<()> {
+pub(crate) fn default_actions() -> Answer<()> {
     #[repr(C)]
     struct KernelAction {
         handler: usize,
@@ -135,7 +141,7 @@ pub(crate) fn reset_signals() -> Answer<()> {
             )
         })?;
     }
-    restore_signals(SignalMask(0))
+    Ok(())
 }
 
 /// A descriptor that becomes readable when a child changes its state; SIGCHLD has to be blocked.

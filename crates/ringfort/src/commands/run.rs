@@ -34,6 +34,8 @@ use crate::wiring::{RunWishes, World, session_name, wire, workspace};
 const EXIT_GUARD: u8 = 125;
 /// Denied; nothing has run.
 const EXIT_DENIED: u8 = 126;
+/// Killed because its time was over, as with timeout(1).
+const EXIT_TIMED_OUT: u8 = 124;
 /// There is no such program.
 const EXIT_MISSING: u8 = 127;
 
@@ -54,7 +56,7 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run --workspace ~/src/app -- make -j4
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
-Exit status: the program's own; 126 denied, 125 the guard failed, 127 no such program.")]
+Exit status: the program's own; 124 its time was over, 126 denied, 125 the guard failed, 127 no such program.")]
 pub(crate) struct RunArgs {
     /// The folder that is writable inside; the current folder unless named
     #[arg(long, value_name = "DIR")]
@@ -137,6 +139,8 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
 
 fn help() -> ExitCode {
     let mut command = super::definition();
+    // The options of every command are there only after this.
+    command.build();
     let text = command.find_subcommand_mut("run").map(|run| run.render_long_help());
     if let Some(text) = text {
         // Nobody is left to tell if standard output is closed.
@@ -226,6 +230,7 @@ fn ended(ended: Ended) -> End {
     match ended {
         Ended::Exited(status) => End::Status(u8::try_from(status).unwrap_or(u8::MAX)),
         Ended::Signalled(signal) => End::Signal(signal),
+        Ended::TimedOut => End::Status(EXIT_TIMED_OUT),
     }
 }
 
@@ -312,6 +317,9 @@ fn report(session: &ringfort_runtime::session::Session, finished: &Finished, wis
     }
     if !settled.is_clean() {
         session.warn(&format!("what was taken out is kept in the folder `quarantine/{name}` of the state folder"));
+    }
+    if finished.ended == Ended::TimedOut {
+        session.warn("the run was ended: its time was over (`wall_secs` under `[sandbox.limits]`)");
     }
     if let Some(why) = &finished.unrecorded {
         session.warn(&format!("the outcome could not be recorded: {why}"));

@@ -73,7 +73,8 @@ fn a_nested_run_is_on_the_record_with_its_chain() {
 #[test]
 fn deny_nested_what_is_denied_and_show_no_way_around() {
     let place = Place::new();
-    let ran = agent(&place, "\"$rf\" run -- cat /etc/shadow; echo status-$?-; \"$rf\" run -- 'rm -rf /'; echo status-$?-");
+    let ran =
+        agent(&place, "\"$rf\" run -- cat /etc/shadow; echo status-$?-; \"$rf\" run -- 'rm -rf /'; echo status-$?-");
     assert_eq!(ran.out(), "status-126-\nstatus-126-\n", "{ran}");
     assert!(ran.err().contains("denied"), "{ran}");
     assert!(!ran.err().contains("to allow it:"), "remedies that widen are for people: {ran}");
@@ -116,7 +117,9 @@ fn no_escalation_by_hiding_the_broker() {
     let place = Place::new();
     let secret = place.outside.join("secret");
     fs::write(&secret, "outside\n").unwrap();
-    for hide in ["env -u RINGFORT_BROKER", "env RINGFORT_BROKER=9", "env RINGFORT_BROKER=", "env -i PATH=$PATH HOME=/tmp"] {
+    for hide in
+        ["env -u RINGFORT_BROKER", "env RINGFORT_BROKER=9", "env RINGFORT_BROKER=", "env -i PATH=$PATH HOME=/tmp"]
+    {
         let ran = agent(&place, &format!("{hide} \"$rf\" run -- cat {}; echo status-$?-", secret.display()));
         assert!(!ran.out().contains("outside\n") && !ran.out().contains("status-0-"), "`{hide}`: {ran}");
     }
@@ -182,10 +185,22 @@ fn a_client_that_is_killed_takes_its_run_with_it() {
 #[test]
 fn the_end_of_the_agent_is_the_end_of_its_nested_runs() {
     let place = Place::new();
-    let ran = agent(&place, "\"$rf\" run -- sh -c 'echo up > up.txt; sleep 3; touch late' & while [ ! -s up.txt ]; do sleep 0.05; done");
+    let ran = agent(
+        &place,
+        "\"$rf\" run -- sh -c 'echo up > up.txt; sleep 8; touch late' & while [ ! -s up.txt ]; do sleep 0.05; done",
+    );
     assert_eq!(ran.code(), Some(0), "{ran}");
-    std::thread::park_timeout(Duration::from_secs(4));
+    assert!(ran.elapsed < Duration::from_secs(8), "{ran}");
+    std::thread::park_timeout(Duration::from_secs(9).saturating_sub(ran.elapsed));
     assert!(!place.work.join("late").exists(), "{ran}");
+    let about = |entry: &Value, kind: &str| {
+        entry["entry"]["kind"] == kind
+            && entry["entry"]["action"].as_str().is_some_and(|action| action.contains("late"))
+    };
+    let entries = trail(&place);
+    for kind in ["intent", "outcome"] {
+        assert_eq!(entries.iter().filter(|entry| about(entry, kind)).count(), 1, "{kind}: {entries:#?}");
+    }
 }
 
 #[test]

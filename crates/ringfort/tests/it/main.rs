@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! End to end: the real binary, started as a user starts it. Each test names the promise that it keeps.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a helper of a test fails like the test"
+)]
 
 mod approvals;
 mod attack;
+mod attack_life;
 mod broker;
+mod commands;
 mod programs;
 mod pty;
 mod reach;
+mod refusals;
 mod streams;
 mod support;
 mod terminal;

@@ -184,7 +184,10 @@ fn npm_tests_and_installs_a_package() {
     );
     place.write("leaf/package.json", r#"{"name": "leaf", "version": "1.0.0", "main": "index.js"}"#);
     place.write("leaf/index.js", "module.exports = 'leaf';\n");
-    place.write("test.js", "const leaf = require('leaf'); console.log('found ' + leaf); process.exit(leaf === 'leaf' ? 0 : 1);\n");
+    place.write(
+        "test.js",
+        "const leaf = require('leaf'); console.log('found ' + leaf); process.exit(leaf === 'leaf' ? 0 : 1);\n",
+    );
     inside(&place, "npm install --offline --no-audit --no-fund").exits(0);
     let tested = inside(&place, "npm test").exits(0);
     assert!(tested.out().contains("found leaf"), "{tested}");
@@ -270,7 +273,8 @@ fn ctrl_c_ends_what_runs_and_says_so() {
     let mut pty = Pty::start(&place.run(["sleep", "100"]));
     // The cage is up once the terminal is raw: keys go to the program from then on.
     let cooked = pty.settings();
-    crate::support::until(Duration::from_secs(30), || (pty.settings() != cooked).then_some(())).expect("the terminal is raw");
+    crate::support::until(Duration::from_secs(30), || (pty.settings() != cooked).then_some(()))
+        .expect("the terminal is raw");
     std::thread::park_timeout(Duration::from_millis(300));
     let started = std::time::Instant::now();
     pty.send("\x03");

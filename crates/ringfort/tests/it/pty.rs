@@ -120,7 +120,8 @@ impl Drop for Pty {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
             let leader = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).unwrap();
-            drop(kill_process_group(leader, Signal::KILL));
+            // It may be gone already.
+            let _ignored: Result<(), _> = kill_process_group(leader, Signal::KILL);
             drop(self.child.kill());
             drop(self.child.wait());
         }

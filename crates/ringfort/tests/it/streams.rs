@@ -25,7 +25,10 @@ fn two_hundred_megabytes_pass_through_a_pipe_both_ways() {
     let make = format!("seq -f 'line %.0f of the stream that goes both ways' 1 9000000 | head -c {bytes}");
     let binary = crate::support::binary();
     let started = Instant::now();
-    let text = format!("{make} | tee >(sha256sum > a) | '{}' run -- cat | sha256sum > b; while [ ! -s a ]; do sleep 0.1; done; cat a b", binary.display());
+    let text = format!(
+        "{make} | tee >(sha256sum > a) | '{}' run -- cat | sha256sum > b; while [ ! -s a ]; do sleep 0.1; done; cat a b",
+        binary.display()
+    );
     let sums = place.program("bash", ["-c", &text]).time_max(Duration::from_secs(240)).output().exits(0);
     let out = sums.out();
     let mut lines = out.lines();
@@ -168,10 +171,9 @@ fn standard_input_may_be_anything() {
     place.write("in.txt", "from a file\n");
     let open = |path: &str| fs::File::open(path).unwrap();
     let file = place.work.join("in.txt");
-    for (what, stdin, expected) in [
-        ("a file", Stdio::from(open(file.to_str().unwrap())), "from a file\n"),
-        ("the null device", Stdio::null(), ""),
-    ] {
+    for (what, stdin, expected) in
+        [("a file", Stdio::from(open(file.to_str().unwrap())), "from a file\n"), ("the null device", Stdio::null(), "")]
+    {
         let mut program = place.run(["cat"]);
         program.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = program.spawn();
@@ -202,7 +204,10 @@ fn closed_outputs_hang_nothing() {
     let place = Place::new();
     let binary = crate::support::binary();
     for closed in [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
-        let text = format!("'{}' run -- sh -c 'echo a; echo b >&2; exit 0' {closed}; echo \"end $?\" >> ended", binary.display());
+        let text = format!(
+            "'{}' run -- sh -c 'echo a; echo b >&2; exit 0' {closed}; echo \"end $?\" >> ended",
+            binary.display()
+        );
         place.program("bash", ["-c", &text]).output();
     }
     let ended = fs::read_to_string(place.work.join("ended")).unwrap();
@@ -212,7 +217,9 @@ fn closed_outputs_hang_nothing() {
 #[test]
 fn what_stays_in_the_background_is_ended() {
     let place = Place::new();
-    for text in ["sleep 100 & echo started", "(setsid sleep 100 &) ; echo started", "nohup sleep 100 >&2 & echo started"] {
+    for text in
+        ["sleep 100 & echo started", "(setsid sleep 100 &) ; echo started", "nohup sleep 100 >&2 & echo started"]
+    {
         let started = Instant::now();
         let ran = place.run(["bash", "-c", text]).time_max(Duration::from_secs(30)).output().exits(0);
         assert!(ran.out().contains("started"), "{ran}");
@@ -293,7 +300,10 @@ fn ringfort_runs_in_the_background() {
     // With a terminal that it is not in front of: nothing is read from it, nothing is stopped.
     let mut pty = Pty::start(&place.program("bash", ["--norc", "-i"]).env("PS1", "> "));
     pty.wait_for("> ");
-    pty.send(format!("'{}' run -- sh -c 'echo in-$((40+2))' < /dev/null > out.txt 2>&1 & wait $!; echo status-$?-\r", binary.display()));
+    pty.send(format!(
+        "'{}' run -- sh -c 'echo in-$((40+2))' < /dev/null > out.txt 2>&1 & wait $!; echo status-$?-\r",
+        binary.display()
+    ));
     pty.wait_for("status-0-");
     pty.send("exit\r");
     pty.ended();

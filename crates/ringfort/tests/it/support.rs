@@ -172,7 +172,8 @@ fn wait(child: &mut Child, time_max: Duration) -> Option<ExitStatus> {
 
 fn kill_group(child: &Child) {
     let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
-    drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+    // It may be gone already.
+    let _ignored: Result<(), _> = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
 }
 
 /// Asks again and again until there is an answer, or the time is over.

@@ -35,7 +35,10 @@ fn deny_clipboard_and_reports() {
 #[test]
 fn colours_and_cursor_pass() {
     let place = Place::new();
-    place.write("draw.sh", "printf '\\033[31mred\\033[0m\\033[2;5Hat\\033[?1049h\\033[?1049l\\033]0;title\\007done-\\n'\n");
+    place.write(
+        "draw.sh",
+        "printf '\\033[31mred\\033[0m\\033[2;5Hat\\033[?1049h\\033[?1049l\\033]0;title\\007done-\\n'\n",
+    );
     let mut pty = Pty::start(&place.run(["sh", "draw.sh"]));
     pty.wait_for("\x1b[31mred\x1b[0m\x1b[2;5Hat\x1b[?1049h\x1b[?1049l\x1b]0;title\x07done-");
     assert!(pty.ended().success());
@@ -44,14 +47,22 @@ fn colours_and_cursor_pass() {
 #[test]
 fn deny_the_callers_terminal_device() {
     let place = Place::new();
-    let text = "[ -t 0 ] && [ -t 1 ] && echo has-a-terminal; stat -L -c dev-%t:%T:%d:%i /proc/self/fd/0; echo shown-$((1+1))";
+    let text =
+        "[ -t 0 ] && [ -t 1 ] && echo has-a-terminal; stat -L -c dev-%t:%T:%d:%i /proc/self/fd/0; echo shown-$((1+1))";
     let device = |pty: &mut Pty| {
         let shown = pty.wait_for("shown-2");
         assert!(shown.contains("has-a-terminal"), "{shown}");
         shown.lines().find(|line| line.starts_with("dev-")).unwrap().to_owned()
     };
     let outer = device(&mut Pty::start(&place.program("bash", ["--norc", "-c", text])));
-    let mut pty = Pty::start(&place.program("bash", ["--norc", "-c", &format!("{text}; \"$RF\" run -- bash -c '{text}; echo to-the-terminal > /dev/tty'")]).env("RF", crate::support::binary()));
+    let mut pty = Pty::start(
+        &place
+            .program(
+                "bash",
+                ["--norc", "-c", &format!("{text}; \"$RF\" run -- bash -c '{text}; echo to-the-terminal > /dev/tty'")],
+            )
+            .env("RF", crate::support::binary()),
+    );
     let before = device(&mut pty);
     let inner = device(&mut pty);
     assert!(before != inner, "{outer} {before} {inner}");
@@ -97,7 +108,9 @@ fn deny_typing_into_the_terminal() {
 #[test]
 fn the_terminal_is_given_back_however_the_program_ends() {
     let place = Place::new();
-    for text in ["exit 0", "exit 9", "kill -SEGV $$", "kill -KILL $$", "stty raw -echo; exit 0", "stty -icanon; kill -ABRT $$"] {
+    for text in
+        ["exit 0", "exit 9", "kill -SEGV $$", "kill -KILL $$", "stty raw -echo; exit 0", "stty -icanon; kill -ABRT $$"]
+    {
         let mut pty = Pty::start(&place.run(["bash", "--norc", "-c", text]));
         // Taken from a twin that nothing has touched.
         let twin = Pty::start(&place.program("sleep", ["5"]));
@@ -122,7 +135,8 @@ fn the_terminal_is_given_back_when_ringfort_is_asked_to_end() {
 #[test]
 fn a_shell_outside_stops_and_continues_a_run() {
     let place = Place::new();
-    let mut pty = Pty::start(&place.program("bash", ["--norc", "-i"]).env("RF", crate::support::binary()).env("PS1", "> "));
+    let mut pty =
+        Pty::start(&place.program("bash", ["--norc", "-i"]).env("RF", crate::support::binary()).env("PS1", "> "));
     pty.wait_for("> ");
     pty.send("PS1='outer'\\> ; stty -a > before\r");
     pty.wait_for("outer>");
@@ -176,9 +190,82 @@ fn the_end_of_input_reaches_the_program() {
 fn a_stream_that_is_captured_is_no_terminal_inside() {
     let place = Place::new();
     let binary = crate::support::binary();
-    let text = format!("'{}' run -- sh -c '[ -t 0 ]; echo $?; [ -t 1 ]; echo $?' > out; cat out; echo end-$((1+1))", binary.display());
+    let text = format!(
+        "'{}' run -- sh -c '[ -t 0 ]; echo $?; [ -t 1 ]; echo $?' > out; cat out; echo end-$((1+1))",
+        binary.display()
+    );
     let mut pty = Pty::start(&place.program("bash", ["--norc", "-c", &text]));
     let shown = pty.wait_for("end-2");
     assert!(shown.contains("0\r\n1\r\n"), "standard input is a terminal, output is not: {shown}");
     pty.ended();
+}
+
+/// A shell outside, with jobs.
+fn shell(place: &Place) -> Pty {
+    let program = place.program("bash", ["--norc", "-i"]).env("RF", crate::support::binary()).env("PS1", "> ");
+    let mut pty = Pty::start(&program);
+    pty.wait_for("> ");
+    pty.send("PS1='outer'\\> \r");
+    pty.wait_for("outer>");
+    pty
+}
+
+#[test]
+fn a_run_in_the_background_leaves_the_terminal_alone() {
+    let place = Place::new();
+    let mut pty = shell(&place);
+    let cooked = pty.settings();
+    pty.send("\"$RF\" run -- sh -c 'echo made > made.txt; sleep 1; echo end > end.txt' & echo pid-$!-\r");
+    pty.wait_for("outer>");
+    until(Duration::from_secs(30), || place.work.join("made.txt").exists().then_some(())).expect("it runs");
+    assert_eq!(pty.settings(), cooked, "the shell's terminal is not touched");
+    pty.send("echo typed-$((1+1))\r");
+    pty.wait_for("typed-2");
+    pty.send("wait $!; echo status-$?-\r");
+    pty.wait_for("status-0-");
+    assert!(place.work.join("end.txt").exists());
+}
+
+#[test]
+fn a_stopped_run_goes_on_in_the_background() {
+    let place = Place::new();
+    let mut pty = shell(&place);
+    let cooked = pty.settings();
+    pty.send("\"$RF\" run -- sh -c 'echo up-$((1+1)); sleep 2; echo end > end.txt; read line; echo read-$line-'\r");
+    pty.wait_for("up-2");
+    std::thread::park_timeout(Duration::from_millis(300));
+    pty.send("\x1a");
+    pty.wait_for("Stopped");
+    pty.wait_for("outer>");
+    pty.send("bg; echo typed-$((1+1))\r");
+    pty.wait_for("typed-2");
+    until(Duration::from_secs(30), || place.work.join("end.txt").exists().then_some(())).expect("it goes on");
+    assert_eq!(pty.settings(), cooked, "the shell keeps its terminal");
+    // In front again it has the keys again.
+    pty.send("fg\r");
+    until(Duration::from_secs(30), || (pty.settings() != cooked).then_some(())).expect("the terminal is the program's");
+    pty.send("word\r");
+    pty.wait_for("read-word-");
+    pty.wait_for("outer>");
+    assert_eq!(pty.settings(), cooked);
+}
+
+#[test]
+fn a_run_that_was_stopped_from_outside_continues() {
+    let place = Place::new();
+    let mut pty = shell(&place);
+    pty.send("\"$RF\" run -- sh -c 'echo up-$((1+1)); read line; echo read-$line-'\r");
+    pty.wait_for("up-2");
+    let cooked = Pty::start(&place.program("sleep", ["5"])).settings();
+    until(Duration::from_secs(30), || (pty.settings() != cooked).then_some(())).expect("the terminal is the program's");
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", pty.pid())).unwrap();
+    let run =
+        children.split_whitespace().next().unwrap().parse().ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(run, rustix::process::Signal::STOP).unwrap();
+    pty.wait_for("Stopped");
+    pty.wait_for("outer>");
+    pty.send("fg\r");
+    std::thread::park_timeout(Duration::from_millis(1000));
+    pty.send("word\r");
+    pty.wait_for("read-word-");
 }

@@ -86,9 +86,13 @@ fn report_failure(plan: &Plan, failure: &Failure) {
 }
 
 fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
-    if plan.started_by_main_thread {
+    // The end of a keeper ends its process namespace. Without one it has to live on, to end what it keeps: it sees the
+    // end of the supervisor by the control socket.
+    if plan.started_by_main_thread && plan.identity.is_some() {
         syscall::die_with_parent().map_err(during(Stage::Session))?;
     }
+    // A caller may ignore SIGCHLD, and ignored is inherited: the end of the program would never be told.
+    syscall::default_actions().map_err(during(Stage::Signals))?;
     close_foreign(&plan.descriptors).map_err(during(Stage::Descriptors))?;
     let umask = syscall::umask(0);
     let mut view = ViewReport::default();

@@ -135,6 +135,7 @@ fn old_files_in_folders_that_were_not_looked_into_stay() {
     let place = Place::new();
     place.write("node_modules/p/.vscode/tasks.json", "x");
     place.write("node_modules/p/.npmrc", "x");
+    place.next_tick();
     let plan = place.plan();
     assert!(plan.notices.contains(&Notice::Unvisited("node_modules".into())));
     place.write("node_modules/p/.npmrc", "evil");
