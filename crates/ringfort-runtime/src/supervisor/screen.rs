@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** dropped are OSC 52 (clipboard), the reports of title and icon label (CSI 20 t, CSI 21 t), the
 //! answerback request (ENQ) and the settings report (DCS $ q). Everything else passes byte for byte. Memory is bounded
-//! by [`PREFIX_BYTES_MAX`]. Source: ECMA-48, and the control sequences of xterm.
+//! by `PREFIX_BYTES_MAX`. Source: ECMA-48, and the control sequences of xterm.
 
 /// Longest start of a control sequence that is held back to recognise it. Bytes.
 const PREFIX_BYTES_MAX: usize = 64;

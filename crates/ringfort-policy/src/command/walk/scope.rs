@@ -21,7 +21,8 @@ impl Walker<'_> {
         for word in &compound.words {
             self.inside(unit, &word.body, frame);
         }
-        let outer = self.input.clone();
+        let redirected = !compound.redirects.is_empty();
+        let outer = if redirected { self.input.clone() } else { None };
         if !compound.redirects.is_empty() {
             let redirections = self.redirections(unit, &compound.redirects, frame);
             self.execute(Vec::new(), Vec::new(), redirections, frame, span);
@@ -45,7 +46,9 @@ impl Walker<'_> {
             // A condition or a sum alone is a command too, though it names no program.
             self.execute(Vec::new(), Vec::new(), Vec::new(), frame, span);
         }
-        self.input = outer;
+        if redirected {
+            self.input = outer;
+        }
         self.output = None;
     }
 
@@ -95,7 +98,7 @@ impl Walker<'_> {
                 value.source.is_none() && !value.bytes.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'{'))
             });
             self.loads(name, unit.map.span(compound.name.as_ref().map_or_else(|| Span::new(0, 0), |word| word.span)));
-            self.set_variable(name, exact.map(|value| value.bytes.to_vec()));
+            self.set_variable(name, exact.map(|value| value.bytes));
         }
         self.branches(unit, &compound.bodies, frame);
     }
