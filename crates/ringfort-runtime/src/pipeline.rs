@@ -109,6 +109,7 @@ impl Pipeline {
         let ruling = self.charge(request, ruling); // freeze, budget, loop guard
         let verdict = door.resolve(ruling); // what this door can fulfil
         let verdict = self.approve(verdict, request, door, approver); // Ask goes to a person
+        let verdict = self.contain(verdict); // which takes time: what was contained meanwhile stays contained
         if verdict.decision != Decision::Allow {
             return Err(self.deny(request, door, verdict));
         }
@@ -176,14 +177,17 @@ impl Pipeline {
         self.decider.policies()
     }
 
+    fn contain(&self, ruling: Ruling) -> Ruling {
+        let contained = self.contained.lock().unwrap_or_else(PoisonError::into_inner).contain.iter().next().copied();
+        let Some(containment) = contained else { return ruling };
+        let word = serde_json::to_value(containment).unwrap_or_default();
+        let message = format!("the session is contained: {}", word.as_str().unwrap_or("frozen"));
+        let risk = ruling.risk;
+        ruling.merge(Ruling::deny(risk, Reason::new("guard-004", Decision::Deny, message)))
+    }
+
     fn charge(&self, request: &Request, ruling: Ruling) -> Ruling {
-        let frozen = self.contained.lock().unwrap_or_else(PoisonError::into_inner).contain.iter().next().copied();
-        if let Some(containment) = frozen {
-            let word = serde_json::to_value(containment).unwrap_or_default();
-            let message = format!("the session is contained: {}", word.as_str().unwrap_or("frozen"));
-            let risk = ruling.risk;
-            return ruling.merge(Ruling::deny(risk, Reason::new("guard-004", Decision::Deny, message)));
-        }
+        let ruling = self.contain(ruling);
         if ruling.decision == Decision::Deny {
             return ruling; // a refused action uses no budget
         }
@@ -210,7 +214,7 @@ impl Pipeline {
             return verdict.merge(Ruling::deny(risk, reason));
         }
         let key = approval_key(request, door, &verdict, &self.policies());
-        let remember = may_remember(&verdict);
+        let remember = may_remember(request, &verdict);
         let question = Question { request, ruling: &verdict, may_remember: remember };
         let answer = if remember == Remember::Session && self.remembered.covers(&key) {
             Answer::Session
