@@ -73,10 +73,16 @@ impl<'a> BrokerServer<'a> {
         self.service.session.pipeline.is_ended()
     }
 
-    /// What to wait for.
-    pub(super) fn interests(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let siblings = self.siblings.iter().flat_map(|sibling| [sibling.cage.events(), sibling.channel.as_fd()]);
-        std::iter::once(self.service.socket.as_fd()).chain(siblings)
+    /// What to wait for. Of a client's channel only its end: nothing that a client says there is read, and what it
+    /// says must not keep the supervisor awake.
+    pub(super) fn interests(&self) -> impl Iterator<Item = PollFd<'_>> {
+        let siblings = self.siblings.iter().flat_map(|sibling| {
+            [
+                PollFd::from_borrowed_fd(sibling.cage.events(), PollFlags::IN),
+                PollFd::from_borrowed_fd(sibling.channel.as_fd(), PollFlags::empty()),
+            ]
+        });
+        std::iter::once(PollFd::from_borrowed_fd(self.service.socket.as_fd(), PollFlags::IN)).chain(siblings)
     }
 
     /// Serves whatever is ready.

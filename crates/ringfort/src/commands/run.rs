@@ -19,7 +19,7 @@ use ringfort_core::action::{Action, Command};
 use ringfort_core::request::Provenance;
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
-use ringfort_runtime::run::{Finished, RunContext, RunEnd, chain, run};
+use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
 use ringfort_runtime::session::TaskError;
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
@@ -273,7 +273,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     };
     let folder = wired.state.new_run(&wired.session.name).map_err(|error| guard(Failure::guard(error)))?;
     let terminal = UserTerminal::open();
-    let approver = TerminalApprover::new(terminal.as_ref());
+    let approver = TerminalApprover::new(terminal.as_ref(), &signals);
     let quarantine = wired.state.quarantine().join(&wired.session.name);
     let context = RunContext {
         folder: &folder,
@@ -292,12 +292,16 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
             if let Some(why) = &denied.unrecorded {
                 wired.session.warn(why);
             }
-            show_denial(&denied.ruling, &task.request.action, wishes.common.json)?;
+            show_denial(&denied.ruling, &task.request.action, wishes.common.json);
             Ok(End::Status(EXIT_DENIED))
         }
         RunEnd::Failed(error) => {
             let failure = Failure::guard(anyhow::anyhow!("{}", chain(&error)));
-            Err(guard(failure).help("nothing has run; `ringfort doctor` shows what this host can enforce"))
+            let help = match error {
+                RunError::Supervise(_) => "everything inside was ended; what it did in the workspace before remains",
+                _ => "nothing has run; `ringfort doctor` shows what this host can enforce",
+            };
+            Err(guard(failure).help(help))
         }
     }
 }
@@ -330,7 +334,12 @@ fn report(session: &ringfort_runtime::session::Session, finished: &Finished, wis
     }
 }
 
-fn show_denial(ruling: &Ruling, action: &Action, json: bool) -> io::Result<()> {
+/// Shows a denial; the status is the same where nobody is left to read it.
+fn show_denial(ruling: &Ruling, action: &Action, json: bool) {
+    drop(write_denial(ruling, action, json));
+}
+
+fn write_denial(ruling: &Ruling, action: &Action, json: bool) -> io::Result<()> {
     let input = match action {
         Action::Command(Command::Shell(text)) => Some(text.as_bytes()),
         _ => None,
@@ -358,7 +367,7 @@ fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
         Reply::Signalled(signal) => Ok(ended(Ended::Signalled(signal))),
         Reply::Denied(ruling) | Reply::Ruled(ruling) => {
             let words = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
-            show_denial(&ruling, &Action::Command(Command::from_words(words)), wishes.common.json)?;
+            show_denial(&ruling, &Action::Command(Command::from_words(words)), wishes.common.json);
             Ok(End::Status(EXIT_DENIED))
         }
         Reply::Failed(why) => Err(guard(Failure::guard(anyhow::anyhow!(why)))),
