@@ -36,7 +36,7 @@ const PASSWD_BYTES_MAX: u64 = 1 << 20;
 /// The machine's configuration.
 const SYSTEM_FILE: &str = "/etc/ringfort/ringfort.toml";
 /// The name of a configuration file, in every layer.
-const FILE_NAME: &str = "ringfort.toml";
+pub(crate) const FILE_NAME: &str = "ringfort.toml";
 
 /// What this process was given.
 pub(crate) struct World {
