@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::pty::Pty;
-use crate::support::{Place, until};
+use crate::support::{Place, is_namespaced, until};
 
 /// Where a question ends.
 const QUESTION: &str = "[N] no: ";
@@ -63,6 +63,27 @@ fn a_question_is_readable_whatever_the_program_has_left_open() {
     pty.send("n\r");
     pty.wait_for("status-126-");
     pty.ended();
+}
+
+#[test]
+fn no_escalation_by_a_policy_file_in_the_workspace() {
+    let place = Place::new();
+    if !is_namespaced(&place) {
+        return;
+    }
+    let text = "[autonomy]\nask = \"medium\"\n";
+    let file = place.write("conf/pol.toml", text);
+    place.write("agent.sh", "echo '[autonomy]' > conf/pol.toml; rm -f conf/pol.toml; mv conf away; echo done\n");
+    let words = ["run", "--policy", "conf/pol.toml", "--", "sh", "agent.sh"];
+    let ran = place.ringfort(words).output().exits(0);
+    assert_eq!(fs::read_to_string(&file).unwrap(), text, "{ran}");
+    let ran = place.run(["sh", "agent.sh"]).env("RINGFORT_POLICY", "conf/pol.toml").output().exits(0);
+    assert_eq!(fs::read_to_string(&file).unwrap(), text, "{ran}");
+    // Where it cannot be protected, nothing starts; nor through a link that could be turned.
+    let minimal = ["run", "--degree", "minimal", "--policy", "conf/pol.toml", "--", "/bin/true"];
+    place.ringfort(minimal).output().exits(125);
+    std::os::unix::fs::symlink(&file, place.work.join("link.toml")).unwrap();
+    place.ringfort(["run", "--policy", "link.toml", "--", "/bin/true"]).output().exits(2);
 }
 
 #[test]
