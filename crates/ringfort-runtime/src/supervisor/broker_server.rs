@@ -30,6 +30,12 @@ pub const SIBLINGS_MAX: usize = 32;
 const REQUESTS_MAX: usize = 200;
 /// The window of [`REQUESTS_MAX`].
 const FLOOD_WINDOW: Duration = Duration::from_secs(5);
+/// Most bytes of requests of one cage within [`RECORD_WINDOW`], so that a patient flood cannot fill the disk either.
+const RECORD_BYTES_MAX: u64 = 64 << 20;
+/// The window of [`RECORD_BYTES_MAX`].
+const RECORD_WINDOW: Duration = Duration::from_secs(3600);
+/// What a request counts for besides its own words. Bytes.
+const REQUEST_BYTES: u64 = 1 << 10;
 /// Most introductions that are served in one turn, so that a flood cannot starve the main program's streams.
 const INTRODUCTIONS_PER_TURN: usize = 4;
 
@@ -62,11 +68,39 @@ pub(super) struct BrokerServer<'a> {
     siblings: Vec<Sibling>,
     /// When the newest requests came.
     recent: VecDeque<Duration>,
+    /// What the requests of the last hour asked the record to keep.
+    recorded: Recorded,
+}
+
+/// Bytes by the time at which they came: bounded, as each entry counts for at least [`REQUEST_BYTES`].
+#[derive(Default)]
+struct Recorded {
+    parts: VecDeque<(Duration, u64)>,
+    bytes: u64,
+}
+
+impl Recorded {
+    /// Counts `bytes` more, unless that would be too many within the window.
+    fn take(&mut self, bytes: u64, now: Duration) -> bool {
+        while let Some((at, bytes)) = self.parts.front().copied()
+            && now.saturating_sub(at) > RECORD_WINDOW
+        {
+            self.parts.pop_front();
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+        let cost = bytes.saturating_add(REQUEST_BYTES);
+        if self.bytes.saturating_add(cost) > RECORD_BYTES_MAX {
+            return false;
+        }
+        self.bytes += cost;
+        self.parts.push_back((now, cost));
+        true
+    }
 }
 
 impl<'a> BrokerServer<'a> {
     pub(super) fn new(service: Service<'a>) -> Self {
-        Self { service, siblings: Vec::new(), recent: VecDeque::new() }
+        Self { service, siblings: Vec::new(), recent: VecDeque::new(), recorded: Recorded::default() }
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -141,6 +175,11 @@ impl<'a> BrokerServer<'a> {
                 FLOOD_WINDOW.as_secs()
             )));
         }
+        let bytes: u64 = introduction.words.iter().map(|word| word.as_bytes().len() as u64).sum();
+        if !self.recorded.take(bytes, self.service.session.clock.monotonic()) {
+            let minutes = RECORD_WINDOW.as_secs() / 60;
+            return Some(Reply::Failed(format!("more requests than the record keeps within {minutes} minutes")));
+        }
         let Introduction { operation, words, cwd, environment, channel, streams } = introduction;
         let Service { session, door, approver, principal, .. } = &self.service;
         let task = match session.task(principal, Provenance::Agent, words, &cwd, environment) {
@@ -214,4 +253,20 @@ fn has_gone(channel: BorrowedFd<'_>) -> bool {
     let mut ready = [PollFd::from_borrowed_fd(channel, PollFlags::empty())];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deny_more_than_the_record_keeps() {
+        let mut recorded = Recorded::default();
+        let large = 100 << 10;
+        let taken = (0..100_000).take_while(|n| recorded.take(large, Duration::from_secs(n / 40))).count() as u64;
+        assert_eq!(taken, RECORD_BYTES_MAX / (large + REQUEST_BYTES));
+        assert!(recorded.bytes <= RECORD_BYTES_MAX);
+        assert!(recorded.take(large, RECORD_WINDOW * 2), "after the window");
+        assert_eq!(recorded.parts.len(), 1);
+    }
 }
