@@ -28,6 +28,12 @@ use crate::approve::{Answer, Approver, Question, Remember, Remembered, approval_
 use crate::decide::Decider;
 use crate::guard::Guard;
 
+/// Most of an action that stands in the record, in bytes: an attempt of any length fits into an entry, so that none
+/// can keep itself off the record. The digest of the request beside it binds the whole.
+const ACTION_BYTES_MAX: usize = 16 << 10;
+/// Most of a reason that stands in the record, in bytes.
+const WHY_BYTES_MAX: usize = 1 << 10;
+
 /// A request that was allowed: the permit, and the ruling it was issued for.
 #[derive(Debug)]
 #[must_use = "an admitted request must be executed or finished"]
@@ -242,7 +248,11 @@ impl Pipeline {
     fn deny(&self, request: &Request, door: &Door, ruling: Ruling) -> Box<Denied> {
         let entry = Entry::about(EntryKind::Outcome, request, described(request)).fact("result", "denied").fact(
             "why",
-            ruling.deciding().map(|reason| Value::from(reason.message.clone())).take(4).collect::<Vec<_>>(),
+            ruling
+                .deciding()
+                .map(|reason| Value::from(cut(reason.message.clone(), WHY_BYTES_MAX)))
+                .take(4)
+                .collect::<Vec<_>>(),
         );
         let unrecorded = self.record(entry, door, &ruling).err().map(|reason| reason.message);
         self.respond(&Signal {
@@ -291,5 +301,16 @@ fn unasked(why: &str) -> Reason {
 /// The action as it stands in the record: escaped for people, and redacted.
 fn described(request: &Request) -> String {
     let text = request.action.to_display();
-    String::from_utf8_lossy(ringfort_detect::redact(text.as_bytes()).as_bytes()).into_owned()
+    cut(String::from_utf8_lossy(ringfort_detect::redact(text.as_bytes()).as_bytes()).into_owned(), ACTION_BYTES_MAX)
+}
+
+/// The first bytes of a text, marked where it goes on.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let whole = text.len();
+        let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str(&format!(" … (cut: {whole} bytes)"));
+    }
+    text
 }

@@ -31,7 +31,7 @@ use crate::output::{self, Detail};
 use crate::wiring::{RunWishes, World, session_name, wire, workspace};
 
 /// The guard failed; nothing has run unless the message says so.
-const EXIT_GUARD: u8 = 125;
+pub(crate) const EXIT_GUARD: u8 = 125;
 /// Denied; nothing has run.
 const EXIT_DENIED: u8 = 126;
 /// Killed because its time was over, as with timeout(1).
@@ -41,6 +41,9 @@ const EXIT_MISSING: u8 = 127;
 
 /// Most start-up files that are named at the end.
 const CHANGES_SHOWN_MAX: usize = 20;
+
+/// Most characters of a denied action that are shown.
+const SHOWN_CHARS_MAX: usize = 2000;
 
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
@@ -348,7 +351,8 @@ fn write_denial(ruling: &Ruling, action: &Action, json: bool) -> io::Result<()> 
     if json {
         return output::json_line(&mut err, &output::ruling_json(ruling));
     }
-    writeln!(err, "ringfort: denied: {}", action.to_display())?;
+    let shown: String = action.to_display().chars().take(SHOWN_CHARS_MAX).collect();
+    writeln!(err, "ringfort: denied: {shown}")?;
     output::ruling(&mut err, ruling, input, Detail::Brief)
 }
 

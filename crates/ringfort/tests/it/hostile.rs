@@ -132,6 +132,17 @@ fn spent(pid: u32) -> u64 {
 }
 
 #[test]
+fn deny_an_attempt_that_is_too_long_for_the_record() {
+    let place = Place::new();
+    let words = ["cat", "/etc/shadow", &"\u{1b}".repeat(100_000)];
+    let ran = place.run(words).output().exits(126);
+    assert!(!ran.err().contains("cannot be recorded") && ran.err().len() < 20_000, "{}", &ran.err()[..2000]);
+    let tail = place.ringfort(["--json", "trail", "tail"]).output().exits(0).out();
+    assert!(tail.contains("cat /etc/shadow") && tail.contains("\"result\":\"denied\""), "{tail}");
+    place.ringfort(["trail", "verify"]).output().exits(0);
+}
+
+#[test]
 fn no_escalation_by_the_workspace_of_a_line() {
     let place = Place::new();
     place.write("sub/ringfort.toml", "[autonomy]\ndeny = [\"ls\"]\n");
