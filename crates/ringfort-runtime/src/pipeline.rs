@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ringfort_audit::{Durability, Trail};
+use ringfort_core::action::Action;
 use ringfort_core::clock::Clock;
 use ringfort_core::decision::{Decision, Risk};
 use ringfort_core::digest::Digest;
@@ -300,7 +301,12 @@ fn unasked(why: &str) -> Reason {
 
 /// The action as it stands in the record: escaped for people, and redacted.
 fn described(request: &Request) -> String {
-    let text = request.action.to_display();
+    shown(&request.action)
+}
+
+/// An action for the record: escaped, redacted, and cut where it is too long.
+pub(crate) fn shown(action: &Action) -> String {
+    let text = action.to_display();
     cut(String::from_utf8_lossy(ringfort_detect::redact(text.as_bytes()).as_bytes()).into_owned(), ACTION_BYTES_MAX)
 }
 

@@ -11,17 +11,20 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use ringfort_core::action::{Action, Command};
 use ringfort_core::door::Door;
+use ringfort_core::entry::Entry;
 use ringfort_core::principal::Principal;
 use ringfort_core::request::Provenance;
+use ringfort_core::text::Text;
 use ringfort_sandbox::launch::{Cage, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::broker::{Introduction, Operation, Reply, for_agents, receive, reply};
 use super::stdio::Inside;
 use crate::approve::Approver;
-use crate::pipeline::Outcome;
-use crate::session::{Session, Task};
+use crate::pipeline::{Outcome, shown};
+use crate::session::{Session, Task, TaskError};
 
 /// Most sibling cages at once.
 pub const SIBLINGS_MAX: usize = 32;
@@ -182,9 +185,12 @@ impl<'a> BrokerServer<'a> {
         }
         let Introduction { operation, words, cwd, environment, channel, streams } = introduction;
         let Service { session, door, approver, principal, .. } = &self.service;
-        let task = match session.task(principal, Provenance::Agent, words, &cwd, environment) {
+        let task = match session.task(principal, Provenance::Agent, words.clone(), &cwd, environment) {
             Ok(task) => task,
-            Err(error) => return Some(Reply::Failed(error.to_string())),
+            Err(error) => {
+                self.refuse(words, &error);
+                return Some(Reply::Failed(error.to_string()));
+            }
         };
         if operation == Operation::Check {
             return Some(Reply::Ruled(for_agents(session.pipeline.check(&task.request, door))));
@@ -211,6 +217,20 @@ impl<'a> BrokerServer<'a> {
                 self.finish(&task, Outcome { result: "failed", facts });
                 Some(Reply::Failed(error.to_string()))
             }
+        }
+    }
+
+    /// Puts on the record what was asked for and came to no ruling: a missing program, a folder outside.
+    fn refuse(&self, words: Vec<Text>, error: &TaskError) {
+        let Service { session, principal, door, .. } = &self.service;
+        let entry = Entry {
+            principal: Some(principal.clone()),
+            session: Some(session.name.clone()),
+            action: Some(shown(&Action::Command(Command::from_words(words)))),
+            ..Entry::event("broker.refused").at(door.kind, door.standing).fact("why", error.to_string())
+        };
+        if let Err(error) = session.pipeline.event(&entry) {
+            session.warn(&format!("an event could not be recorded: {error}"));
         }
     }
 

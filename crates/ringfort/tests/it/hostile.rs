@@ -143,6 +143,26 @@ fn deny_an_attempt_that_is_too_long_for_the_record() {
 }
 
 #[test]
+fn deny_nested_attempts_without_a_trace() {
+    let place = Place::new();
+    fs::write(place.outside.join("tool"), "#!/bin/sh\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(place.outside.join("tool"), mode).unwrap();
+    // The same answer for a program that is there outside and for one that is not, also by a path that climbs.
+    let script = "rf=$HOME/.local/bin/ringfort; [ -x \"$rf\" ] || rf=$(command -v ringfort)\n\
+                  for tool in tool none; do \"$rf\" run -- ./../../outside/$tool x 2>&1 | sed s/$tool/T/; done\n\
+                  cd /tmp; \"$rf\" run -- ls x\n";
+    place.write("agent.sh", script);
+    let ran = place.run(["sh", "agent.sh"]).output();
+    let out = ran.out();
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines.len() == 2 && lines[0] == lines[1] && lines[0].contains("no program"), "{ran}");
+    let tail = place.ringfort(["--json", "trail", "tail"]).output().exits(0).out();
+    assert_eq!(tail.matches("broker.refused").count(), 3, "{tail}");
+    place.ringfort(["trail", "verify"]).output().exits(0);
+}
+
+#[test]
 fn no_escalation_by_the_workspace_of_a_line() {
     let place = Place::new();
     place.write("sub/ringfort.toml", "[autonomy]\ndeny = [\"ls\"]\n");
