@@ -11,16 +11,19 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use ringfort_core::action::{Action, Command};
-use ringfort_core::request::Provenance;
+use ringfort_core::action::{Action, Command, PathAccess, PathOp};
+use ringfort_core::decision::Decision;
+use ringfort_core::door::DoorKind;
+use ringfort_core::principal::Principal;
+use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
-use ringfort_runtime::session::TaskError;
+use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
@@ -44,6 +47,9 @@ const CHANGES_SHOWN_MAX: usize = 20;
 
 /// Most characters of a denied action that are shown.
 const SHOWN_CHARS_MAX: usize = 2000;
+
+/// The rule that speaks about how a path is spelled.
+const ODD_PATH_RULE: &str = "path-001";
 
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
@@ -266,6 +272,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
 
     let words: Vec<Text> = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
     let principal = world.principal().map_err(|error| guard(Failure::guard(error)))?;
+    judge_workspace(&wired.session, &principal)?;
     let task = match wired.session.task(&principal, Provenance::User, words, &cwd, wired.environment.clone()) {
         Ok(task) => task,
         Err(error @ TaskError::NotFound(_)) => {
@@ -309,8 +316,36 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     }
 }
 
+/// Refuses a workspace that the policy closes (keys, credentials, what it hides): inside, a workspace is open as a whole,
+/// whatever a command names.
+fn judge_workspace(session: &Session, principal: &Principal) -> Result<(), Failure> {
+    let judged = |folder: &Path| {
+        let request = Request {
+            principal: principal.clone(),
+            action: Action::Path(PathAccess { path: Text::new(folder.as_os_str().as_bytes()), op: PathOp::Read }),
+            session: session.name.clone(),
+            cwd: folder.to_owned(),
+            workspace: folder.to_owned(),
+            home: Some(session.home.clone()),
+            provenance: Provenance::User,
+            bindings: Vec::new(),
+        };
+        session.pipeline.check(&request, &session.door(DoorKind::Run, None))
+    };
+    // A name that only looks strange closes nothing: the path is canonical. What is above it is judged then.
+    let is_odd = |ruling: &Ruling| ruling.deciding().all(|reason| reason.rule == ODD_PATH_RULE);
+    let rulings = session.workspace.ancestors().map(judged);
+    let Some(ruling) = rulings.into_iter().find(|ruling| !is_odd(ruling)) else { return Ok(()) };
+    if ruling.decision != Decision::Deny {
+        return Ok(());
+    }
+    let why = ruling.deciding().next().map_or("the policy closes it", |reason| reason.message.as_str());
+    let error = anyhow::anyhow!("cannot use `{}` as workspace: {why}", session.workspace.display());
+    Err(Failure::usage(error).help("change into a project folder, or name one with --workspace DIR"))
+}
+
 /// What a person should know at the end.
-fn report(session: &ringfort_runtime::session::Session, finished: &Finished, wishes: &Wishes, name: &str) {
+fn report(session: &Session, finished: &Finished, wishes: &Wishes, name: &str) {
     for warning in &finished.achieved.warnings {
         session.warn(warning);
     }

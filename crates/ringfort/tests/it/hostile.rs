@@ -163,6 +163,18 @@ fn deny_nested_attempts_without_a_trace() {
 }
 
 #[test]
+fn deny_a_workspace_of_keys() {
+    let place = Place::new();
+    for folder in [".ssh", ".aws", ".gnupg/private-keys-v1.d", ".ssh/odd\nname"] {
+        let folder = place.home.join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("key"), "sesame\n").unwrap();
+        let ran = place.run(["sh"]).cwd(&folder).input("cat k*\n").output().exits(2);
+        assert!(!ran.out().contains("sesame") && ran.err().contains("as workspace"), "{ran}");
+    }
+}
+
+#[test]
 fn no_escalation_by_the_workspace_of_a_line() {
     let place = Place::new();
     place.write("sub/ringfort.toml", "[autonomy]\ndeny = [\"ls\"]\n");
