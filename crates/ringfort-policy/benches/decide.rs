@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::path::PathBuf;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringfort_core::action::{Action, Command, Egress, PathAccess, PathOp, ToolCall};
 use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
@@ -49,5 +49,22 @@ fn decide(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decide);
+/// The whole ruling on ever longer scripts: twice the length may cost twice the time, and no more.
+fn growth(criterion: &mut Criterion) {
+    let policy = Policy::from_config(&Config::default());
+    let line = "if [ -f a.txt ]; then grep -n \"$1\" a.txt | sort -u > out.txt; fi\n";
+    let mut group = criterion.benchmark_group("growth");
+    group.sample_size(10);
+    for kib in [64_usize, 256, 1024] {
+        let text = line.repeat((kib << 10) / line.len());
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        let request = request(Action::Command(Command::Shell(Text::from(text.as_str()))));
+        group.bench_with_input(BenchmarkId::from_parameter(kib), &request, |bencher, request| {
+            bencher.iter(|| policy.decide(black_box(request)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decide, growth);
 criterion_main!(benches);

@@ -142,11 +142,23 @@ fn absolute(path: &Path) -> Option<Cow<'_, [u8]>> {
 }
 
 /// Whether an absolute path has no empty, `.` or `..` component and no final slash.
-fn is_normal(path: &[u8]) -> bool {
+pub(crate) fn is_normal(path: &[u8]) -> bool {
+    if matches!(path, [b'/', .., last] if *last != b'/') && !has_odd_part(path) {
+        return true;
+    }
     path == b"/"
         || path
             .strip_prefix(b"/")
             .is_some_and(|rest| rest.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b"." | b"..")))
+}
+
+/// Whether a part after a slash is empty or begins with a dot; true for `//`, `/.` and `/..`, among others.
+pub(crate) fn has_odd_part(path: &[u8]) -> bool {
+    // Without a way out of the loop, the compiler looks at many bytes at once.
+    let after = path.get(1..).unwrap_or(&[]);
+    path.iter()
+        .zip(after)
+        .fold(false, |any, (byte, next)| any | ((*byte == b'/') & ((*next == b'/') | (*next == b'.'))))
 }
 
 /// `base` and then `rest`, with `.`, `..` and double slashes resolved as text.

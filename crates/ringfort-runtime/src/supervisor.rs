@@ -79,7 +79,10 @@ impl Signals {
     pub fn take() -> io::Result<Self> {
         let mut set = SigSet::empty();
         SIGNALS.iter().for_each(|signal| set.add(*signal));
-        set.thread_block()?;
+        let mut blocked = set;
+        // A record that may not grow is an error to be reported, not an end without a word.
+        blocked.add(UnixSignal::SIGXFSZ);
+        blocked.thread_block()?;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         Ok(Self { fd, kept: RefCell::default() })
     }

@@ -74,7 +74,7 @@ mod tests {
             ("", "usage"),
             ("corpora --colour red", "`--colour` is not known"),
             ("corpora --dir", "`--dir` needs a value"),
-            ("corpora --dir /nonexistent", "no folder of corpora"),
+            ("corpora --dir /proc/none", "no folder of corpora"),
             ("report twice", "usage"),
             ("rules twice", "usage"),
         ] {

@@ -289,7 +289,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
             .help("set `runtime.kind = \"native\"`: the native cage isolates without a container engine"));
     }
     let places = world.places(wishes.common);
-    let state = StateFolder::open(&places.state).map_err(Failure::guard)?;
+    let state = open_state(world, &places)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(&state, &clock)?);
     let mut notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
@@ -366,6 +366,19 @@ fn protect_policy(profile: &mut Profile, file: &Path) -> Result<(), Failure> {
     // Where nothing inside the workspace can be protected, the run does not start.
     profile.require.insert(Promise::ProtectStartup);
     Ok(())
+}
+
+/// Opens the state folder; a home that does not exist is not made for it.
+///
+/// # Errors
+///
+/// It cannot be used; nothing was changed.
+pub(crate) fn open_state(world: &World, places: &Places) -> Result<StateFolder, Failure> {
+    if places.state.starts_with(&world.home) && !world.home.is_dir() {
+        let error = anyhow::anyhow!("the home folder `{}` does not exist", world.home.display());
+        return Err(Failure::guard(error).help("set HOME, or name a state folder with --state DIR"));
+    }
+    StateFolder::open(&places.state).map_err(Failure::guard)
 }
 
 /// Opens the trail of a state folder.

@@ -52,7 +52,7 @@ impl Analysis {
         let commands = (length / 28).clamp(1, 4096);
         Self {
             commands: Vec::with_capacity(commands),
-            effects: Vec::with_capacity(commands.min(64)),
+            effects: if commands > 1 { Vec::with_capacity(commands.min(64)) } else { Vec::new() },
             chains: Vec::new(),
             hazards: Vec::new(),
             unanalysable: Vec::new(),

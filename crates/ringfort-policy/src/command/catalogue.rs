@@ -172,6 +172,8 @@ pub(crate) enum Special {
 pub(crate) struct Entry {
     /// Names, separated by single spaces.
     pub(crate) names: &'static str,
+    /// A bit for the first letter of each name, see [`first_bit`].
+    firsts: u32,
     pub(crate) risk: Risk,
     pub(crate) style: Style,
     pub(crate) options: &'static [Opt],
@@ -179,6 +181,12 @@ pub(crate) struct Entry {
     letters: u128,
     /// Whether an option could run, load, write or delete something.
     pub(crate) options_run: bool,
+    /// Whether an option could start a program or load code.
+    pub(crate) options_start: bool,
+    /// Whether an operand starts another command.
+    pub(crate) wraps: bool,
+    /// Whether an operand names a file whose content is not read.
+    pub(crate) names_files: bool,
     /// The roles of the operands; the last one repeats.
     pub(crate) operands: &'static [Role],
     /// The role of the last of several operands.
@@ -212,11 +220,15 @@ pub(crate) const fn critical(names: &'static str) -> Entry {
 const fn entry(names: &'static str, risk: Risk) -> Entry {
     Entry {
         names,
+        firsts: firsts_of(names),
         risk,
         style: Style::Gnu,
         options: &[],
         letters: 0,
         options_run: false,
+        options_start: false,
+        wraps: false,
+        names_files: false,
         operands: &[Role::Value],
         last: None,
         always: &[],
@@ -241,13 +253,21 @@ impl Entry {
             let role = options[index].role;
             self.options_run |=
                 matches!(role, Role::Execute | Role::Load | Role::Shell | Role::Code(_) | Role::Command);
+            self.options_start |= matches!(role, Role::Execute | Role::Load | Role::Shell);
             index += 1;
         }
         self
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the index is below the length; an iterator is not const")]
     pub(crate) const fn operands(mut self, operands: &'static [Role]) -> Self {
         self.operands = operands;
+        let mut index = 0;
+        while index < operands.len() {
+            self.wraps |= matches!(operands[index], Role::Command | Role::Environment);
+            self.names_files |= matches!(operands[index], Role::List | Role::Delete);
+            index += 1;
+        }
         self
     }
 
@@ -284,7 +304,8 @@ impl Entry {
 
     /// The sub-command `name`.
     pub(crate) fn sub(&self, name: &[u8]) -> Option<&'static Entry> {
-        self.subs.iter().find(|sub| lists(sub.names, name))
+        let bit = first_bit(*name.first()?);
+        self.subs.iter().find(|sub| sub.firsts & bit != 0 && lists(sub.names, name))
     }
 }
 
@@ -320,6 +341,26 @@ const fn letters_of(names: &str) -> u128 {
         at += 1;
     }
     letters
+}
+
+/// A bit for each first letter of `names`.
+#[expect(clippy::indexing_slicing, reason = "the index is below the length; an iterator is not const")]
+const fn firsts_of(names: &str) -> u32 {
+    let names = names.as_bytes();
+    let mut firsts = 0;
+    let mut at = 0;
+    while at < names.len() {
+        if at == 0 || names[at - 1] == b' ' {
+            firsts |= first_bit(names[at]);
+        }
+        at += 1;
+    }
+    firsts
+}
+
+/// The bit for names that begin with `letter`; some letters share one.
+const fn first_bit(letter: u8) -> u32 {
+    1 << (letter & 31)
 }
 
 /// Every family, in the order of the folder.
@@ -463,6 +504,23 @@ mod tests {
     }
 
     #[test]
+    fn lists_names_and_no_parts_of_them() {
+        for (name, expected) in [
+            ("a", true),
+            ("bc", true),
+            ("-d", true),
+            ("b", false),
+            ("c", false),
+            ("a bc", false),
+            ("bc ", false),
+            (" ", false),
+            ("", false),
+        ] {
+            assert_eq!(lists("a bc -d", name.as_bytes()), expected, "`{name}`");
+        }
+    }
+
+    #[test]
     fn letters_find_the_option_that_the_names_list() {
         fn check(entry: &Entry) {
             for letter in 0..=u8::MAX {
@@ -470,7 +528,13 @@ mod tests {
                 let found = entry.letter(letter);
                 assert_eq!(found.map(|o| o.names), listed.map(|o| o.names), "{} -{letter}", entry.names);
             }
-            entry.subs.iter().for_each(check);
+            for sub in entry.subs {
+                for name in sub.names.split(' ') {
+                    let listed = entry.subs.iter().find(|sub| sub.names.split(' ').any(|listed| listed == name));
+                    assert_eq!(entry.sub(name.as_bytes()).map(|s| s.names), listed.map(|s| s.names), "{name}");
+                }
+                check(sub);
+            }
         }
         FAMILIES.iter().flat_map(|family| family.iter()).for_each(check);
     }

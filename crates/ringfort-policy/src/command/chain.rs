@@ -26,8 +26,8 @@ struct Stage {
 impl Walker<'_> {
     /// Finds every chain; called once, at the end.
     pub(super) fn find_chains(&mut self) {
+        // Every chain starts with one of these.
         if self.traits.iter().fold(0, |all, traits| all | traits) & (NETWORK | SECRET | DECODES) == 0 {
-            self.file_chains();
             return;
         }
         self.pipeline_chains();

@@ -213,8 +213,7 @@ impl Walker<'_> {
             return args.len();
         }
         self.role(opt.role, next, &next.bytes, subject);
-        let wraps = entry.operands.iter().any(|role| matches!(role, Role::Command | Role::Environment));
-        if wraps && opt.role == Role::Value && next.known().is_some_and(|word| lookup(word).is_some()) {
+        if entry.wraps && opt.role == Role::Value && next.known().is_some_and(|word| lookup(word).is_some()) {
             // Should this program not take a value here, the command starts here.
             self.run_rest(args, at + 1, subject);
         }

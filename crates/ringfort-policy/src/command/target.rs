@@ -7,6 +7,7 @@
 //! A pattern is classed by the most sensitive thing that it could match.
 
 use super::analysis::{Argument, Context, HOLE, Source, is_glob};
+use crate::path::{has_odd_part, is_normal};
 
 /// What kind of place a path is, ordered by nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,7 +277,19 @@ pub(super) fn resolve(argument: &Argument, bytes: &[u8], cwd: Option<&[u8]>, con
 
 /// `base` and then `rest`, without `.`, `..` and repeated slashes, as text.
 fn joined(base: &[u8], rest: &[u8], absolute: bool) -> Vec<u8> {
+    if absolute && base.is_empty() && is_normal(rest) {
+        return rest.to_vec();
+    }
     let mut out: Vec<u8> = Vec::with_capacity(base.len() + rest.len() + 1);
+    if absolute && base.first() == Some(&b'/') && !matches!(rest.first(), None | Some(b'/' | b'.')) {
+        out.extend_from_slice(base);
+        out.push(b'/');
+        out.extend_from_slice(rest);
+        if !out.ends_with(b"/") && !has_odd_part(&out) {
+            return out;
+        }
+        out.clear();
+    }
     for part in base.split(|b| *b == b'/').chain(rest.split(|b| *b == b'/')) {
         let climbs = match part {
             b"" | b"." => continue,
@@ -326,13 +339,12 @@ fn home_relative<'p>(path: &'p [u8], context: &Context<'_>) -> Option<&'p [u8]> 
 
 /// Whether reading `path` discloses a credential.
 pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
-    if !may_be_secret(path) {
-        return false;
-    }
-    if path.iter().any(|b| is_glob(*b) || *b == HOLE)
-        && SECRET_EXAMPLES.iter().any(|secret| pattern_reaches(path, secret.as_bytes()))
-    {
+    let (patterned, listed) = may_be_secret(path);
+    if patterned && pattern_reaches_secret(path) {
         return true;
+    }
+    if !listed {
+        return false;
     }
     let name = path.rsplit(|b| *b == b'/').next().unwrap_or(&[]);
     if name.ends_with(b".pub") || matches!(name, b"known_hosts" | b".env.example" | b".env.sample" | b".env.template") {
@@ -357,49 +369,58 @@ pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
     SECRET_TAILS.iter().any(|secret| is_below(tail, secret))
 }
 
-/// A quick answer for most paths: every name and folder that is listed has a leading dot, a pattern, one of
-/// these beginnings, or stands in one of these folders.
-fn may_be_secret(path: &[u8]) -> bool {
-    let name = path.iter().rposition(|b| *b == b'/').map_or(path, |at| path.get(at + 1..).unwrap_or(&[]));
-    if matches!(name.first(), Some(b'i' | b'_' | b'w' | b'k' | b'l' | b'L' | b's')) {
-        return true;
-    }
-    let folders: [&[u8]; 6] = [b"/etc/", b"/proc/", b"/run/", b"/var/", b"/dev/", b"/root"];
-    if matches!(path, [b'/', b'e' | b'p' | b'r' | b'v' | b'd', ..]) && folders.iter().any(|f| path.starts_with(f)) {
-        return true;
-    }
+/// A quick answer for most paths: whether one holds a pattern, and whether it may be listed by name. Every name and
+/// folder that is listed has a leading dot, one of these beginnings, or stands in one of these folders (tested).
+fn may_be_secret(path: &[u8]) -> (bool, bool) {
+    let (mut patterned, mut listed, mut library) = (false, false, false);
     let mut before = b'/';
     for byte in path {
         match byte {
-            b'.' if before == b'/' => return true,
-            b'*' | b'?' | b'[' | &HOLE => return true,
-            b'L' if super::effect::contains(path, b"Library") => return true,
-            _ => before = *byte,
+            b'.' if before == b'/' => listed = true,
+            b'*' | b'?' | b'[' | &HOLE => patterned = true,
+            b'L' => library = true,
+            _ => {}
         }
+        before = *byte;
     }
-    false
+    let name = path.iter().rposition(|b| *b == b'/').map_or(path, |at| path.get(at + 1..).unwrap_or(&[]));
+    listed |= matches!(name.first(), Some(b'i' | b'_' | b'w' | b'k' | b'l' | b'L' | b's'));
+    let folders: [&[u8]; 6] = [b"/etc/", b"/proc/", b"/run/", b"/var/", b"/dev/", b"/root"];
+    let system = matches!(path, [b'/', b'e' | b'p' | b'r' | b'v' | b'd', ..]);
+    listed |= library && super::effect::contains(path, b"Library");
+    (patterned, listed || system && folders.iter().any(|folder| path.starts_with(folder)))
 }
 
 /// Whether a folder or file in `path`, after the first part, starts with a dot.
 fn has_dotted_part(path: &[u8]) -> bool {
-    super::effect::contains(path, b"/.")
+    has_odd_part(path) && super::effect::contains(path, b"/.")
 }
 
-/// Whether the pattern `path` could name `secret`, compared by as many last components as `secret` has.
-fn pattern_reaches(path: &[u8], secret: &[u8]) -> bool {
-    if secret.first() == Some(&b'/') {
-        return matches_pattern(path, secret) && path != b"/*" && !path.ends_with(b"/*");
-    }
-    let count = secret.iter().filter(|b| **b == b'/').count() + 1;
+/// Whether the pattern `path` could name a secret, compared by as many last components as the secret has.
+fn pattern_reaches_secret(path: &[u8]) -> bool {
+    let whole = path != b"/*" && !path.ends_with(b"/*");
+    let tails = [hidden_tail(path, 1), hidden_tail(path, 2)];
+    SECRET_EXAMPLES.iter().any(|secret| {
+        let secret = secret.as_bytes();
+        if secret.first() == Some(&b'/') {
+            return whole && matches_pattern(path, secret);
+        }
+        let slashes = secret.iter().filter(|b| **b == b'/').count();
+        tails.get(slashes).copied().flatten().is_some_and(|tail| matches_pattern(tail, secret))
+    })
+}
+
+/// The last `count` components of a pattern, where they could name something hidden: a lone star does not match
+/// names that start with a dot.
+fn hidden_tail(path: &[u8], count: usize) -> Option<&[u8]> {
     let mut at = path.len();
     for _ in 0..count {
         at = path.get(..at).and_then(|head| head.iter().rposition(|b| *b == b'/')).unwrap_or(0);
     }
     let tail = path.get(at..).unwrap_or(&[]);
     let tail = tail.strip_prefix(b"/").unwrap_or(tail);
-    // A lone star does not match names that start with a dot.
-    let fixed = tail.iter().filter(|b| !is_glob(**b) && **b != HOLE && **b != b'/' && **b != b'.').count();
-    tail.first() == Some(&b'.') && fixed > 0 && matches_pattern(tail, secret)
+    let fixed = |b: &u8| !is_glob(*b) && *b != HOLE && *b != b'/' && *b != b'.';
+    if tail.first() == Some(&b'.') && tail.iter().any(fixed) { Some(tail) } else { None }
 }
 
 /// Shell pattern matching over bytes; brackets match any one byte. Linear in the product of the lengths.
@@ -547,46 +568,4 @@ fn contains_folder(path: &[u8], folders: &[&[u8]]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_cuts_hide_no_name() {
-        assert!(STARTUP_PATHS.iter().all(|path| matches!(path, [b'/', b'e' | b'v' | b'l' | b'u' | b'L', ..])));
-        assert!(STARTUP_FILES.iter().chain(&STARTUP_TAILS).all(|name| matches!(name, [b'.' | b'a' | b'L', ..])));
-        for name in SECRET_FILES {
-            assert!(may_be_secret(&[b"/w/", name].concat()) && may_be_secret(name), "{name:?}");
-        }
-        for path in SECRET_PATHS {
-            assert!(may_be_secret(path), "{path:?}");
-        }
-        for tail in SECRET_TAILS {
-            assert!(may_be_secret(&[b"/w/", tail].concat()) && may_be_secret(tail), "{tail:?}");
-        }
-    }
-
-    #[test]
-    fn paths_are_resolved_as_text() {
-        let context = Context { cwd: None, home: Some(b"/h"), workspace: None };
-        for (cwd, path, expected) in [
-            (Some(&b"/w"[..]), "a", "/w/a"),
-            (Some(b"/w/"), "./a//b/", "/w/a/b"),
-            (Some(b"/w"), "../../..", "/"),
-            (Some(b"/w"), "../x", "/x"),
-            (Some(b"/w"), "/", "/"),
-            (Some(b"/w"), "", "/w"),
-            (Some(b"/w"), "~/../x", "/x"),
-            (Some(b"/w"), "~+/x", "/w/x"),
-            (Some(b"/w"), "~bob/x", "~bob/x"),
-            (None, "a/../../b", "../b"),
-            (None, "../../a/..", "../.."),
-            (None, "a/..", "."),
-            (None, "..a/..", "."),
-            (None, "a../..", "."),
-        ] {
-            let argument = Argument::exact(path.as_bytes(), ringfort_core::effect::Span::new(0, 0));
-            let target = resolve(&argument, path.as_bytes(), cwd, &context);
-            assert_eq!(target.into_text().as_deref(), Some(expected), "{path}");
-        }
-    }
-}
+mod tests;

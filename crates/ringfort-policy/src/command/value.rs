@@ -26,7 +26,7 @@ const VARIABLES_MAX: usize = 128;
 const VALUE_BYTES_MAX: usize = 64 << 10;
 
 /// A name and its value, if that is certain.
-type Variable = (Vec<u8>, Option<Vec<u8>>);
+type Variable = (Bytes, Option<Bytes>);
 
 /// Variables whose value is certain at this point.
 #[derive(Clone, Debug, Default)]
@@ -39,21 +39,21 @@ pub(super) struct Variables {
 impl Variables {
     /// The exact value, if it is certain.
     pub(super) fn value(&self, name: &[u8]) -> Option<&[u8]> {
-        match self.known.iter().rev().find(|(known, _)| known == name) {
+        match self.known.iter().rev().find(|(known, _)| *known == name) {
             Some((_, value)) => value.as_deref(),
             None if name == b"IFS" && !self.wild => Some(b" \t\n"),
             None => None,
         }
     }
 
-    pub(super) fn set(&mut self, name: &[u8], value: Option<Vec<u8>>) {
+    pub(super) fn set(&mut self, name: &[u8], value: Option<Bytes>) {
         let value = value.filter(|v| v.len() <= VALUE_BYTES_MAX);
         let known = Rc::make_mut(&mut self.known);
-        if let Some((_, slot)) = known.iter_mut().find(|(known, _)| known == name) {
+        if let Some((_, slot)) = known.iter_mut().find(|(known, _)| *known == name) {
             *slot = value;
         } else if known.len() < VARIABLES_MAX || name == b"IFS" {
             // What is not listed is not known; only the separator has a value of its own then.
-            known.push((name.to_vec(), value));
+            known.push((Bytes::from(name), value));
         }
     }
 
@@ -76,7 +76,7 @@ impl Variables {
             }
         }
         for (name, _) in other.known.iter() {
-            if (known.len() < VARIABLES_MAX || name == b"IFS") && !known.iter().any(|(known, _)| known == name) {
+            if (known.len() < VARIABLES_MAX || *name == b"IFS") && !known.iter().any(|(known, _)| known == name) {
                 known.push((name.clone(), None));
             }
         }
@@ -106,8 +106,19 @@ pub(super) fn expand(word: &Word<'_>, variables: &Variables, span: Span, out: &m
                 out.push(Argument::exact(bytes, span));
                 return;
             }
+            let any = |wanted: u8| bytes.contains(&wanted);
+            if !any(b'{') {
+                let globbed = any(b'*') || any(b'?') || any(b'[') && any(b']');
+                let (source, arity) = if globbed { (Some(Source::Glob), Arity::Any) } else { (None, Arity::One) };
+                out.push(Argument { bytes: Bytes::from(*bytes), source, arity, span });
+                return;
+            }
             let cells = bytes.iter().map(|b| (*b, false)).collect();
             finish(Field { cells, exists: true, ..Field::default() }, span, out);
+        }
+        // What is quoted is neither split nor matched.
+        Body::Pieces(pieces) if !pieces.is_empty() && pieces.iter().all(is_quoted) => {
+            out.push(joined(pieces, variables, span));
         }
         Body::Pieces(pieces) => {
             let mut fields = Vec::new();
@@ -133,6 +144,9 @@ pub(super) fn scalar(word: &Word<'_>, variables: &Variables, span: Span) -> Argu
 
 /// Pieces joined without splitting.
 pub(super) fn joined(pieces: &[Piece<'_>], variables: &Variables, span: Span) -> Argument {
+    if let [Piece::Text { bytes, .. }] = pieces {
+        return Argument::exact(bytes, span);
+    }
     let mut bytes = Vec::new();
     let mut source = None;
     for piece in pieces {

@@ -19,7 +19,8 @@ use super::analysis::{
     Analysis, Argument, Certainty, Context, HOLE, Knowledge, Place, PlaceKind, Problem, Program, Redirection,
     SimpleCommand, Source, Timing,
 };
-use super::catalogue::{self, Entry, Role, Special};
+use super::bytes::Bytes;
+use super::catalogue::{self, Entry, Special};
 use super::effect::{Job, RUNS_WORD, SHELL, Subject};
 use super::hazard::{self, Rule};
 use super::syntax::{self, Document, FaultKind, Joint, Script};
@@ -126,11 +127,7 @@ pub(super) struct Walker<'c> {
 impl<'c> Walker<'c> {
     pub(super) fn new(context: &'c Context<'c>, length: usize) -> Self {
         let mut variables = Variables::default();
-        if let Some(home) = context.home {
-            variables.set(b"HOME", Some(home.to_vec()));
-        } else {
-            variables.set(b"HOME", Some(b"~".to_vec()));
-        }
+        variables.set(b"HOME", Some(context.home.unwrap_or(b"~").into()));
         Self {
             context,
             out: Analysis::new(length),
@@ -233,7 +230,8 @@ impl<'c> Walker<'c> {
             inner.place.pipeline = self.flows.len();
             self.flows.push(Some((frame.place.pipeline, frame.place.stage)));
         }
-        let outer = self.input.clone();
+        // Whatever changes the input puts it back, but for the stages here.
+        let outer = if stages > 1 { self.input.clone() } else { None };
         for (stage, command) in pipeline.stages.iter().enumerate() {
             if stages > 1 {
                 inner.place.stage = stage;
@@ -253,7 +251,9 @@ impl<'c> Walker<'c> {
                 ));
             }
         }
-        self.input = outer;
+        if stages > 1 {
+            self.input = outer;
+        }
     }
 
     fn simple(&mut self, unit: Unit<'_, '_>, simple: &syntax::Simple<'_>, frame: Frame, stages: usize) {
@@ -271,12 +271,12 @@ impl<'c> Walker<'c> {
         }
         let redirections = self.redirections(unit, &simple.redirects, frame);
         let inside = first..self.out.commands.len();
-        let known: Vec<(Vec<u8>, Option<Vec<u8>>)> = if words.is_empty() {
+        let known: Vec<(&[u8], Option<Bytes>)> = if words.is_empty() {
             simple
                 .assignments
                 .iter()
                 .zip(&assignments)
-                .map(|(a, (name, value))| (name.clone(), self.new_value(a, value)))
+                .map(|(a, (_, value))| (a.name, self.new_value(a, value)))
                 .collect()
         } else {
             Vec::new()
@@ -288,7 +288,7 @@ impl<'c> Walker<'c> {
         }
         let index = self.execute(words, assignments, redirections, frame, span);
         for (name, value) in known {
-            self.set_variable(&name, value);
+            self.set_variable(name, value);
         }
         for position in inside {
             if let Some(command) = self.out.commands.get_mut(position) {
@@ -394,10 +394,8 @@ impl<'c> Walker<'c> {
             return self.unknown_program(first, words, frame, subject);
         };
         let base = name.rsplit(|b| *b == b'/').next().unwrap_or(name);
-        if !base.iter().all(|b| b.is_ascii_graphic())
-            || matches!(base.first(), Some(b'-'))
-            || base.iter().any(|b| matches!(b, b'\\' | b'=' | b'{' | b'}'))
-        {
+        let odd = |b: &u8| !b.is_ascii_graphic() || matches!(b, b'\\' | b'=' | b'{' | b'}');
+        if base.iter().any(odd) || base.first() == Some(&b'-') {
             let rule = if base.is_ascii() { &hazard::ODD_PROGRAM_NAME } else { &hazard::LOOK_ALIKE };
             self.rule(subject, rule, first.span);
         }
@@ -567,7 +565,6 @@ fn is_standard(name: &[u8]) -> bool {
 
 /// Whether a shell among the arguments of this program is a sign that it is made to start one.
 fn scans_shells(entry: &Entry) -> bool {
-    let wraps = entry.operands.iter().any(|role| matches!(role, Role::Command | Role::Environment));
     let special = matches!(
         entry.special,
         Some(
@@ -581,10 +578,7 @@ fn scans_shells(entry: &Entry) -> bool {
                 | Special::Reads
         )
     );
-    !wraps
-        && !special
-        && (entry.risk > Risk::Low
-            || entry.options.iter().any(|o| matches!(o.role, Role::Load | Role::Execute | Role::Shell)))
+    !entry.wraps && !special && (entry.risk > Risk::Low || entry.options_start)
 }
 
 /// Whether a credential among the arguments of this program is read by it.
@@ -602,7 +596,5 @@ fn scans_secrets(entry: &Entry) -> bool {
                 | Special::Find
         )
     );
-    let wraps =
-        entry.operands.iter().any(|role| matches!(role, Role::Command | Role::Environment | Role::List | Role::Delete));
-    !names_only && !wraps && !entry.names.starts_with("ssh-")
+    !names_only && !entry.wraps && !entry.names_files && !entry.names.starts_with("ssh-")
 }

@@ -220,6 +220,10 @@ fn holds(places: &[Place], path: &[u8], setting: &Setting<'_>) -> bool {
 
 /// The closed folder of the system that a path lies in.
 fn system_folder(path: &[u8], setting: &Setting<'_>) -> Option<&'static str> {
+    // All of these names begin so (tested); most paths do not.
+    if !matches!(path, [b'/', b'b' | b'd' | b'e' | b'l' | b'p' | b'r' | b's' | b'u' | b'v', ..]) {
+        return None;
+    }
     let folder = SYSTEM_FOLDERS.into_iter().find(|folder| is_below(path, folder.as_bytes()))?;
     let own = |home: &[u8], workspace: &[u8]| is_below(home, folder.as_bytes()) && is_below(workspace, home);
     let exempt = match (&setting.home, &setting.workspace) {
@@ -249,6 +253,10 @@ fn home_part<'p>(path: &'p [u8], setting: &Setting<'_>) -> Option<&'p [u8]> {
 
 /// The folder of keys that a path lies in; writing to a folder above one (or removing it) counts.
 fn dot_folder(rest: &[u8], op: PathOp) -> Option<&'static str> {
+    if rest.first() != Some(&b'.') {
+        // All of these names begin so (tested); most paths do not.
+        return None;
+    }
     DOT_FOLDERS.into_iter().find(|folder| {
         let folder = folder.as_bytes();
         is_below(rest, folder) || (op == PathOp::Write && !rest.is_empty() && is_below(folder, rest))
@@ -299,6 +307,11 @@ mod tests {
     fn short_cuts_hide_no_name() {
         assert!(CREDENTIALS.iter().chain(&HOME_STARTUP).all(|name| name.starts_with(['.', '_'])));
         assert!(STARTUP.iter().all(|name| name.starts_with(['.', 'r'])));
+        assert!(DOT_FOLDERS.iter().all(|name| name.starts_with('.')));
+        let setting = Setting::new("/w".as_ref(), "/w".as_ref(), None);
+        for folder in SYSTEM_FOLDERS {
+            assert!(system_folder(folder.as_bytes(), &setting).is_some(), "{folder}");
+        }
         for name in SECRET_NAMES {
             assert!(is_named_secret(format!("/w/{name}").as_bytes()), "{name}");
         }

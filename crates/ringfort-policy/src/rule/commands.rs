@@ -162,8 +162,8 @@ impl Policy {
             }
         };
         draft.risk(analysis.risk);
-        draft.effects(&analysis.effects);
         self.add_analysis(draft, &analysis, setting);
+        draft.effects(analysis.effects);
     }
 
     fn add_analysis(&self, draft: &mut Draft<'_>, analysis: &Analysis, setting: &Setting<'_>) {

@@ -79,8 +79,13 @@ impl<'p> Draft<'p> {
     }
 
     /// Lists what the action would do.
-    pub(super) fn effects(&mut self, effects: &[Effect]) {
-        self.effects.extend_from_slice(effects.get(..effects.len().min(EFFECTS_MAX)).unwrap_or(effects));
+    pub(super) fn effects(&mut self, mut effects: Vec<Effect>) {
+        effects.truncate(EFFECTS_MAX);
+        if self.effects.is_empty() {
+            self.effects = effects;
+        } else {
+            self.effects.append(&mut effects);
+        }
     }
 
     /// Adds a reason and answers at least as strictly as it.

@@ -48,7 +48,7 @@ impl Policy {
             }
             Ok(to) => {
                 let target = Some(to.host.to_string());
-                draft.effects(&[Effect { kind: EffectKind::OpenNetwork, target, span }]);
+                draft.effects(vec![Effect { kind: EffectKind::OpenNetwork, target, span }]);
                 if !self.add_closed_host(draft, &to, span) {
                     self.add_open_host(draft, &to, span);
                 }

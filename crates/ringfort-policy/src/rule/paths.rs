@@ -35,7 +35,7 @@ impl Policy {
             PathOp::Execute => EffectKind::ExecuteFile,
         };
         let target = Some(String::from_utf8_lossy(&judged.path).into_owned());
-        draft.effects(&[Effect { kind, target, span }]);
+        draft.effects(vec![Effect { kind, target, span }]);
         if op != PathOp::Read && self.is_readonly() && judged.zone != Zone::Device {
             draft.risk(Risk::Medium);
             self.add_readonly(draft, span);

@@ -7,7 +7,7 @@
 //! **Invariant:** dropped are OSC 52 and OSC 5522 (clipboard), the reports of title and icon label (CSI 20 t, CSI 21 t),
 //! the answerback request (ENQ), the settings report (DCS $ q) and commands to the terminal itself (DCS @), however
 //! they are spelled. Everything else passes byte for byte, but for surplus leading zeros. Memory is bounded by
-//! [`PREFIX_BYTES_MAX`]. Source: ECMA-48, and the control sequences of xterm.
+//! `PREFIX_BYTES_MAX`. Source: ECMA-48, and the control sequences of xterm.
 
 /// Longest start of a control sequence that is held back to recognise it. Bytes.
 const PREFIX_BYTES_MAX: usize = 64;

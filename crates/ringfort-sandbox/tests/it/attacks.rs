@@ -96,7 +96,7 @@ pub(crate) const ATTACKS: &[(&str, Attack)] = &[
     ("truncate-outside", |s| call_path(libc::SYS_truncate, &s.outside.join("spare"), 1)),
     ("delete-outside", |s| done(fs::remove_file(s.outside.join("spare2")))),
     ("mode-outside", |s| done(fs::set_permissions(s.outside.join("secret"), PermissionsExt::from_mode(0o666)))),
-    ("write-usr", |_| done(fs::write("/usr/ringfort-attack", "x"))),
+    ("write-usr", |_| { let path = "/usr/ringfort-attack"; let made = fs::write(path, "x"); drop(fs::remove_file(path)); done(made) }),
     ("write-etc", |_| opened(Path::new("/etc/passwd"))),
     ("write-core-pattern", |_| opened(Path::new("/proc/sys/kernel/core_pattern"))),
     ("write-sysrq", |_| opened(Path::new("/proc/sysrq-trigger"))),

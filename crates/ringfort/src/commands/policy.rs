@@ -11,12 +11,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use ringfort_policy::{accept, load, schema};
-use ringfort_runtime::state::StateFolder;
 use serde_json::{Value, json};
 
 use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
 use crate::output;
-use crate::wiring::World;
+use crate::wiring::{World, open_state};
 
 /// Show, check and accept the configuration
 #[derive(Debug, Args)]
@@ -149,7 +148,7 @@ fn accept_user_file(world: &World, common: &Common, yes: bool) -> Result<u8, Fai
         return Err(Failure::usage(anyhow::anyhow!("inside a cage no configuration can be accepted")));
     }
     let places = world.places(common);
-    let state = StateFolder::open(&places.state).map_err(Failure::guard)?;
+    let state = open_state(world, &places)?;
     let path = &places.user_file;
     let mut out = anstream::stdout().lock();
     let difference = accept::difference(&state.accepted(), path).map_err(Failure::usage)?;
@@ -157,7 +156,8 @@ fn accept_user_file(world: &World, common: &Common, yes: bool) -> Result<u8, Fai
         let text = std::fs::read_to_string(path)?;
         load::validate(path, &text).map_err(Failure::usage)?;
     }
-    if difference.text.is_empty() {
+    let stored = accept::state(&state.accepted(), path).map_err(Failure::usage)?;
+    if matches!(stored, accept::State::Absent | accept::State::Accepted { .. }) {
         writeln!(out, "nothing to accept: `{}` is as it was accepted, or not there", path.display())?;
         return Ok(EXIT_OK);
     }

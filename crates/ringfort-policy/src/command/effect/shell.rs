@@ -145,7 +145,7 @@ impl Walker<'_> {
                 Some(value) => {
                     self.assignment_effect(name, arg, subject);
                     let exact = arg.source.is_none() && !arg.bytes.contains(&b'+');
-                    self.set_variable(name, exact.then(|| value.to_vec()));
+                    self.set_variable(name, exact.then(|| value.into()));
                 }
                 None if name.first() == Some(&b'-') => {}
                 None => {}

@@ -7,6 +7,8 @@
 //! **Invariant:** the position only moves forward, except where a here-document body is read in place.
 //! Reading past the end yields 0, which is no shell character.
 
+use std::cell::Cell;
+
 use super::{DEPTH_MAX, Document, Fault, FaultKind, Item, NODES_MAX, Parse, Parsed, Script, Span};
 
 /// A here-document whose body starts after the next newline.
@@ -16,12 +18,24 @@ pub(super) struct Pending {
     pub(super) document: usize,
 }
 
+/// An answer of [`Parser::reserved`], and the position and end of text that it holds for.
+#[derive(Clone, Copy, Debug)]
+struct ReservedAt {
+    pos: usize,
+    end: usize,
+    answer: Option<(Reserved, usize)>,
+}
+
 /// The state of one parse.
 #[derive(Debug)]
 pub(super) struct Parser<'a> {
     pub(super) src: &'a [u8],
+    /// `src` up to `end`.
+    view: &'a [u8],
     pub(super) pos: usize,
     pub(super) end: usize,
+    /// The last answer of [`Parser::reserved`], which is asked several times at the start of a command.
+    last_reserved: Cell<ReservedAt>,
     pub(super) depth: u32,
     pub(super) substitutions: u32,
     nodes: u32,
@@ -60,8 +74,11 @@ impl<'a> Parser<'a> {
     pub(super) fn new(src: &'a [u8], depth: u32) -> Self {
         Self {
             src,
+            view: src,
             pos: 0,
             end: src.len(),
+            // No text has this position.
+            last_reserved: Cell::new(ReservedAt { pos: usize::MAX, end: 0, answer: None }),
             depth,
             substitutions: 0,
             nodes: 0,
@@ -110,7 +127,13 @@ impl<'a> Parser<'a> {
 
     /// The byte at `at`, or 0 past the end.
     pub(super) fn byte(&self, at: usize) -> u8 {
-        if at < self.end { self.src.get(at).copied().unwrap_or(0) } else { 0 }
+        self.view.get(at).copied().unwrap_or(0)
+    }
+
+    /// Makes the text end at `end`; returns where it ended.
+    pub(super) fn end_at(&mut self, end: usize) -> usize {
+        self.view = self.slice(0, end);
+        std::mem::replace(&mut self.end, end)
     }
 
     pub(super) fn slice(&self, start: usize, end: usize) -> &'a [u8] {
@@ -189,6 +212,16 @@ impl<'a> Parser<'a> {
 
     /// The reserved word that comes next and the offset after it. Nothing is consumed.
     pub(super) fn reserved(&self) -> Option<(Reserved, usize)> {
+        let last = self.last_reserved.get();
+        if last.pos == self.pos && last.end == self.end {
+            return last.answer;
+        }
+        let answer = self.find_reserved();
+        self.last_reserved.set(ReservedAt { pos: self.pos, end: self.end, answer });
+        answer
+    }
+
+    fn find_reserved(&self) -> Option<(Reserved, usize)> {
         let at = self.past_continuations(self.pos);
         if !matches!(self.byte(at), b'!' | b'{' | b'}' | b'[' | b'c'..=b'f' | b'i' | b's'..=b'u' | b'w') {
             return None;

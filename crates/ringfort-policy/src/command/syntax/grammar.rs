@@ -156,16 +156,16 @@ impl<'a> Parser<'a> {
         let mut prefixed = false;
         loop {
             self.skip_blanks();
-            if self.take_reserved(Reserved::Bang) {
-                prefixed = true;
-            } else if matches!(self.reserved(), Some((Reserved::Time, after)) if !self.is_program_time(after)) {
-                self.take_reserved(Reserved::Time);
-                self.skip_blanks();
-                self.take_option_p();
-                prefixed = true;
-            } else {
-                break;
+            match self.reserved() {
+                Some((Reserved::Bang, after)) => self.pos = after,
+                Some((Reserved::Time, after)) if !self.is_program_time(after) => {
+                    self.pos = after;
+                    self.skip_blanks();
+                    self.take_option_p();
+                }
+                _ => break,
             }
+            prefixed = true;
         }
         if prefixed && (self.at_end() || matches!(self.peek(), b';' | b'\n' | b')' | b'&' | b'|')) {
             return Ok(Pipeline { stages });
@@ -286,7 +286,8 @@ impl<'a> Parser<'a> {
 
     fn branches(&mut self, after: usize, start: usize) -> Parse<Compound<'a>> {
         self.pos = after;
-        let mut bodies = vec![self.body(Stop::Then)?];
+        let mut bodies = Vec::with_capacity(2);
+        bodies.push(self.body(Stop::Then)?);
         self.expect_reserved(Reserved::Then, start)?;
         loop {
             bodies.push(self.body(Stop::Branch)?);

@@ -108,11 +108,11 @@ impl<'a> Parser<'a> {
     }
 
     fn document_pieces(&mut self, start: usize, end: usize) -> Parse<Vec<Piece<'a>>> {
-        let outer_end = std::mem::replace(&mut self.end, end);
+        let outer_end = self.end_at(end);
         self.pos = start;
         let mut pieces = Vec::new();
         let result = self.nested(|parser| parser.pieces(Mode::Document, &mut pieces));
-        self.end = outer_end;
+        self.end_at(outer_end);
         result.map(|()| pieces)
     }
 }

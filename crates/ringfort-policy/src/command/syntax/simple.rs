@@ -18,9 +18,12 @@ impl<'a> Parser<'a> {
         let start = self.pos;
         let mut simple =
             Simple { assignments: Vec::new(), words: Vec::new(), redirects: Vec::new(), span: Span::new(start, start) };
+        let mut declares = false;
         loop {
             self.skip_blanks();
-            if let Some(redirect) = self.redirect()? {
+            let may_redirect = matches!(self.byte(self.pos), b'<' | b'>' | b'&' | b'{' | b'0'..=b'9');
+            if may_redirect && let Some(redirect) = self.redirect()? {
+                simple.redirects.reserve_exact(1);
                 simple.redirects.push(redirect);
                 simple.span.end = self.pos;
                 continue;
@@ -33,14 +36,14 @@ impl<'a> Parser<'a> {
                 return self.definition(simple);
             }
             if simple.words.is_empty() {
-                if let Some(assignment) = self.assignment()? {
+                if self.may_assign()
+                    && let Some(assignment) = self.assignment()?
+                {
                     simple.assignments.push(assignment);
                     simple.span.end = self.pos;
                     continue;
                 }
-            } else if declares(&simple.words)
-                && let Some(assignment) = self.array_argument()?
-            {
+            } else if declares && let Some(assignment) = self.array_argument()? {
                 simple.assignments.push(assignment);
                 simple.span.end = self.pos;
                 continue;
@@ -49,6 +52,9 @@ impl<'a> Parser<'a> {
                 simple.words.reserve(4);
             }
             let word = self.word()?;
+            if simple.words.is_empty() {
+                declares = is_declaration(&word);
+            }
             simple.words.push(word);
             simple.span.end = self.pos;
         }
@@ -155,6 +161,13 @@ impl<'a> Parser<'a> {
         while matches!(self.peek(), b' ' | b'\t') {
             self.pos += 1;
         }
+    }
+
+    /// Whether an assignment could stand at the cursor; when in doubt, it could.
+    fn may_assign(&self) -> bool {
+        let rest = self.slice(self.pos, self.end);
+        let length = rest.iter().position(|b| !is_name(*b)).unwrap_or(rest.len());
+        length > 0 && matches!(rest.get(length), Some(b'=' | b'+' | b'[' | b'\\'))
     }
 
     /// `name=`, `name+=` or `name[…]=` at the cursor.
@@ -290,6 +303,6 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn declares(words: &[Word<'_>]) -> bool {
-    matches!(words.first(), Some(Word { body: Body::Plain(name), .. }) if DECLARATIONS.contains(name))
+fn is_declaration(program: &Word<'_>) -> bool {
+    matches!(program.body, Body::Plain(name) if DECLARATIONS.contains(&name))
 }

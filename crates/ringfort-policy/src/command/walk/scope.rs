@@ -21,7 +21,8 @@ impl Walker<'_> {
         for word in &compound.words {
             self.inside(unit, &word.body, frame);
         }
-        let outer = self.input.clone();
+        let redirected = !compound.redirects.is_empty();
+        let outer = if redirected { self.input.clone() } else { None };
         if !compound.redirects.is_empty() {
             let redirections = self.redirections(unit, &compound.redirects, frame);
             self.execute(Vec::new(), Vec::new(), redirections, frame, span);
@@ -41,7 +42,9 @@ impl Walker<'_> {
             CompoundKind::Test => self.test(unit, compound, frame),
             CompoundKind::Arithmetic => self.arithmetic(unit, compound, frame),
         }
-        self.input = outer;
+        if redirected {
+            self.input = outer;
+        }
         self.output = None;
     }
 
@@ -90,7 +93,7 @@ impl Walker<'_> {
             let exact = only.filter(|value| {
                 value.source.is_none() && !value.bytes.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'{'))
             });
-            self.set_variable(name, exact.map(|value| value.bytes.to_vec()));
+            self.set_variable(name, exact.map(|value| value.bytes));
         }
         self.branches(unit, &compound.bodies, frame);
     }

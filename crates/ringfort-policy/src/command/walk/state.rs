@@ -9,6 +9,7 @@ use std::rc::Rc;
 use ringfort_core::effect::Span;
 
 use super::super::analysis::{Argument, PlaceKind};
+use super::super::bytes::Bytes;
 use super::super::effect::{Job, Subject};
 use super::super::hazard;
 use super::super::syntax::{AssignForm, Assignment, RedirectOp};
@@ -43,7 +44,7 @@ impl Walker<'_> {
         target::resolve(arg, bytes, self.cwd(), self.context)
     }
 
-    pub(in crate::command) fn set_variable(&mut self, name: &[u8], value: Option<Vec<u8>>) {
+    pub(in crate::command) fn set_variable(&mut self, name: &[u8], value: Option<Bytes>) {
         self.variables.set(name, value);
     }
 
@@ -64,14 +65,14 @@ impl Walker<'_> {
     }
 
     /// The value of a variable after `assignment`, if it is certain.
-    pub(super) fn new_value(&self, assignment: &Assignment<'_>, value: &Argument) -> Option<Vec<u8>> {
+    pub(super) fn new_value(&self, assignment: &Assignment<'_>, value: &Argument) -> Option<Bytes> {
         let text = value.known()?;
         match assignment.form {
-            AssignForm::Set => Some(text.to_vec()),
+            AssignForm::Set => Some(value.bytes.clone()),
             AssignForm::Append => {
                 let mut all = self.variables.value(assignment.name)?.to_vec();
                 all.extend_from_slice(text);
-                Some(all)
+                Some(all.into())
             }
             AssignForm::Array => None,
         }

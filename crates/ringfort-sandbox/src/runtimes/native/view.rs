@@ -120,7 +120,7 @@ pub(super) struct View {
 pub(super) fn plan(profile: &Profile, uid: u32) -> Result<View, ProfileError> {
     let mut planner = Planner::new(profile);
     planner.base(uid)?;
-    planner.layers()?;
+    planner.layers(uid)?;
     planner.view.steps.push(Step::Detach { path: c_path(Path::new(STORE))? });
     Ok(planner.view)
 }
@@ -201,12 +201,18 @@ impl<'a> Planner<'a> {
     }
 
     /// Everything that a profile names, shallow mounts first.
-    fn layers(&mut self) -> Result<(), ProfileError> {
+    fn layers(&mut self, uid: u32) -> Result<(), ProfileError> {
         let profile = self.profile;
         let secrets = ETC_SECRETS.iter().map(PathBuf::from).filter(|secret| is_below_any(secret, &profile.system));
         // Links are taken away by taking away what they lead to. Resolved before the mounts are put in order.
-        let hidden: BTreeSet<PathBuf> =
-            profile.hidden.iter().cloned().chain(secrets).filter_map(|path| path.canonicalize().ok()).collect();
+        let hidden: BTreeSet<PathBuf> = profile
+            .hidden
+            .iter()
+            .cloned()
+            .chain(secrets)
+            .chain(closed_to_others(profile, uid))
+            .filter_map(|path| path.canonicalize().ok())
+            .collect();
         let is_hidden = |path: &Path| path.ancestors().any(|parent| hidden.contains(parent));
         let mut layers: Vec<(PathBuf, Layer)> = Vec::new();
         layers.extend(profile.system.iter().map(|path| (path.clone(), Layer::System)));
@@ -443,6 +449,19 @@ impl<'a> Planner<'a> {
 
 pub(super) fn is_below_any(path: &Path, trees: &[PathBuf]) -> bool {
     trees.iter().any(|tree| path.starts_with(tree))
+}
+
+/// What the root caller alone can read at the top of `/etc`: without rights root still opens root's files.
+fn closed_to_others(profile: &Profile, uid: u32) -> Vec<PathBuf> {
+    let etc = PathBuf::from("/etc");
+    if uid != 0 || !profile.system.contains(&etc) {
+        return Vec::new();
+    }
+    let Ok(entries) = std::fs::read_dir(&etc) else { return Vec::new() };
+    let is_closed = |entry: &std::fs::DirEntry| {
+        entry.metadata().is_ok_and(|meta| !meta.is_symlink() && meta.permissions().mode() & 0o004 == 0)
+    };
+    entries.flatten().filter(is_closed).map(|entry| entry.path()).collect()
 }
 
 fn kind_of(path: &Path) -> Result<Kind, ProfileError> {
