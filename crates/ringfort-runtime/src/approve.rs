@@ -10,9 +10,11 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use ringfort_core::action::{Action, Command};
 use ringfort_core::digest::{Digest, DigestWriter};
 use ringfort_core::door::Door;
 use ringfort_core::effect::EffectKind;
+use ringfort_core::limits::EFFECTS_MAX;
 use ringfort_core::request::Request;
 use ringfort_core::ruling::Ruling;
 
@@ -105,8 +107,61 @@ pub fn approval_key(request: &Request, door: &Door, ruling: &Ruling, policies: &
     writer.finish()
 }
 
-/// Whether an approval of this ruling may be remembered.
-pub fn may_remember(ruling: &Ruling) -> Remember {
-    let unknown = ruling.effects.iter().any(|effect| effect.kind == EffectKind::Unknown || effect.target.is_none());
-    if unknown { Remember::Never } else { Remember::Session }
+/// Whether an approval of this ruling may be remembered: not where it runs files whose content it is not bound to. The
+/// content of a program's own words is bound ([`Request::bindings`]), that of the words inside a shell's text is not.
+pub fn may_remember(request: &Request, ruling: &Ruling) -> Remember {
+    let is_shell = matches!(request.action, Action::Command(Command::Shell(_)));
+    let unbound = |kind| match kind {
+        EffectKind::Unknown => true,
+        EffectKind::ExecuteFile | EffectKind::ExecuteText => is_shell,
+        _ => false,
+    };
+    // A list that was cut may have lost what mattered.
+    let never = ruling.effects.len() >= EFFECTS_MAX
+        || ruling.effects.iter().any(|effect| unbound(effect.kind) || effect.target.is_none());
+    if never { Remember::Never } else { Remember::Session }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringfort_core::decision::{Decision, Risk};
+    use ringfort_core::effect::{Effect, Span};
+    use ringfort_core::principal::Principal;
+    use ringfort_core::request::Provenance;
+    use ringfort_core::ruling::Reason;
+    use ringfort_core::text::Text;
+
+    use super::*;
+
+    fn remembered(words: &[&str], kind: EffectKind, count: usize) -> Remember {
+        let request = Request {
+            principal: Principal::try_user("ada").unwrap(),
+            action: Action::Command(Command::from_words(words.iter().map(|word| Text::from(*word)).collect())),
+            session: "s".to_owned(),
+            cwd: "/w".into(),
+            workspace: "/w".into(),
+            home: None,
+            provenance: Provenance::Agent,
+            bindings: Vec::new(),
+        };
+        let mut ruling = Ruling::new(Decision::Ask, Risk::High, Reason::new("test-001", Decision::Ask, "a question"));
+        let effect = |at| Effect { kind, target: Some("deploy.sh".to_owned()), span: Span::new(at, at + 1) };
+        ruling.effects = (0..count).map(effect).collect();
+        may_remember(&request, &ruling)
+    }
+
+    #[test]
+    fn deny_remembering_what_runs_files_that_are_not_bound() {
+        let (text, words) = (&["./deploy.sh --prod"][..], &["./deploy.sh", "--prod"][..]);
+        for (command, kind, count, expected) in [
+            (words, EffectKind::ExecuteFile, 1, Remember::Session),
+            (text, EffectKind::WritePath, 1, Remember::Session),
+            (text, EffectKind::ExecuteFile, 1, Remember::Never),
+            (text, EffectKind::ExecuteText, 1, Remember::Never),
+            (words, EffectKind::Unknown, 1, Remember::Never),
+            (words, EffectKind::WritePath, EFFECTS_MAX, Remember::Never),
+        ] {
+            assert_eq!(remembered(command, kind, count), expected, "{command:?} {kind:?} {count}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ringfort_audit::{Durability, Trail};
+use ringfort_core::action::Action;
 use ringfort_core::clock::Clock;
 use ringfort_core::decision::{Decision, Risk};
 use ringfort_core::digest::Digest;
@@ -27,6 +28,12 @@ use serde_json::Value;
 use crate::approve::{Answer, Approver, Question, Remember, Remembered, approval_key, may_remember};
 use crate::decide::Decider;
 use crate::guard::Guard;
+
+/// Most of an action that stands in the record, in bytes: an attempt of any length fits into an entry, so that none
+/// can keep itself off the record. The digest of the request beside it binds the whole.
+const ACTION_BYTES_MAX: usize = 16 << 10;
+/// Most of a reason that stands in the record, in bytes.
+const WHY_BYTES_MAX: usize = 1 << 10;
 
 /// A request that was allowed: the permit, and the ruling it was issued for.
 #[derive(Debug)]
@@ -109,6 +116,7 @@ impl Pipeline {
         let ruling = self.charge(request, ruling); // freeze, budget, loop guard
         let verdict = door.resolve(ruling); // what this door can fulfil
         let verdict = self.approve(verdict, request, door, approver); // Ask goes to a person
+        let verdict = self.contain(verdict); // which takes time: what was contained meanwhile stays contained
         if verdict.decision != Decision::Allow {
             return Err(self.deny(request, door, verdict));
         }
@@ -176,14 +184,17 @@ impl Pipeline {
         self.decider.policies()
     }
 
+    fn contain(&self, ruling: Ruling) -> Ruling {
+        let contained = self.contained.lock().unwrap_or_else(PoisonError::into_inner).contain.iter().next().copied();
+        let Some(containment) = contained else { return ruling };
+        let word = serde_json::to_value(containment).unwrap_or_default();
+        let message = format!("the session is contained: {}", word.as_str().unwrap_or("frozen"));
+        let risk = ruling.risk;
+        ruling.merge(Ruling::deny(risk, Reason::new("guard-004", Decision::Deny, message)))
+    }
+
     fn charge(&self, request: &Request, ruling: Ruling) -> Ruling {
-        let frozen = self.contained.lock().unwrap_or_else(PoisonError::into_inner).contain.iter().next().copied();
-        if let Some(containment) = frozen {
-            let word = serde_json::to_value(containment).unwrap_or_default();
-            let message = format!("the session is contained: {}", word.as_str().unwrap_or("frozen"));
-            let risk = ruling.risk;
-            return ruling.merge(Ruling::deny(risk, Reason::new("guard-004", Decision::Deny, message)));
-        }
+        let ruling = self.contain(ruling);
         if ruling.decision == Decision::Deny {
             return ruling; // a refused action uses no budget
         }
@@ -210,7 +221,7 @@ impl Pipeline {
             return verdict.merge(Ruling::deny(risk, reason));
         }
         let key = approval_key(request, door, &verdict, &self.policies());
-        let remember = may_remember(&verdict);
+        let remember = may_remember(request, &verdict);
         let question = Question { request, ruling: &verdict, may_remember: remember };
         let answer = if remember == Remember::Session && self.remembered.covers(&key) {
             Answer::Session
@@ -238,7 +249,11 @@ impl Pipeline {
     fn deny(&self, request: &Request, door: &Door, ruling: Ruling) -> Box<Denied> {
         let entry = Entry::about(EntryKind::Outcome, request, described(request)).fact("result", "denied").fact(
             "why",
-            ruling.deciding().map(|reason| Value::from(reason.message.clone())).take(4).collect::<Vec<_>>(),
+            ruling
+                .deciding()
+                .map(|reason| Value::from(cut(reason.message.clone(), WHY_BYTES_MAX)))
+                .take(4)
+                .collect::<Vec<_>>(),
         );
         let unrecorded = self.record(entry, door, &ruling).err().map(|reason| reason.message);
         self.respond(&Signal {
@@ -286,6 +301,22 @@ fn unasked(why: &str) -> Reason {
 
 /// The action as it stands in the record: escaped for people, and redacted.
 fn described(request: &Request) -> String {
-    let text = request.action.to_display();
-    String::from_utf8_lossy(ringfort_detect::redact(text.as_bytes()).as_bytes()).into_owned()
+    shown(&request.action)
+}
+
+/// An action for the record: escaped, redacted, and cut where it is too long.
+pub(crate) fn shown(action: &Action) -> String {
+    let text = action.to_display();
+    cut(String::from_utf8_lossy(ringfort_detect::redact(text.as_bytes()).as_bytes()).into_owned(), ACTION_BYTES_MAX)
+}
+
+/// The first bytes of a text, marked where it goes on.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let whole = text.len();
+        let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str(&format!(" … (cut: {whole} bytes)"));
+    }
+    text
 }

@@ -26,9 +26,10 @@ use ringfort_core::obligation::{ApprovalChannel, Demand, LimitObligation, Promis
 use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
-use ringfort_core::text::Text;
+use ringfort_core::text::{Text, escape_bytes};
 use ringfort_sandbox::launch::{Cage, LaunchError, Spawn, launch};
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
+use rustix::fs::{Mode, OFlags};
 
 use crate::pipeline::{Admitted, Pipeline};
 use crate::supervisor::Bounds;
@@ -200,7 +201,7 @@ impl Session {
     /// Tells the person at the terminal something that no record could take.
     pub fn warn(&self, message: &str) {
         // Nobody is left to tell if standard error is closed.
-        drop(writeln!(io::stderr(), "ringfort: {message}"));
+        drop(writeln!(io::stderr(), "ringfort: {}", shown(message)));
     }
 
     fn folder(&self, cwd: &Path) -> Result<PathBuf, TaskError> {
@@ -250,7 +251,10 @@ impl Session {
             let path = cwd.join(name);
             // What is not there inside is not looked at outside either: a caged caller learns nothing from it.
             let real = self.outside_path(&path).canonicalize().ok()?;
-            return ((self.is_visible(&path) || self.is_visible(&real)) && can_execute(&path)).then_some(path);
+            // A path that climbs is judged by where it ends, not by how it begins.
+            let climbs = path.components().any(|part| part == std::path::Component::ParentDir);
+            let is_there = (!climbs && self.is_visible(&path)) || self.is_visible(&real);
+            return (is_there && can_execute(&path)).then_some(path);
         }
         // Relative and empty entries would mean the folder the caller happens to be in.
         let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
@@ -302,6 +306,11 @@ impl Session {
     }
 }
 
+/// A message as a terminal may see it: names in it come from the workspace. What was escaped before stays as it is.
+fn shown(message: &str) -> String {
+    escape_bytes(message.as_bytes()).replace("\\\\", "\\")
+}
+
 /// The promises that a degree of isolation stands for where the host keeps them.
 pub fn promises_of(degree: DegreeRequest) -> BTreeSet<Promise> {
     match degree {
@@ -334,9 +343,43 @@ fn identity(path: &Path) -> Digest {
 /// The content of a small file, or the identity of a large or unreadable one.
 fn content(path: &Path) -> Digest {
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(BOUND_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let read = open_regular(path).and_then(|file| file.take(BOUND_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
     if read.is_err() || bytes.len() as u64 > BOUND_FILE_BYTES_MAX {
         return identity(path);
     }
     Digest::of(&bytes)
+}
+
+/// Opens a regular file without ever waiting: neither for the other end of a pipe that has taken its place since it was
+/// looked at, nor for what the kernel has yet to say (`/proc/kmsg` calls itself a regular file).
+fn open_regular(path: &Path) -> io::Result<std::fs::File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let meta = file.metadata()?;
+    // What the kernel makes up as it is read has no size, and reading may use it up.
+    if meta.is_file() && meta.len() > 0 { Ok(file) } else { Err(io::Error::other("it is no file with content")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_show_no_control_sequence() {
+        assert_eq!(shown("`a\u{1b}[8mb\u{202e}\n` `\\x1b`"), "`a\\u{1b}[8mb\\u{202e}\\n` `\\x1b`");
+    }
+
+    #[test]
+    fn deny_waiting_for_what_only_looks_like_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        // Without a writer a blocking open waits for ever; so does reading the kernel's messages.
+        assert!(open_regular(&fifo).is_err());
+        assert_eq!(content(&fifo), identity(&fifo));
+        assert_ne!(content(Path::new("/proc/kmsg")), Digest::of(b""));
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        assert_eq!(content(&file), Digest::of(b"x"));
+    }
 }

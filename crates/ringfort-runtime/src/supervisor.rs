@@ -13,8 +13,10 @@ pub mod screen;
 pub mod stdio;
 pub mod terminal;
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::AsFd as _;
 
 use std::time::Duration;
 
@@ -59,7 +61,14 @@ const SIGNALS: [UnixSignal; 7] = [
 ];
 
 /// Signals as a descriptor. Make it before any thread exists.
-pub struct Signals(SignalFd);
+pub struct Signals {
+    fd: SignalFd,
+    /// Those that came while a question was open, for whoever asks for the next one.
+    kept: RefCell<VecDeque<UnixSignal>>,
+}
+
+/// Most signals that are kept while a question is open; equal ones merge in the kernel, so few come.
+const SIGNALS_KEPT_MAX: usize = 64;
 
 impl Signals {
     /// Takes the signals of this process over.
@@ -74,12 +83,34 @@ impl Signals {
         // A record that may not grow is an error to be reported, not an end without a word.
         blocked.add(UnixSignal::SIGXFSZ);
         blocked.thread_block()?;
-        Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
+        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        Ok(Self { fd, kept: RefCell::default() })
     }
 
     fn next(&self) -> Option<UnixSignal> {
-        let info = self.0.read_signal().ok()??;
+        self.kept.borrow_mut().pop_front().or_else(|| self.read())
+    }
+
+    fn read(&self) -> Option<UnixSignal> {
+        let info = self.fd.read_signal().ok()??;
         UnixSignal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()
+    }
+
+    /// Whether there are some that were kept, which no descriptor tells of any more.
+    fn has_kept(&self) -> bool {
+        !self.kept.borrow().is_empty()
+    }
+
+    /// Whether a signal has come by which somebody wants an end. It stays there to be taken.
+    pub(crate) fn want_an_end(&self) -> bool {
+        let mut kept = self.kept.borrow_mut();
+        while kept.len() < SIGNALS_KEPT_MAX
+            && let Some(signal) = self.read()
+        {
+            kept.push_back(signal);
+        }
+        let ends = [UnixSignal::SIGINT, UnixSignal::SIGTERM, UnixSignal::SIGHUP, UnixSignal::SIGQUIT];
+        kept.iter().any(|signal| ends.contains(signal))
     }
 }
 
@@ -202,7 +233,7 @@ impl<'a> Supervisor<'a> {
             if woken.nothing {
                 self.outputs.iter_mut().for_each(Stream::idle);
             }
-            if woken.signals {
+            if woken.signals || self.signals.has_kept() {
                 while let Some(signal) = self.signals.next() {
                     self.take_signal(signal)?;
                 }
@@ -256,14 +287,14 @@ impl<'a> Supervisor<'a> {
 
     /// Waits for something to do, and does what concerns streams.
     fn wait(&mut self, ended: bool) -> io::Result<Woken> {
-        let mut fds: Vec<PollFd<'_>> = vec![PollFd::from_borrowed_fd(self.signals.0.as_fd(), PollFlags::IN)];
+        let mut fds: Vec<PollFd<'_>> = vec![PollFd::from_borrowed_fd(self.signals.fd.as_fd(), PollFlags::IN)];
         let cage_at = (!ended).then(|| {
             fds.push(PollFd::from_borrowed_fd(self.cage.events(), PollFlags::IN));
             fds.len() - 1
         });
         let broker_from = fds.len();
         if let (Some(broker), false) = (&self.broker, ended) {
-            fds.extend(broker.interests().map(|fd: BorrowedFd<'_>| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+            fds.extend(broker.interests());
         }
         let streams_from = fds.len();
         let may_read_keys = self.may_read_keys();

@@ -125,8 +125,8 @@ pub(crate) fn main() -> ExitCode {
 pub(crate) fn finish(result: Result<u8, Failure>) -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),
-        // The reader has gone: `ringfort trail show | head` is no error.
-        Err(failure) if failure.is_broken_pipe() => ExitCode::from(EXIT_OK),
+        // The reader has gone, and with it the answer: nothing to tell anybody, and no status that means "allowed".
+        Err(failure) if failure.is_broken_pipe() => ExitCode::from(EXIT_FAILED),
         Err(failure) => {
             output::error(&failure.error, failure.help.as_deref());
             ExitCode::from(failure.status)

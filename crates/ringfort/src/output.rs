@@ -5,12 +5,13 @@
 //!
 //! **Invariant:** text from outside is escaped before it is shown.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use ringfort_core::decision::Decision;
 use ringfort_core::effect::Span;
 use ringfort_core::ruling::{Remedy, Ruling};
-use ringfort_core::text::escape_bytes;
+use ringfort_core::text::{escape_bytes, is_invisible};
 use serde_json::{Value, json};
 
 /// Longest part of an input that is shown around a span. Bytes.
@@ -182,5 +183,41 @@ fn excerpt(out: &mut dyn Write, input: &[u8], span: Span) -> io::Result<()> {
 ///
 /// The stream cannot be written.
 pub(crate) fn json_line(out: &mut dyn Write, value: &Value) -> io::Result<()> {
-    writeln!(out, "{value}")
+    writeln!(out, "{}", json_text(&value.to_string()))
+}
+
+/// JSON that a terminal may show: what JSON lets stand inside strings, and a terminal obeys or hides, is written as
+/// `\u` escapes. The value is the same.
+pub(crate) fn json_text(json: &str) -> Cow<'_, str> {
+    // A line's own end is layout, and stands in no string.
+    let hides = |c: char| c != '\n' && (c.is_control() || is_invisible(c));
+    if !json.chars().any(hides) {
+        return Cow::Borrowed(json);
+    }
+    let mut units = [0; 2];
+    json.chars()
+        .fold(String::with_capacity(json.len() + 16), |mut text, c| {
+            if hides(c) {
+                c.encode_utf16(&mut units).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")));
+            } else {
+                text.push(c);
+            }
+            text
+        })
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_shows_no_control_sequence_and_means_the_same() {
+        for text in ["plain \"q\" \\ ü", "a\u{1b}[8m\u{9b}31m\u{7f}", "\u{202e}x\u{200b}\u{e0041}"] {
+            let value = json!({ "text": text });
+            let shown = json_text(&value.to_string()).into_owned();
+            assert!(!shown.chars().any(|c| c.is_control() || is_invisible(c)), "{shown:?}");
+            assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), value);
+        }
+    }
 }

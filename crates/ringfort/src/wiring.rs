@@ -17,6 +17,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use ringfort_audit::{Options as TrailOptions, Trail};
 use ringfort_core::clock::Clock;
+use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
 use ringfort_policy::load::{Loaded, Sources, load};
 use ringfort_runtime::clock::SystemClock;
@@ -27,7 +28,7 @@ use ringfort_runtime::providers::{self, PROVIDERS};
 use ringfort_runtime::session::Session;
 use ringfort_runtime::state::StateFolder;
 use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
-use ringfort_sandbox::profile::DegreeRequest;
+use ringfort_sandbox::profile::{DegreeRequest, Profile};
 
 use crate::commands::{Common, Failure};
 
@@ -36,7 +37,7 @@ const PASSWD_BYTES_MAX: u64 = 1 << 20;
 /// The machine's configuration.
 const SYSTEM_FILE: &str = "/etc/ringfort/ringfort.toml";
 /// The name of a configuration file, in every layer.
-const FILE_NAME: &str = "ringfort.toml";
+pub(crate) const FILE_NAME: &str = "ringfort.toml";
 
 /// What this process was given.
 pub(crate) struct World {
@@ -120,6 +121,12 @@ impl World {
         Ok(Principal::try_user(&cleaned)?)
     }
 
+    /// The file of `--policy`, or of its variable.
+    fn explicit_file(&self, common: &Common) -> Option<PathBuf> {
+        let named = common.policy.as_ref().map(|path| self.cwd.join(path));
+        named.or_else(|| self.variable("RINGFORT_POLICY").map(|path| self.cwd.join(path)))
+    }
+
     /// Loads the configuration for a workspace; `workspace` names the project's file.
     ///
     /// # Errors
@@ -127,8 +134,7 @@ impl World {
     /// A file cannot be read or is not understood; nothing is in use.
     pub(crate) fn load(&self, common: &Common, workspace: Option<&Path>) -> Result<Loaded, Failure> {
         let places = self.places(common);
-        let explicit = common.policy.clone().map(|path| self.cwd.join(path));
-        let explicit = explicit.or_else(|| self.variable("RINGFORT_POLICY").map(|path| self.cwd.join(path)));
+        let explicit = self.explicit_file(common);
         let mut overrides = Vec::new();
         for setting in &common.settings {
             let Some((key, value)) = setting.split_once('=') else {
@@ -288,7 +294,8 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let trail = Arc::new(open_trail(&state, &clock)?);
     let mut notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
     for name in state.sweep() {
-        notices.push(format!("session {name} ended without settling; what it left behind was removed"));
+        notices.push(format!("session {name} was killed: what it left in the state folder was removed; start-up files in its workspace were not \
+             inspected"));
         let entry = ringfort_core::entry::Entry::event("session.swept").fact("session", name);
         trail.append(&entry, ringfort_audit::Durability::Written).map_err(Failure::guard)?;
     }
@@ -298,7 +305,10 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let own_files = [state.root().to_owned(), places.user_file.clone(), PathBuf::from("/etc/ringfort")];
     let caller =
         Caller { home: &world.home, environment: &world.environment, own_files: &own_files, binary: binary.as_deref() };
-    let profile = profile::build(&effective, &wishes.workspace, &caller, wishes.degree);
+    let mut profile = profile::build(&effective, &wishes.workspace, &caller, wishes.degree);
+    if let Some(explicit) = world.explicit_file(wishes.common) {
+        protect_policy(&mut profile, &explicit)?;
+    }
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
     let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
 
@@ -331,6 +341,31 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         clock,
     };
     Ok(Wired { session, state, environment, notices, loaded })
+}
+
+/// A policy file that lies where the program writes cannot be changed by it: the next run would obey the change.
+///
+/// # Errors
+///
+/// It is reached by a link that the program could turn; nothing has started.
+fn protect_policy(profile: &mut Profile, file: &Path) -> Result<(), Failure> {
+    let unusable = || format!("cannot use `{}` as policy", file.display());
+    let real = file.canonicalize().with_context(unusable).map_err(Failure::usage)?;
+    let named = file.parent().zip(file.file_name()).map(|(folder, name)| real_or_same(folder).join(name));
+    let is_written = |path: &Path| {
+        std::iter::once(&profile.workspace).chain(&profile.writable).any(|root| path.starts_with(real_or_same(root)))
+    };
+    if !is_written(&real) && !named.as_deref().is_some_and(is_written) {
+        return Ok(());
+    }
+    if named.as_deref() != Some(real.as_path()) {
+        let error = anyhow::anyhow!("{}: it is a link that the program could turn", unusable());
+        return Err(Failure::usage(error).help("name the file itself, or keep it outside the workspace"));
+    }
+    profile.protected.push(real);
+    // Where nothing inside the workspace can be protected, the run does not start.
+    profile.require.insert(Promise::ProtectStartup);
+    Ok(())
 }
 
 /// Opens the state folder; a home that does not exist is not made for it.

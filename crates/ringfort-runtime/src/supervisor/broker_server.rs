@@ -11,17 +11,20 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use ringfort_core::action::{Action, Command};
 use ringfort_core::door::Door;
+use ringfort_core::entry::Entry;
 use ringfort_core::principal::Principal;
 use ringfort_core::request::Provenance;
+use ringfort_core::text::Text;
 use ringfort_sandbox::launch::{Cage, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::broker::{Introduction, Operation, Reply, for_agents, receive, reply};
 use super::stdio::Inside;
 use crate::approve::Approver;
-use crate::pipeline::Outcome;
-use crate::session::{Session, Task};
+use crate::pipeline::{Outcome, shown};
+use crate::session::{Session, Task, TaskError};
 
 /// Most sibling cages at once.
 pub const SIBLINGS_MAX: usize = 32;
@@ -30,6 +33,12 @@ pub const SIBLINGS_MAX: usize = 32;
 const REQUESTS_MAX: usize = 200;
 /// The window of [`REQUESTS_MAX`].
 const FLOOD_WINDOW: Duration = Duration::from_secs(5);
+/// Most bytes of requests of one cage within [`RECORD_WINDOW`], so that a patient flood cannot fill the disk either.
+const RECORD_BYTES_MAX: u64 = 64 << 20;
+/// The window of [`RECORD_BYTES_MAX`].
+const RECORD_WINDOW: Duration = Duration::from_secs(3600);
+/// What a request counts for besides its own words. Bytes.
+const REQUEST_BYTES: u64 = 1 << 10;
 /// Most introductions that are served in one turn, so that a flood cannot starve the main program's streams.
 const INTRODUCTIONS_PER_TURN: usize = 4;
 
@@ -62,21 +71,55 @@ pub(super) struct BrokerServer<'a> {
     siblings: Vec<Sibling>,
     /// When the newest requests came.
     recent: VecDeque<Duration>,
+    /// What the requests of the last hour asked the record to keep.
+    recorded: Recorded,
+}
+
+/// Bytes by the time at which they came: bounded, as each entry counts for at least [`REQUEST_BYTES`].
+#[derive(Default)]
+struct Recorded {
+    parts: VecDeque<(Duration, u64)>,
+    bytes: u64,
+}
+
+impl Recorded {
+    /// Counts `bytes` more, unless that would be too many within the window.
+    fn take(&mut self, bytes: u64, now: Duration) -> bool {
+        while let Some((at, bytes)) = self.parts.front().copied()
+            && now.saturating_sub(at) > RECORD_WINDOW
+        {
+            self.parts.pop_front();
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+        let cost = bytes.saturating_add(REQUEST_BYTES);
+        if self.bytes.saturating_add(cost) > RECORD_BYTES_MAX {
+            return false;
+        }
+        self.bytes += cost;
+        self.parts.push_back((now, cost));
+        true
+    }
 }
 
 impl<'a> BrokerServer<'a> {
     pub(super) fn new(service: Service<'a>) -> Self {
-        Self { service, siblings: Vec::new(), recent: VecDeque::new() }
+        Self { service, siblings: Vec::new(), recent: VecDeque::new(), recorded: Recorded::default() }
     }
 
     pub(super) fn is_ended(&self) -> bool {
         self.service.session.pipeline.is_ended()
     }
 
-    /// What to wait for.
-    pub(super) fn interests(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let siblings = self.siblings.iter().flat_map(|sibling| [sibling.cage.events(), sibling.channel.as_fd()]);
-        std::iter::once(self.service.socket.as_fd()).chain(siblings)
+    /// What to wait for. Of a client's channel only its end: nothing that a client says there is read, and what it
+    /// says must not keep the supervisor awake.
+    pub(super) fn interests(&self) -> impl Iterator<Item = PollFd<'_>> {
+        let siblings = self.siblings.iter().flat_map(|sibling| {
+            [
+                PollFd::from_borrowed_fd(sibling.cage.events(), PollFlags::IN),
+                PollFd::from_borrowed_fd(sibling.channel.as_fd(), PollFlags::empty()),
+            ]
+        });
+        std::iter::once(PollFd::from_borrowed_fd(self.service.socket.as_fd(), PollFlags::IN)).chain(siblings)
     }
 
     /// Serves whatever is ready.
@@ -135,11 +178,19 @@ impl<'a> BrokerServer<'a> {
                 FLOOD_WINDOW.as_secs()
             )));
         }
+        let bytes: u64 = introduction.words.iter().map(|word| word.as_bytes().len() as u64).sum();
+        if !self.recorded.take(bytes, self.service.session.clock.monotonic()) {
+            let minutes = RECORD_WINDOW.as_secs() / 60;
+            return Some(Reply::Failed(format!("more requests than the record keeps within {minutes} minutes")));
+        }
         let Introduction { operation, words, cwd, environment, channel, streams } = introduction;
         let Service { session, door, approver, principal, .. } = &self.service;
-        let task = match session.task(principal, Provenance::Agent, words, &cwd, environment) {
+        let task = match session.task(principal, Provenance::Agent, words.clone(), &cwd, environment) {
             Ok(task) => task,
-            Err(error) => return Some(Reply::Failed(error.to_string())),
+            Err(error) => {
+                self.refuse(words, &error);
+                return Some(Reply::Failed(error.to_string()));
+            }
         };
         if operation == Operation::Check {
             return Some(Reply::Ruled(for_agents(session.pipeline.check(&task.request, door))));
@@ -166,6 +217,20 @@ impl<'a> BrokerServer<'a> {
                 self.finish(&task, Outcome { result: "failed", facts });
                 Some(Reply::Failed(error.to_string()))
             }
+        }
+    }
+
+    /// Puts on the record what was asked for and came to no ruling: a missing program, a folder outside.
+    fn refuse(&self, words: Vec<Text>, error: &TaskError) {
+        let Service { session, principal, door, .. } = &self.service;
+        let entry = Entry {
+            principal: Some(principal.clone()),
+            session: Some(session.name.clone()),
+            action: Some(shown(&Action::Command(Command::from_words(words)))),
+            ..Entry::event("broker.refused").at(door.kind, door.standing).fact("why", error.to_string())
+        };
+        if let Err(error) = session.pipeline.event(&entry) {
+            session.warn(&format!("an event could not be recorded: {error}"));
         }
     }
 
@@ -208,4 +273,20 @@ fn has_gone(channel: BorrowedFd<'_>) -> bool {
     let mut ready = [PollFd::from_borrowed_fd(channel, PollFlags::empty())];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deny_more_than_the_record_keeps() {
+        let mut recorded = Recorded::default();
+        let large = 100 << 10;
+        let taken = (0..100_000).take_while(|n| recorded.take(large, Duration::from_secs(n / 40))).count() as u64;
+        assert_eq!(taken, RECORD_BYTES_MAX / (large + REQUEST_BYTES));
+        assert!(recorded.bytes <= RECORD_BYTES_MAX);
+        assert!(recorded.take(large, RECORD_WINDOW * 2), "after the window");
+        assert_eq!(recorded.parts.len(), 1);
+    }
 }

@@ -4,9 +4,10 @@
 //! In: bytes on their way to a terminal, in any chunks. Out: the same bytes without those control sequences that make
 //! the terminal write to the clipboard, or answer with text that a program outside would later read as typed.
 //!
-//! **Invariant:** dropped are OSC 52 (clipboard), the reports of title and icon label (CSI 20 t, CSI 21 t), the
-//! answerback request (ENQ) and the settings report (DCS $ q). Everything else passes byte for byte. Memory is bounded
-//! by `PREFIX_BYTES_MAX`. Source: ECMA-48, and the control sequences of xterm.
+//! **Invariant:** dropped are OSC 52 and OSC 5522 (clipboard), the reports of title and icon label (CSI 20 t, CSI 21 t),
+//! the answerback request (ENQ), the settings report (DCS $ q) and commands to the terminal itself (DCS @), however
+//! they are spelled. Everything else passes byte for byte, but for surplus leading zeros. Memory is bounded by
+//! `PREFIX_BYTES_MAX`. Source: ECMA-48, and the control sequences of xterm.
 
 /// Longest start of a control sequence that is held back to recognise it. Bytes.
 const PREFIX_BYTES_MAX: usize = 64;
@@ -29,6 +30,8 @@ enum State {
     Osc,
     /// First bytes of a DCS, held back.
     Dcs,
+    /// Inside a dropped control sequence, until its final byte.
+    DropCsi,
     /// Inside a dropped string, until its end.
     Drop,
     /// Inside a dropped string, after ESC.
@@ -77,6 +80,11 @@ impl ScreenFilter {
             State::Csi => self.csi(byte, out),
             State::Osc => self.osc(byte, out),
             State::Dcs => self.dcs(byte, out),
+            State::DropCsi => match byte {
+                0x20..=0x3f | ENQ => {}
+                0x40..=0x7e | 0x18 | 0x1a => self.state = State::Ground,
+                _ => self.pass(byte, out),
+            },
             State::Drop => match byte {
                 BEL | 0x18 | 0x1a => self.state = State::Ground,
                 ESC => self.state = State::DropEscape,
@@ -115,10 +123,22 @@ impl ScreenFilter {
     fn csi(&mut self, byte: u8, out: &mut Vec<u8>) {
         match byte {
             ENQ => {}
+            b'0' if self.is_leading_zero() => {}
             0x20..=0x3f if self.held.len() < PREFIX_BYTES_MAX => self.held.push(byte),
+            // Too long to be told by its end: one that would be a report with the right end is none of anybody's.
+            0x20..=0x3f if self.is_report() => {
+                self.forget();
+                self.state = State::DropCsi;
+            }
             b't' if self.is_report() => self.forget(),
             _ => self.pass(byte, out),
         }
+    }
+
+    /// Whether the first number of what is held begins with a zero: one is enough, so that no row of them can fill what
+    /// is held and hide the number.
+    fn is_leading_zero(&self) -> bool {
+        self.held.get(2..) == Some(b"0")
     }
 
     /// Whether the held parameters ask for the title or the icon label.
@@ -130,10 +150,11 @@ impl ScreenFilter {
 
     fn osc(&mut self, byte: u8, out: &mut Vec<u8>) {
         match byte {
+            b'0' if self.is_leading_zero() => {}
             b'0'..=b'9' if self.held.len() < PREFIX_BYTES_MAX => self.held.push(byte),
             _ => {
                 let number: Vec<u8> = self.held.iter().skip(2).copied().skip_while(|digit| *digit == b'0').collect();
-                if number == b"52" {
+                if matches!(number.as_slice(), b"52" | b"5522") {
                     self.forget();
                     self.state = State::Drop;
                     self.byte(byte, out);
@@ -147,7 +168,7 @@ impl ScreenFilter {
     fn dcs(&mut self, byte: u8, out: &mut Vec<u8>) {
         match byte {
             b'0'..=b'9' | b';' if self.held.len() < PREFIX_BYTES_MAX => self.held.push(byte),
-            b'$' => {
+            b'$' | b'@' | b'0'..=b'9' | b';' => {
                 self.forget();
                 self.state = State::Drop;
             }
@@ -219,6 +240,24 @@ mod tests {
         ] {
             assert_eq!(filtered(input, usize::MAX), expected, "{}", input.escape_ascii());
         }
+    }
+
+    #[test]
+    fn deny_what_is_spelled_too_long_to_be_held() {
+        let zeros = "0".repeat(2 * PREFIX_BYTES_MAX);
+        let numbers = "1;".repeat(PREFIX_BYTES_MAX);
+        for input in [
+            format!("a\x1b[{zeros}21tb"),
+            format!("a\x1b[21;{numbers}1tb"),
+            format!("a\x1b]{zeros}52;c;eA==\x07b"),
+            format!("a\x1bP{numbers}$qm\x1b\\b"),
+            "a\x1b]5522;type=write\x1b\\b".to_owned(),
+            "a\x1bP@kitty-cmd{}\x1b\\b".to_owned(),
+        ] {
+            assert_eq!(filtered(input.as_bytes(), usize::MAX), b"ab", "{}", input.escape_debug());
+        }
+        let colours = format!("\x1b[{numbers}1m");
+        assert_eq!(filtered(colours.as_bytes(), 3), colours.as_bytes(), "a long sequence that asks nothing");
     }
 
     proptest! {

@@ -22,6 +22,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::process::getpgrp;
 use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcsetattr};
 
+use super::Signals;
 use crate::approve::{Answer, Approver, Question, Remember};
 
 /// Longest action that a question shows; more is cut, and said to be cut. Bytes after escaping.
@@ -99,12 +100,21 @@ impl UserTerminal {
         self.write(last_line)
     }
 
-    /// One line typed by a person, or `None` after [`APPROVAL_WAIT`], at the end of input, or on an error.
-    fn read_line(&self) -> Option<String> {
-        let mut ready = [PollFd::new(&self.fd, PollFlags::IN)];
-        let wait = Timespec { tv_sec: i64::try_from(APPROVAL_WAIT.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
-        if poll(&mut ready, Some(&wait)).ok()? == 0 {
-            return None;
+    /// One line typed by a person, or `None` after [`APPROVAL_WAIT`], at the end of input, on an error, or when a
+    /// signal such as that of Ctrl-C comes instead.
+    fn read_line(&self, signals: &Signals) -> Option<String> {
+        let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(TICK.subsec_nanos()) };
+        let mut ticks_left = APPROVAL_WAIT.as_millis() / TICK.as_millis();
+        loop {
+            let mut ready = [PollFd::new(&self.fd, PollFlags::IN)];
+            let is_ready = rustix::io::retry_on_intr(|| poll(&mut ready, Some(&tick))).ok()? > 0;
+            if signals.want_an_end() || (ticks_left == 0 && !is_ready) {
+                return None;
+            }
+            if is_ready {
+                break;
+            }
+            ticks_left -= 1;
         }
         let mut line = [0_u8; ANSWER_BYTES_MAX];
         let count = rustix::io::read(&self.fd, &mut line).ok()?;
@@ -122,12 +132,13 @@ impl Drop for UserTerminal {
 /// Asks on the user's terminal.
 pub struct TerminalApprover<'a> {
     terminal: Option<&'a UserTerminal>,
+    signals: &'a Signals,
 }
 
 impl<'a> TerminalApprover<'a> {
-    /// Asks on `terminal`; without one every question is answered "nobody".
-    pub fn new(terminal: Option<&'a UserTerminal>) -> Self {
-        Self { terminal }
+    /// Asks on `terminal`; without one every question is answered "nobody". A signal that wants an end is no yes.
+    pub fn new(terminal: Option<&'a UserTerminal>, signals: &'a Signals) -> Self {
+        Self { terminal, signals }
     }
 }
 
@@ -139,7 +150,7 @@ impl Approver for TerminalApprover<'_> {
         let was_raw = terminal.raw.get();
         terminal.restore();
         let answer = match terminal.put(&prompt(question)) {
-            Ok(()) => match (terminal.read_line().as_deref(), question.may_remember) {
+            Ok(()) => match (terminal.read_line(self.signals).as_deref(), question.may_remember) {
                 (Some("y" | "yes"), _) => Answer::Once,
                 (Some("s" | "session"), Remember::Session) => Answer::Session,
                 (Some(_), _) => Answer::No,
@@ -154,9 +165,15 @@ impl Approver for TerminalApprover<'_> {
     }
 }
 
+/// Takes back what a program may have left the terminal in, so that a question can be read: ends a string that it has
+/// left open (a terminal swallows what follows as its content), leaves a held-back picture, then resets attributes,
+/// character sets, margins (which moves the cursor, hence saved), scrolling by origin, and colours that were redefined.
+const READABLE: &str = "\u{18}\u{1b}\\\u{1b}[?2026l\u{1b}[!p\u{1b}[0m\u{1b}(B\u{f}\u{1b}[?6l\u{1b}7\u{1b}[r\u{1b}8\
+                        \u{1b}[?25h\u{1b}]104\u{1b}\\\u{1b}]110\u{1b}\\\u{1b}]111\u{1b}\\";
+
 /// What a person reads before answering.
 pub fn prompt(question: &Question<'_>) -> String {
-    let mut text = String::from("\r\nringfort: a person's approval is needed\n");
+    let mut text = format!("{READABLE}\r\nringfort: a person's approval is needed\n");
     let (action, spans_apply) = match &question.request.action {
         Action::Command(Command::Shell(shell)) => (shell.as_bytes().to_vec(), true),
         other => (other.to_display().into_bytes(), false),

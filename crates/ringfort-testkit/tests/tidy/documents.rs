@@ -15,7 +15,7 @@ const README_LINES_MAX: usize = 120;
 /// Longest ARCHITECTURE page, in lines: one page.
 const ARCHITECTURE_LINES_MAX: usize = 110;
 /// What must be there.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -26,6 +26,7 @@ const DOCUMENTS: [&str; 11] = [
     "docs/THREAT_MODEL.md",
     "docs/extending.md",
     "docs/rules.md",
+    "docs/formats/check.md",
     "docs/formats/trail.md",
 ];
 /// Subcommands whose next word is a subcommand of their own.

@@ -34,7 +34,7 @@ use serde_json::Value;
 
 use super::{Common, EXIT_ASK, EXIT_DENIED, EXIT_FAILED, EXIT_OK, Failure};
 use crate::output::{self, Detail};
-use crate::wiring::World;
+use crate::wiring::{FILE_NAME, World};
 
 /// Most policies that one batch names.
 const BATCH_POLICIES_MAX: usize = 64;
@@ -237,14 +237,15 @@ struct Batch<'a> {
     common: &'a Common,
     isolated: bool,
     cwd: PathBuf,
-    deciders: BTreeMap<String, Result<Arc<Decider>, String>>,
+    /// By policy, and by the workspace where that has a file of its own.
+    deciders: BTreeMap<(String, Option<PathBuf>), Result<Arc<Decider>, String>>,
 }
 
 fn batch(args: &CheckArgs, common: &Common, world: &World) -> Result<u8, Failure> {
     let cwd = args.cwd.as_ref().map_or_else(|| world.cwd.clone(), |cwd| world.cwd.join(cwd));
     let mut batch = Batch { world, common, isolated: args.isolated, cwd, deciders: BTreeMap::new() };
     // A default policy that cannot be loaded fails the whole batch: no line could be answered by it.
-    batch.decider(None).map_err(|why| Failure::usage(anyhow::anyhow!(why)))?;
+    batch.decider(None, &batch.cwd.clone()).map_err(|why| Failure::usage(anyhow::anyhow!(why)))?;
     let mut input = io::BufReader::new(io::stdin().lock());
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut line = Vec::new();
@@ -315,13 +316,19 @@ fn bad_line(why: &str) -> Ruling {
 }
 
 impl Batch<'_> {
-    fn decider(&mut self, policy: Option<&str>) -> Result<Arc<Decider>, String> {
-        let key = policy.unwrap_or_default().to_owned();
+    /// Who rules in a workspace: its project file counts, as it does for a single check and for `run`.
+    fn decider(&mut self, policy: Option<&str>, cwd: &Path) -> Result<Arc<Decider>, String> {
+        let absent = |error: io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+        let has_none = cwd.join(FILE_NAME).symlink_metadata().err().is_some_and(absent);
+        let project = (!has_none).then(|| cwd.to_owned());
+        let key = (policy.unwrap_or_default().to_owned(), project);
         if let Some(known) = self.deciders.get(&key) {
             return known.clone();
         }
         if self.deciders.len() >= BATCH_POLICIES_MAX {
-            return Err(format!("a batch names at most {BATCH_POLICIES_MAX} policies"));
+            return Err(format!(
+                "a batch names at most {BATCH_POLICIES_MAX} policies and workspaces with a file of their own"
+            ));
         }
         let mut common = self.common.clone();
         match policy {
@@ -331,7 +338,7 @@ impl Batch<'_> {
             }
             Some(path) => common.policy = Some(PathBuf::from(path)),
         }
-        let loaded = self.world.load(&common, Some(&self.cwd));
+        let loaded = self.world.load(&common, key.1.as_deref());
         let decider =
             loaded.and_then(|loaded| decider(&loaded)).map(Arc::new).map_err(|failure| failure.error.to_string());
         self.deciders.insert(key, decider.clone());
@@ -349,8 +356,8 @@ impl Batch<'_> {
     }
 
     fn rule(&mut self, line: Line) -> Result<Ruling, String> {
-        let decider = self.decider(line.policy.as_deref())?;
-        let cwd = line.cwd.clone().unwrap_or_else(|| self.cwd.clone());
+        let cwd = line.cwd.as_ref().map_or_else(|| self.cwd.clone(), |cwd| self.world.cwd.join(cwd));
+        let decider = self.decider(line.policy.as_deref(), &cwd)?;
         let action = line_action(line)?;
         let request = request(self.world, action, &cwd).map_err(|failure| failure.error.to_string())?;
         Ok(decider.check(&request, &door(self.isolated)))

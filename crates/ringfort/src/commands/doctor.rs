@@ -221,16 +221,17 @@ fn confine(world: &World, wired: &mut Wired, ground: &Ground, state: &Path) -> a
     let mut task =
         wired.session.task(&world.principal()?, Provenance::User, words.into(), &ground.workspace, environment)?;
     task.program = wired.session.visible_program(&binary);
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let null = || fs::File::open("/dev/null").map(std::os::fd::OwnedFd::from);
+    let inside = Inside { stdin: null()?, stdout: write, stderr: null()?, terminal: None };
     let door = wired.session.door(DoorKind::Run, None);
+    // From here on there is an outcome on every path.
     let admitted = wired
         .session
         .pipeline
         .admit(&task.request, &door, &NoApprover)
         .map_err(|denied| anyhow::anyhow!("denied: {}", reasons(&denied.ruling)))?;
 
-    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-    let null = || fs::File::open("/dev/null").map(std::os::fd::OwnedFd::from);
-    let inside = Inside { stdin: null()?, stdout: write, stderr: null()?, terminal: None };
     let launched = wired.session.launch(admitted, &task, inside, None);
     let mut cage = match launched {
         Ok(cage) => cage,
@@ -240,13 +241,15 @@ fn confine(world: &World, wired: &mut Wired, ground: &Ground, state: &Path) -> a
             anyhow::bail!("{}", chain(&error));
         }
     };
-    let mut said = String::new();
-    fs::File::from(read).take(SAID_BYTES_MAX).read_to_string(&mut said)?;
+    let mut said = Vec::new();
+    let read = fs::File::from(read).take(SAID_BYTES_MAX).read_to_end(&mut said);
     let exit = cage.wait();
     let outcome = Outcome { result: "exited", facts: vec![("doctor", format!("{exit:?}").into())] };
     wired.session.pipeline.finish(&task.request, &door, outcome)?;
+    read.context("cannot read what the confined child says")?;
     anyhow::ensure!(exit == Exit::Exited(0), "the confined child ended with {exit:?}");
-    let attempts: Vec<Attempt> = serde_json::from_str(&said).context("the confined child said something unexpected")?;
+    let attempts: Vec<Attempt> =
+        serde_json::from_slice(&said).context("the confined child said something unexpected")?;
     Ok(Evidence { achieved: cage.achieved().clone(), attempts })
 }
 

@@ -11,16 +11,19 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use ringfort_core::action::{Action, Command};
-use ringfort_core::request::Provenance;
+use ringfort_core::action::{Action, Command, PathAccess, PathOp};
+use ringfort_core::decision::Decision;
+use ringfort_core::door::DoorKind;
+use ringfort_core::principal::Principal;
+use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
-use ringfort_runtime::run::{Finished, RunContext, RunEnd, chain, run};
-use ringfort_runtime::session::TaskError;
+use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
+use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
@@ -31,7 +34,7 @@ use crate::output::{self, Detail};
 use crate::wiring::{RunWishes, World, session_name, wire, workspace};
 
 /// The guard failed; nothing has run unless the message says so.
-const EXIT_GUARD: u8 = 125;
+pub(crate) const EXIT_GUARD: u8 = 125;
 /// Denied; nothing has run.
 const EXIT_DENIED: u8 = 126;
 /// Killed because its time was over, as with timeout(1).
@@ -41,6 +44,12 @@ const EXIT_MISSING: u8 = 127;
 
 /// Most start-up files that are named at the end.
 const CHANGES_SHOWN_MAX: usize = 20;
+
+/// Most characters of a denied action that are shown.
+const SHOWN_CHARS_MAX: usize = 2000;
+
+/// The rule that speaks about how a path is spelled.
+const ODD_PATH_RULE: &str = "path-001";
 
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
@@ -263,6 +272,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
 
     let words: Vec<Text> = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
     let principal = world.principal().map_err(|error| guard(Failure::guard(error)))?;
+    judge_workspace(&wired.session, &principal)?;
     let task = match wired.session.task(&principal, Provenance::User, words, &cwd, wired.environment.clone()) {
         Ok(task) => task,
         Err(error @ TaskError::NotFound(_)) => {
@@ -273,7 +283,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     };
     let folder = wired.state.new_run(&wired.session.name).map_err(|error| guard(Failure::guard(error)))?;
     let terminal = UserTerminal::open();
-    let approver = TerminalApprover::new(terminal.as_ref());
+    let approver = TerminalApprover::new(terminal.as_ref(), &signals);
     let quarantine = wired.state.quarantine().join(&wired.session.name);
     let context = RunContext {
         folder: &folder,
@@ -292,18 +302,50 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
             if let Some(why) = &denied.unrecorded {
                 wired.session.warn(why);
             }
-            show_denial(&denied.ruling, &task.request.action, wishes.common.json)?;
+            show_denial(&denied.ruling, &task.request.action, wishes.common.json);
             Ok(End::Status(EXIT_DENIED))
         }
         RunEnd::Failed(error) => {
             let failure = Failure::guard(anyhow::anyhow!("{}", chain(&error)));
-            Err(guard(failure).help("nothing has run; `ringfort doctor` shows what this host can enforce"))
+            let help = match error {
+                RunError::Supervise(_) => "everything inside was ended; what it did in the workspace before remains",
+                _ => "nothing has run; `ringfort doctor` shows what this host can enforce",
+            };
+            Err(guard(failure).help(help))
         }
     }
 }
 
+/// Refuses a workspace that the policy closes (keys, credentials, what it hides): inside, a workspace is open as a whole,
+/// whatever a command names.
+fn judge_workspace(session: &Session, principal: &Principal) -> Result<(), Failure> {
+    let judged = |folder: &Path| {
+        let request = Request {
+            principal: principal.clone(),
+            action: Action::Path(PathAccess { path: Text::new(folder.as_os_str().as_bytes()), op: PathOp::Read }),
+            session: session.name.clone(),
+            cwd: folder.to_owned(),
+            workspace: folder.to_owned(),
+            home: Some(session.home.clone()),
+            provenance: Provenance::User,
+            bindings: Vec::new(),
+        };
+        session.pipeline.check(&request, &session.door(DoorKind::Run, None))
+    };
+    // A name that only looks strange closes nothing: the path is canonical. What is above it is judged then.
+    let is_odd = |ruling: &Ruling| ruling.deciding().all(|reason| reason.rule == ODD_PATH_RULE);
+    let rulings = session.workspace.ancestors().map(judged);
+    let Some(ruling) = rulings.into_iter().find(|ruling| !is_odd(ruling)) else { return Ok(()) };
+    if ruling.decision != Decision::Deny {
+        return Ok(());
+    }
+    let why = ruling.deciding().next().map_or("the policy closes it", |reason| reason.message.as_str());
+    let error = anyhow::anyhow!("cannot use `{}` as workspace: {why}", session.workspace.display());
+    Err(Failure::usage(error).help("change into a project folder, or name one with --workspace DIR"))
+}
+
 /// What a person should know at the end.
-fn report(session: &ringfort_runtime::session::Session, finished: &Finished, wishes: &Wishes, name: &str) {
+fn report(session: &Session, finished: &Finished, wishes: &Wishes, name: &str) {
     for warning in &finished.achieved.warnings {
         session.warn(warning);
     }
@@ -330,7 +372,12 @@ fn report(session: &ringfort_runtime::session::Session, finished: &Finished, wis
     }
 }
 
-fn show_denial(ruling: &Ruling, action: &Action, json: bool) -> io::Result<()> {
+/// Shows a denial; the status is the same where nobody is left to read it.
+fn show_denial(ruling: &Ruling, action: &Action, json: bool) {
+    drop(write_denial(ruling, action, json));
+}
+
+fn write_denial(ruling: &Ruling, action: &Action, json: bool) -> io::Result<()> {
     let input = match action {
         Action::Command(Command::Shell(text)) => Some(text.as_bytes()),
         _ => None,
@@ -339,7 +386,8 @@ fn show_denial(ruling: &Ruling, action: &Action, json: bool) -> io::Result<()> {
     if json {
         return output::json_line(&mut err, &output::ruling_json(ruling));
     }
-    writeln!(err, "ringfort: denied: {}", action.to_display())?;
+    let shown: String = action.to_display().chars().take(SHOWN_CHARS_MAX).collect();
+    writeln!(err, "ringfort: denied: {shown}")?;
     output::ruling(&mut err, ruling, input, Detail::Brief)
 }
 
@@ -358,7 +406,7 @@ fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
         Reply::Signalled(signal) => Ok(ended(Ended::Signalled(signal))),
         Reply::Denied(ruling) | Reply::Ruled(ruling) => {
             let words = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
-            show_denial(&ruling, &Action::Command(Command::from_words(words)), wishes.common.json)?;
+            show_denial(&ruling, &Action::Command(Command::from_words(words)), wishes.common.json);
             Ok(End::Status(EXIT_DENIED))
         }
         Reply::Failed(why) => Err(guard(Failure::guard(anyhow::anyhow!(why)))),

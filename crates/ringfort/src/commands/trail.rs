@@ -92,8 +92,7 @@ pub(crate) fn run(args: &TrailArgs, common: &Common) -> Result<u8, Failure> {
                 output::json_line(&mut out, &value)?;
             } else {
                 let pretty = serde_json::to_string_pretty(&value).map_err(Failure::guard)?;
-                // The lines are JSON of our own layout; what is inside strings is escaped by JSON already.
-                writeln!(out, "{pretty}")?;
+                writeln!(out, "{}", output::json_text(&pretty))?;
             }
             Ok(EXIT_OK)
         }

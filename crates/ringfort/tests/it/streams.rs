@@ -276,7 +276,7 @@ fn killing_ringfort_ends_everything_inside() {
     // The next start says what was left, and works.
     let next = place.run(["echo", "fine"]).output().exits(0);
     assert_eq!(next.out(), "fine\n");
-    assert!(next.err().contains("ended without settling"), "{next}");
+    assert!(next.err().contains("was killed"), "{next}");
     place.ringfort(["trail", "verify"]).output().exits(0);
 }
 
