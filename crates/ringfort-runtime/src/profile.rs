@@ -55,6 +55,10 @@ const PASSED: [&str; 34] = [
     "DENO_INSTALL",
     "SOURCE_DATE_EPOCH",
 ];
+/// Where the binary is in the private home, if it is in no folder of the system and not in the workspace.
+const OWN_BINARY: &str = ".local/bin/ringfort";
+/// The folders of programs for a caller that names none.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Variables of Ringfort itself: never passed.
 const OWN_PREFIX: &[u8] = b"RINGFORT_";
 
@@ -76,6 +80,8 @@ pub fn build(effective: &Effective, workspace: &Path, caller: &Caller<'_>, degre
     let path = |place: &Place| place.to_path(&setting);
     let mut profile = Profile::new(workspace.to_owned(), caller.home.to_owned());
     profile.degree = degree;
+    // Whatever a ruling says besides: what the policy requires and the host cannot keep is an error.
+    profile.require.clone_from(&effective.promises);
     profile.home.binds = toolchains::binds(caller.home);
     for source in effective.home_read_only.iter().filter_map(path) {
         if let (Ok(target), Ok(source)) = (source.strip_prefix(caller.home), source.canonicalize()) {
@@ -108,7 +114,7 @@ fn protect_binary(profile: &mut Profile, binary: &Path) {
     if binary.starts_with(&profile.workspace) {
         profile.protected.push(binary.to_owned());
     } else if !profile.system.iter().any(|root| binary.starts_with(root)) {
-        let target = PathBuf::from(".local/bin/ringfort");
+        let target = PathBuf::from(OWN_BINARY);
         profile.home.binds.retain(|bind| bind.target != target);
         profile.home.binds.push(HomeBind { source: binary.to_owned(), target, mode: BindMode::ReadOnly });
     }
@@ -133,6 +139,16 @@ pub fn environment(passthrough: &[String], caller: &Caller<'_>, scratch: Option<
     let home = scratch.map_or_else(|| caller.home.to_owned(), |scratch| scratch.join("home"));
     set("HOME", home.into_os_string());
     set("TMPDIR", temporary);
+    // Last, so that it hides no program: where the client of the broker is, if it is in no folder of the system.
+    let own = caller.home.join(OWN_BINARY).parent().map(Path::to_owned);
+    let path = caller
+        .environment
+        .iter()
+        .find(|(name, _)| name == "PATH")
+        .map_or(DEFAULT_PATH.as_ref(), |(_, path)| path.as_os_str());
+    if let Ok(path) = std::env::join_paths(std::env::split_paths(path).chain(own)) {
+        set("PATH", path);
+    }
     set(BROKER_VARIABLE, OsString::from(BROKER_FD.to_string()));
     environment.sort();
     environment

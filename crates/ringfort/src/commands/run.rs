@@ -307,7 +307,8 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         }
         RunEnd::Failed(error) => {
             let failure = Failure::guard(anyhow::anyhow!("{}", chain(&error)));
-            let help = match error {
+            let help = match &error {
+                RunError::Launch(launch) if launch.help().is_some() => launch.help().unwrap_or_default(),
                 RunError::Supervise(_) => "everything inside was ended; what it did in the workspace before remains",
                 _ => "nothing has run; `ringfort doctor` shows what this host can enforce",
             };
