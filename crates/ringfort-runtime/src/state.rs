@@ -16,9 +16,6 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
 /// Sessions that ended without settling are kept this long for a person to look at; then their scratch is removed.
 const LEFTOVERS_MAX: usize = 256;
 
-/// How often a session tries to lock its folder, which a sweep at the same moment may take away.
-const LOCK_TRIES_MAX: usize = 8;
-
 /// Name of the private folders' parent in a session's folder.
 pub const SCRATCH_NAME: &str = "scratch";
 
@@ -115,42 +112,30 @@ impl StateFolder {
     /// [`StateError`]: there is none.
     pub fn new_run(&self, session: &str) -> Result<RunFolder, StateError> {
         let path = self.runs().join(session);
-        for _ in 1..LOCK_TRIES_MAX {
-            if let Some(folder) = Self::try_run(&path)? {
-                return Ok(folder);
-            }
-        }
-        Self::try_run(&path)?.ok_or_else(|| StateError::System {
-            path,
-            source: io::Error::other("other sessions keep taking it for one that has ended"),
-        })
+        let failed = |error: rustix::io::Errno| StateError::System { path: path.clone(), source: error.into() };
+        // No sweep between the making of the folder and the locking of its lock.
+        let _no_sweep = self.lock_runs(FlockOperation::LockShared).map_err(failed)?;
+        make_private(&path)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let lock = open(path.join("lock"), flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+        flock(lock.as_fd(), FlockOperation::NonBlockingLockExclusive).map_err(failed)?;
+        Ok(RunFolder { path, lock })
     }
 
-    /// One try; `None` where a session that starts at the same time has just swept the folder away, before its lock was
-    /// held.
-    fn try_run(path: &Path) -> Result<Option<RunFolder>, StateError> {
-        make_private(path)?;
-        let failed = |error: rustix::io::Errno| StateError::System { path: path.to_owned(), source: error.into() };
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let lock = match open(path.join("lock"), flags, Mode::RUSR | Mode::WUSR) {
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
-            other => other.map_err(failed)?,
-        };
-        match flock(lock.as_fd(), FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-            other => other.map_err(failed)?,
-        }
-        // The lock counts only if it is still the file of that name.
-        let held = fstat(&lock).map_err(failed)?;
-        let is_there = rustix::fs::lstat(path.join("lock"))
-            .is_ok_and(|named| (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino));
-        Ok(is_there.then(|| RunFolder { path: path.to_owned(), lock }))
+    /// Locks the folder of all sessions for as long as the descriptor lives: shared to start one, exclusive to sweep.
+    fn lock_runs(&self, how: FlockOperation) -> Result<OwnedFd, rustix::io::Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let runs = open(self.runs(), flags, Mode::empty())?;
+        rustix::io::retry_on_intr(|| flock(runs.as_fd(), how))?;
+        Ok(runs)
     }
 
     /// Removes what sessions left behind that were killed before they could settle, and names them.
     ///
     /// What could not be removed is left for the next start.
     pub fn sweep(&self) -> Vec<String> {
+        // While a session starts nothing is swept; the next start does it.
+        let Ok(_no_start) = self.lock_runs(FlockOperation::NonBlockingLockExclusive) else { return Vec::new() };
         let Ok(entries) = std::fs::read_dir(self.runs()) else { return Vec::new() };
         let mut swept = Vec::new();
         for entry in entries.flatten().take(LEFTOVERS_MAX) {
@@ -243,9 +228,10 @@ mod tests {
             scope.spawn(|| {
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                     state.sweep();
+                    std::thread::yield_now();
                 }
             });
-            let started: Vec<_> = (0..300).map(|n| state.new_run(&format!("s{n}"))).collect();
+            let started: Vec<_> = (0..20).map(|n| state.new_run(&format!("s{n}"))).collect();
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
             for run in started {
                 assert!(run.unwrap().path().join("lock").exists());
