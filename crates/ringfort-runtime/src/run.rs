@@ -22,7 +22,7 @@ use ringfort_core::text::Text;
 use ringfort_sandbox::achieved::Achieved;
 use ringfort_sandbox::launch::LaunchError;
 use ringfort_sandbox::profile::{DegreeRequest, Staged};
-use ringfort_sandbox::startup::{self, Change, Enforcement, PlanError, Settled, StagedFile};
+use ringfort_sandbox::startup::{self, Change, Enforcement, Notice, PlanError, Settled, StagedFile};
 use serde_json::Value;
 
 use crate::approve::Approver;
@@ -32,6 +32,9 @@ use crate::state::RunFolder;
 use crate::supervisor::stdio::{self, StdioError};
 use crate::supervisor::terminal::UserTerminal;
 use crate::supervisor::{Ended, Signals, Supervision, broker, broker_server, supervise};
+
+/// Most notices about places that could not be inspected at the end.
+const NOTICES_SHOWN_MAX: usize = 20;
 
 /// A run that took this long pays for making its outcome durable; a shorter one leaves that to the next intent.
 const SYNC_AFTER: Duration = Duration::from_millis(250);
@@ -80,6 +83,9 @@ pub struct Finished {
     pub achieved: Achieved,
     /// What became of start-up files.
     pub settled: Settled,
+    /// Start-up places that existed and that protection did not cover: generated, too large or too deep folders, files
+    /// with several names.
+    pub uncovered: usize,
     /// Why the outcome is not on the record, if so.
     pub unrecorded: Option<String>,
 }
@@ -110,9 +116,12 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
     };
     let started = session.clock.monotonic();
     match in_cage(session, task, admitted, context) {
-        Ok((ended, achieved, settled)) => {
+        Ok((ended, achieved, settled, uncovered)) => {
             let elapsed = session.clock.monotonic().saturating_sub(started);
-            let outcome = ended_outcome(ended, &achieved, &settled, elapsed.as_millis());
+            let mut outcome = ended_outcome(ended, &achieved, &settled, elapsed.as_millis());
+            if uncovered > 0 {
+                outcome.facts.push(("uncovered", Value::from(uncovered)));
+            }
             let recorded = session.pipeline.finish(&task.request, &door, outcome).map_err(|error| error.to_string());
             // Nobody syncs after this process has ended; a run that took long does not feel it.
             let unrecorded = match recorded {
@@ -120,7 +129,7 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
                 Ok(()) => None,
                 Err(error) => Some(error),
             };
-            RunEnd::Ended(Box::new(Finished { ended, achieved, settled, unrecorded }))
+            RunEnd::Ended(Box::new(Finished { ended, achieved, settled, uncovered, unrecorded }))
         }
         Err(error) => {
             let outcome = Outcome { result: "failed", facts: vec![("error", Value::from(chain(&error)))] };
@@ -137,7 +146,7 @@ fn in_cage(
     task: &Task,
     admitted: crate::pipeline::Admitted,
     context: &RunContext<'_>,
-) -> Result<(Ended, Achieved, Settled), RunError> {
+) -> Result<(Ended, Achieved, Settled, usize), RunError> {
     if session.profile.degree == DegreeRequest::Minimal {
         session.profile.scratch = Some(context.folder.make_scratch().map_err(RunError::Scratch)?);
     }
@@ -145,9 +154,12 @@ fn in_cage(
     session.profile.protected.extend(plan.protected.iter().cloned());
     let staged = |file: &StagedFile| Staged { path: file.path.clone(), scratch: file.scratch.clone() };
     session.profile.staged.extend(plan.staged.iter().map(staged));
-    for notice in &plan.notices {
+    // Folders that are generated or too large are in every project; their number is on the record. New start-up files
+    // in them are judged at the end like any other.
+    for notice in plan.notices.iter().filter(|notice| !matches!(notice, Notice::Unvisited(_))) {
         session.warn(&notice.to_string());
     }
+    let uncovered = plan.notices.iter().filter(|notice| notice.weakens()).count();
 
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let (inside, outside) = stdio::prepare(stdin.as_fd(), stdout.as_fd(), stderr.as_fd())?;
@@ -180,7 +192,10 @@ fn in_cage(
         if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
     let settled = startup::settle(&plan, enforcement, context.quarantine);
     report_settled(session, task, &settled);
-    Ok((ended.map_err(RunError::Supervise)?, achieved, settled))
+    for notice in settled.notices.iter().take(NOTICES_SHOWN_MAX) {
+        session.warn(&format!("at the end: {notice}"));
+    }
+    Ok((ended.map_err(RunError::Supervise)?, achieved, settled, uncovered))
 }
 
 /// The agent that a cage stands for: the caller, and the name of the program that runs in it.

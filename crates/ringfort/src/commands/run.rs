@@ -370,6 +370,9 @@ fn report(session: &Session, finished: &Finished, wishes: &Wishes, name: &str) {
     if wishes.verbose {
         let held: Vec<&str> = finished.achieved.held().map(|promise| promise.as_str()).collect();
         session.warn(&format!("the cage kept: {}", held.join(", ")));
+        if finished.uncovered > 0 {
+            session.warn(&format!("start-up files were not looked for in {} places", finished.uncovered));
+        }
     }
 }
 
