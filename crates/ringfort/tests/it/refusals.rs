@@ -194,3 +194,23 @@ fn deny_when_the_record_is_damaged() {
     let report = json(&call(&place, "--json trail verify"));
     assert!(!report[0]["fault"].is_null(), "{:#}", report[0]);
 }
+
+#[test]
+fn deny_a_loop_and_more_than_the_budget() {
+    let place = Place::new();
+    for time in 1..=8 {
+        let ran = place.run(["touch", "again"]).output();
+        assert_eq!(ran.code(), Some(0), "time {time}: {ran}");
+    }
+    let ran = place.run(["touch", "again"]).output().exits(126);
+    assert!(ran.err().contains("guard-002"), "{ran}");
+    place.run(["touch", "another"]).output().exits(0);
+
+    let place = Place::new();
+    let run =
+        |file: &str| place.ringfort(["run", "--set", "autonomy.max_actions_per_hour=2", "--", "touch", file]).output();
+    run("one").exits(0);
+    run("two").exits(0);
+    let ran = run("three").exits(126);
+    assert!(ran.err().contains("guard-001") && !place.work.join("three").exists(), "{ran}");
+}
