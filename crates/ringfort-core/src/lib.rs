@@ -25,5 +25,6 @@ pub mod request;
 pub mod ruling;
 pub mod secret;
 pub mod signal;
+pub mod store;
 pub mod text;
 pub mod traits;
