@@ -20,7 +20,7 @@ use ringfort_core::text::escape_bytes;
 use super::analysis::{
     Analysis, Argument, Arity, Context, Knowledge, PlaceKind, Program, Redirection, SimpleCommand, Timing,
 };
-use super::catalogue::{self, Opt, Role, Special};
+use super::catalogue::{self, Language, Opt, Role, Special};
 use super::syntax::RedirectOp;
 use super::{analyze, analyze_argv};
 use crate::egress;
@@ -206,10 +206,10 @@ impl Shaper<'_> {
             && command.knowledge == Knowledge::Catalogue;
         let name = program.rsplit(|byte| *byte == b'/').next()?;
         let entry = catalogue::lookup(name)?;
-        let starts = |option: &Opt| matches!(option.role, Role::Code(_) | Role::Shell | Role::Command);
+        let edits = |option: &Opt| option.role == Role::Code(Language::Editor);
         let runs_nothing = matches!(entry.special, None | Some(Special::Git | Special::Remove | Special::Cd))
             && !entry.wraps
-            && !entry.options.iter().any(starts)
+            && !entry.options.iter().any(edits)
             && !catalogue::lists(INTERACTIVE, name);
         if !stands_alone || !runs_nothing {
             return None;
