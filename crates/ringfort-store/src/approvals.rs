@@ -190,7 +190,8 @@ fn is_known(connection: &Connection, exact: &Digest) -> rusqlite::Result<bool> {
 pub(crate) fn sweep(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
     let before = millis(Timestamp(now.0.saturating_sub(u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX))));
     transaction.execute("DELETE FROM approval_question WHERE expires < ?1", params![before])?;
-    let ended = "DELETE FROM approval_grant WHERE expires < ?1 OR (state <> 'live' AND coalesce(last_used, granted) < ?1)";
+    let ended =
+        "DELETE FROM approval_grant WHERE expires < ?1 OR (state <> 'live' AND coalesce(last_used, granted) < ?1)";
     transaction.execute(ended, params![before]).map(|_count| ())
 }
 
@@ -211,7 +212,12 @@ fn make_room(transaction: &Transaction<'_>, question: &Question) -> Result<(), F
     Ok(())
 }
 
-fn keep(transaction: &Transaction<'_>, question: &Question, now: Timestamp, expires: Timestamp) -> rusqlite::Result<()> {
+fn keep(
+    transaction: &Transaction<'_>,
+    question: &Question,
+    now: Timestamp,
+    expires: Timestamp,
+) -> rusqlite::Result<()> {
     let key = |key: &Option<Digest>| key.as_ref().map(|key| key.as_bytes().to_vec());
     // Asked again after an answer was used up or has expired, it waits again; a refusal that holds is not asked again.
     transaction
@@ -242,4 +248,3 @@ fn keep(transaction: &Transaction<'_>, question: &Question, now: Timestamp, expi
         )
         .map(|_count| ())
 }
-

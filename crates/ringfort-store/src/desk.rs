@@ -117,7 +117,8 @@ impl ApprovalDesk for ApprovalDb {
 }
 
 fn all_questions(connection: &Connection) -> rusqlite::Result<Vec<QuestionRow>> {
-    let sql = format!("SELECT {QUESTION_COLUMNS} FROM approval_question ORDER BY asked_last DESC, digest LIMIT {ROWS_MAX}");
+    let sql =
+        format!("SELECT {QUESTION_COLUMNS} FROM approval_question ORDER BY asked_last DESC, digest LIMIT {ROWS_MAX}");
     let mut statement = connection.prepare(&sql)?;
     statement.query_map([], question)?.collect()
 }

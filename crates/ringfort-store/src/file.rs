@@ -74,7 +74,8 @@ fn open_connection(real: &Path, path: &Path) -> Result<Connection, StoreError> {
     let failed = |error: rusqlite::Error| fault(path, &error);
     let mut connection = Connection::open_with_flags(real, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_MAX).map_err(failed)?;
-    for (setting, value) in [(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true), (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)]
+    for (setting, value) in
+        [(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true), (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)]
     {
         connection.set_db_config(setting, value).map_err(failed)?;
     }
@@ -99,9 +100,8 @@ fn settings(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn check_content(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let answer: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(|error| fault(path, &error))?;
+    let answer: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| fault(path, &error))?;
     if answer == "ok" {
         return Ok(());
     }

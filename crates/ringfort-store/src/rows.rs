@@ -19,7 +19,8 @@ pub(crate) const GRANT_COLUMNS: &str =
     "id, extent, question, principal, session, covers, granted_by, granted, expires, state, uses";
 
 pub(crate) fn question(row: &Row<'_>) -> rusqlite::Result<QuestionRow> {
-    let keys = ApprovalKeys { exact: digest(row, 0)?, session: optional_digest(row, 1)?, shape: optional_digest(row, 2)? };
+    let keys =
+        ApprovalKeys { exact: digest(row, 0)?, session: optional_digest(row, 1)?, shape: optional_digest(row, 2)? };
     Ok(QuestionRow {
         question: Question {
             keys,

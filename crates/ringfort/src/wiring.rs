@@ -29,6 +29,7 @@ use ringfort_runtime::session::Session;
 use ringfort_runtime::state::StateFolder;
 use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
+use ringfort_store::ApprovalDb;
 
 use crate::commands::{Common, Failure};
 
@@ -323,6 +324,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         chain,
         provider,
         guard: Guard::new(state.guard(), limits),
+        approvals: Arc::new(ApprovalDb::new(state.root())),
         trail,
         outcomes: match loaded.config.trail.durability {
             ringfort_policy::config::Durability::Second => ringfort_audit::Durability::Written,

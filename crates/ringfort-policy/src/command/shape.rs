@@ -206,7 +206,7 @@ impl Shaper<'_> {
             && command.knowledge == Knowledge::Catalogue;
         let name = program.rsplit(|byte| *byte == b'/').next()?;
         let entry = catalogue::lookup(name)?;
-        let edits = |option: &Opt| option.role == Role::Code(Language::Editor);
+        let edits = |option: &Opt| matches!(option.role, Role::Code(Language::Editor | Language::Sql));
         let runs_nothing = matches!(entry.special, None | Some(Special::Git | Special::Remove | Special::Cd))
             && !entry.wraps
             && !entry.options.iter().any(edits)
