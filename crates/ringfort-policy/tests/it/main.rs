@@ -8,5 +8,6 @@ mod command_oracle;
 mod command_property;
 mod documents;
 mod load;
+mod own_tool;
 mod restriction;
 mod support;
