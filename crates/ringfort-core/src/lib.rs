@@ -8,6 +8,7 @@
 //! It decides nothing by itself: policies rule, doors resolve, the pipeline issues.
 
 pub mod action;
+pub mod advice;
 pub mod clock;
 pub mod decision;
 pub mod digest;

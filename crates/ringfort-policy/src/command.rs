@@ -37,6 +37,7 @@ pub fn analyze(text: &[u8], context: &Context<'_>) -> Analysis {
         walker.hazard(&hazard::EMPTY_COMMAND, Span::new(0, text.len()));
     }
     walker.find_chains();
+    walker.judge_own();
     walker.out
 }
 
@@ -69,6 +70,7 @@ pub fn analyze_argv<W: AsRef<[u8]>>(words: &[W], context: &Context<'_>) -> Analy
     }
     walker.execute(arguments, Vec::new(), Vec::new(), Frame::top(), whole);
     walker.find_chains();
+    walker.judge_own();
     walker.out
 }
 

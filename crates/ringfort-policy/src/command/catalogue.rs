@@ -163,6 +163,7 @@ pub(crate) enum Special {
     Test,
     Transform,
     Crontab,
+    Ringfort,
     Ssh,
     Compile,
     Watch,

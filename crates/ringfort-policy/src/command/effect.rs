@@ -11,6 +11,7 @@ mod code;
 mod file;
 mod git;
 mod network;
+mod ringfort;
 mod script;
 mod shell;
 mod unlisted;
@@ -45,6 +46,8 @@ pub(super) struct Subject {
     pub(super) traits: u16,
     pub(super) jobs: Vec<Job>,
     pub(super) partial: bool,
+    /// What it runs, it runs in the cage.
+    pub(super) cages: bool,
     pub(super) first_effect: usize,
     modes: u16,
     /// A word that looks like a file but is a program text: `.env` is a filter of jq.
@@ -73,6 +76,7 @@ impl Subject {
             traits: 0,
             jobs: Vec::new(),
             partial: false,
+            cages: false,
             first_effect,
             modes: 0,
             filter: None,
@@ -123,7 +127,7 @@ impl Walker<'_> {
 
     /// Records a rule without a command.
     pub(super) fn hazard(&mut self, rule: &'static Rule, span: Span) {
-        let hazard = Hazard { rule, span };
+        let hazard = Hazard { rule, span, caged: self.caged };
         if self.out.hazards.len() < EFFECTS_MAX && self.out.hazards.last() != Some(&hazard) {
             self.out.hazards.push(hazard);
         }
@@ -456,6 +460,7 @@ impl Walker<'_> {
 
     fn special(&mut self, special: Special, entry: &'static Entry, args: &[Argument], subject: &mut Subject) -> bool {
         match special {
+            Special::Ringfort => self.ringfort(args, subject),
             Special::Cd => self.change_folder(args),
             Special::Eval => self.eval(args, subject),
             Special::Source => self.source(args, subject),

@@ -15,13 +15,22 @@ use ringfort_core::text::escape_bytes;
 
 use super::draft::Draft;
 use super::{Policy, Role, table};
-use crate::command::analysis::{Analysis, Context, Knowledge, Program, SimpleCommand};
+use crate::command::analysis::{Analysis, Argument, Context, Knowledge, Program, SimpleCommand};
 use crate::command::{analyze, analyze_argv};
 use crate::egress;
 use crate::path::{Setting, Zone};
 
 /// Builtins that start no program and touch no file: no list of programs needs to name them.
 const INERT: [&str; 9] = ["cd", ":", "true", "false", "exit", "return", "break", "continue", "wait"];
+
+/// Ringfort itself: no list needs to name it, for what it runs is judged, and what would change it is denied.
+const OWN_NAME: &[u8] = b"ringfort";
+
+/// Whether the words are those of a check: what it judges does not run.
+fn is_own_check(command: &SimpleCommand) -> bool {
+    matches!(&command.program, Program::Known(name) if *name == OWN_NAME)
+        && command.args.iter().map(Argument::known).find(|word| *word != Some(b"--json")) == Some(Some(b"check"))
+}
 
 /// What a hazard of the analysis asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,17 +212,21 @@ impl Policy {
         }
         self.add_critical(draft, analysis);
         for hazard in &analysis.hazards {
+            draft.inside(hazard.caged);
             self.add_hazard(draft, hazard.rule.id, hazard.rule.risk, hazard.rule.meaning, hazard.span);
         }
         for chain in &analysis.chains {
+            draft.inside(analysis.commands.get(chain.to).is_some_and(|command| command.caged));
             if chain.rule.risk < Risk::Critical {
                 self.add_hazard(draft, chain.rule.id, chain.rule.risk, chain.rule.meaning, chain.span);
             }
         }
         let facts = Facts::new(self, analysis, setting);
         for command in &analysis.commands {
+            draft.inside(command.caged);
             self.add_simple(draft, &facts, command);
         }
+        draft.inside(false);
     }
 
     /// Denies critical risk, wherever in the analysis it stands.
@@ -304,7 +317,7 @@ impl Policy {
     /// Denies a closed place among the arguments, whatever the program does with it: any program may read its
     /// arguments, and no catalogue knows them all.
     fn add_arguments(&self, draft: &mut Draft<'_>, command: &SimpleCommand, tally: &mut Tally, setting: &Setting<'_>) {
-        if matches!(command.program.name(), Some(b"echo" | b"printf")) {
+        if matches!(command.program.name(), Some(b"echo" | b"printf")) || is_own_check(command) {
             return;
         }
         for argument in &command.args {
@@ -349,7 +362,7 @@ impl Policy {
             Program::Unknown(_) => false,
             Program::Known(_) if command.knowledge == Knowledge::Defined => !facts.hijacked,
             Program::Known(program) => {
-                let inert = INERT.iter().any(|name| program == name.as_bytes());
+                let inert = program == OWN_NAME || INERT.iter().any(|name| program == name.as_bytes());
                 inert || (!facts.hijacked && allowed.iter().any(|entry| entry.allows(program, facts.setting)))
             }
         };

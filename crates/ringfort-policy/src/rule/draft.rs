@@ -23,6 +23,8 @@ pub(super) struct Draft<'p> {
     risk: Risk,
     reasons: Vec<Reason>,
     caged: usize,
+    /// What is being judged runs in a cage of its own: a demand for one is fulfilled.
+    inside: bool,
     effects: Vec<Effect>,
 }
 
@@ -70,7 +72,7 @@ impl<'d> Added<'d> {
 impl<'p> Draft<'p> {
     /// An empty draft.
     pub(super) fn new(policy: &'p Policy, risk: Risk) -> Self {
-        Self { policy, decision: Decision::Allow, risk, reasons: Vec::new(), caged: 0, effects: Vec::new() }
+        Self { policy, decision: Decision::Allow, risk, reasons: Vec::new(), caged: 0, inside: false, effects: Vec::new() }
     }
 
     /// Raises the risk.
@@ -108,8 +110,16 @@ impl<'p> Draft<'p> {
         Added(self.reasons.last_mut())
     }
 
+    /// Says whether what follows runs in a cage of its own, started by the text itself.
+    pub(super) fn inside(&mut self, inside: bool) {
+        self.inside = inside;
+    }
+
     /// Demands the cage.
     pub(super) fn cage(&mut self, span: Option<Span>, message: impl FnOnce() -> String) {
+        if self.inside {
+            return;
+        }
         self.caged += 1;
         if self.caged > CAGED_REASONS_MAX {
             return;

@@ -9,5 +9,6 @@ mod command_property;
 mod differential;
 mod documents;
 mod load;
+mod own_tool;
 mod restriction;
 mod support;
