@@ -23,6 +23,7 @@ use crate::path::{Place, Setting, Zones};
 use crate::restriction::{AskRestriction, LevelRestriction, Restriction};
 use crate::tool::ToolPattern;
 
+mod alternative;
 mod commands;
 mod draft;
 mod effective;

@@ -192,6 +192,7 @@ impl Policy {
         };
         draft.risk(analysis.risk);
         self.add_analysis(draft, &analysis, setting);
+        self.add_alternatives(draft, &analysis, setting);
         draft.effects(analysis.effects);
     }
 
