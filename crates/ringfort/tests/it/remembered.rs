@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::hook::{bash, verdict};
 use crate::support::{Output, Place, Program, binary};
 
 /// A repository with a remote in the workspace.
@@ -384,4 +385,67 @@ fn a_nested_question_is_answered_for_its_session_and_ends_with_it() {
     let all = list(&place, &["--all"]);
     assert_eq!(all["approvals"][0]["state"], "ended", "{all}");
     assert_eq!(all["approvals"][0]["uses"], 2, "{all}");
+}
+
+/// What Claude Code sends before a shell command, in a mode in which it asks nobody.
+fn headless(place: &Place, session: &str, command: &str) -> Value {
+    let mut message = bash(place, command);
+    message["permission_mode"] = "bypassPermissions".into();
+    message["session_id"] = session.into();
+    message
+}
+
+#[test]
+fn a_hook_that_nobody_answers_keeps_the_question() {
+    let push = "git push origin one";
+    for (extent, same, again, elsewhere, other) in [
+        // the same again, a third time, in another session, another reference
+        (&[][..], "none", "deny", "deny", "deny"),
+        (&["--session"], "none", "none", "deny", "deny"),
+        (&["--shape"], "none", "none", "none", "deny"),
+    ] {
+        let place = published();
+        let (answer, why) = verdict(&place, &headless(&place, "s1", push));
+        assert_eq!(answer, "deny", "{why}");
+        let digest = waiting(&place);
+        assert!(why.contains(&format!("ringfort approvals allow {}", &digest[..12])), "{why}");
+        approvals(&place, &[&["allow", &digest, "--yes"][..], extent].concat()).exits(0);
+        for (session, command, expected) in
+            [("s1", push, same), ("s1", push, again), ("s2", push, elsewhere), ("s1", "git push origin two", other)]
+        {
+            let (answer, why) = verdict(&place, &headless(&place, session, command));
+            assert_eq!(answer, expected, "{extent:?} {session} {command}: {why}");
+        }
+    }
+}
+
+#[test]
+fn deny_an_agent_that_answers_its_own_question() {
+    let place = published();
+    assert_eq!(verdict(&place, &headless(&place, "s1", "git push origin one")).0, "deny");
+    let digest = waiting(&place);
+    for command in [
+        format!("ringfort approvals allow {digest}"),
+        format!("ringfort approvals allow {digest} --yes"),
+        format!("ringfort --json approvals allow {digest} --shape --yes"),
+        format!("yes | ringfort approvals allow {digest}"),
+        format!("{} approvals allow {digest} --yes", binary().display()),
+        format!("sh -c 'ringfort approvals allow {digest} --yes'"),
+        format!("ringfort run -- ringfort approvals allow {digest} --yes"),
+        format!("script -qc 'ringfort approvals allow {digest}' /dev/null <<< y"),
+        format!("env -u X ringfort approvals allow {digest} --yes"),
+        "ringfort approvals revoke 1".to_owned(),
+        format!("ringfort approvals deny {digest}"),
+        "sqlite3 ~/.local/state/ringfort/ringfort.db 'UPDATE approval_grant SET state = 1'".to_owned(),
+        "cp x.db ~/.local/state/ringfort/ringfort.db".to_owned(),
+        "rm ~/.local/state/ringfort/ringfort.db".to_owned(),
+    ] {
+        for mode in ["default", "bypassPermissions"] {
+            let mut message = headless(&place, "s1", &command);
+            message["permission_mode"] = mode.into();
+            let (answer, why) = verdict(&place, &message);
+            assert_ne!(answer, "none", "{mode} `{command}`: {why}");
+            assert!(answer == "deny" || mode == "default", "{mode} `{command}` {answer}: {why}");
+        }
+    }
 }
