@@ -438,14 +438,16 @@ fn deny_an_agent_that_answers_its_own_question() {
         format!("ringfort approvals deny {digest}"),
         "sqlite3 ~/.local/state/ringfort/ringfort.db 'UPDATE approval_grant SET state = 1'".to_owned(),
         "cp x.db ~/.local/state/ringfort/ringfort.db".to_owned(),
+        "cat ~/.local/state/ringfort/ringfort.db".to_owned(),
         "rm ~/.local/state/ringfort/ringfort.db".to_owned(),
+        "rm -r ~/.local/state/ringfort".to_owned(),
     ] {
         for mode in ["default", "bypassPermissions"] {
             let mut message = headless(&place, "s1", &command);
             message["permission_mode"] = mode.into();
             let (answer, why) = verdict(&place, &message);
-            assert_ne!(answer, "none", "{mode} `{command}`: {why}");
-            assert!(answer == "deny" || mode == "default", "{mode} `{command}` {answer}: {why}");
+            assert_eq!(answer, "deny", "{mode} `{command}`: {why}");
+            assert!(!why.contains("approvals allow"), "what is denied is no question: `{command}`: {why}");
         }
     }
 }
