@@ -54,6 +54,8 @@ pub(crate) enum Role {
     Environment,
     /// A host or URL that is contacted.
     Host,
+    /// A name of a user here, or with `@` on a host that is contacted.
+    Account,
     /// Data that is sent; `@file` and the like name a file.
     Data,
     /// A file that is sent.

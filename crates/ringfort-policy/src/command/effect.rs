@@ -9,6 +9,7 @@
 
 mod code;
 mod file;
+mod found;
 mod git;
 mod network;
 mod script;
@@ -383,6 +384,8 @@ impl Walker<'_> {
                 .push(Job::Text { text: Argument { bytes: bytes.into(), ..arg.clone() }, kind: PlaceKind::Text }),
             Role::Code(language) => self.code(language, arg, bytes, subject),
             Role::Host => self.host(arg, bytes, subject),
+            Role::Account if bytes.contains(&b'@') || arg.source.is_some() => self.host(arg, bytes, subject),
+            Role::Account => {}
             Role::Data => self.data(arg, bytes, subject),
             Role::Upload => self.upload(arg, bytes, subject),
             Role::RemoteRead | Role::RemoteWrite => self.remote(role, arg, bytes, subject),
@@ -398,10 +401,13 @@ impl Walker<'_> {
         if bytes.is_empty() || bytes == b"-" {
             return;
         }
-        let target = self.resolve(arg, bytes);
         if arg.source == Some(Source::Process) {
             return;
         }
+        if let Some(places) = self.found_by_word(arg, subject) {
+            return places.iter().for_each(|place| self.read(place, &place.bytes, subject));
+        }
+        let target = self.resolve(arg, bytes);
         if target::is_secret(&target.path, self.context) {
             self.effect(subject, EffectKind::ReadSecret, target.into_text(), arg.span, Risk::High);
             self.rule(subject, &hazard::READS_SECRET, arg.span);

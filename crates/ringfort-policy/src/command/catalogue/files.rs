@@ -52,7 +52,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     high("shred wipe scrub sdelete")
         .options(&[value("-n --iterations -s --size", Value), value("--random-source", Read)])
         .operands(&[Delete]),
-    medium("mkdir mkfifo mkdirhier").options(&[value("-m --mode", Value)]).operands(&[Write]),
+    // A new folder holds nothing and replaces nothing.
+    low("mkdir mkdirhier").options(&[value("-m --mode -Z", Value)]).operands(&[Fresh]),
+    medium("mkfifo").options(&[value("-m --mode", Value)]).operands(&[Write]),
     medium("touch").options(&[value("-d --date -t", Value), value("-r --reference", Read)]).operands(&[Write]),
     low("mktemp tempfile")
         .options(&[flag("-u --dry-run", Set(Mode::Show)), value("-p", Fresh), value("--suffix -s --prefix", Value), attached("--tmpdir", Fresh)])

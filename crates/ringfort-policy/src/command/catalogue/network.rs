@@ -136,12 +136,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         .always(NETWORK),
     medium(
         "ping ping6 fping traceroute tracepath mtr dig nslookup host whois drill resolvectl arping kdig dog \
-         nping speedtest speedtest-cli iperf iperf3 ab wrk hey siege vegeta httping telnet-probe finger curlie \
+         nping speedtest speedtest-cli iperf iperf3 ab wrk hey siege vegeta httping telnet-probe curlie \
          grpcurl ntpdate rdate sntp chronyc",
     )
     .options(&[value("-c -i -w -W -s -t -p -I -m -q", Value), value("-f -k", Read)])
     .operands(&[Host])
     .always(NETWORK),
+    low("finger pinky").operands(&[super::Role::Account]),
     low("ip ifconfig netstat ss route arp iwconfig iw ethtool nmcli networkctl bridge tc netplan rfkill \
          networksetup scutil airport")
     .options(&[value("-b -batch", Load)])

@@ -218,12 +218,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("-p --pid -u --user -U -g --Group -G -t --tty -C -o -O --format --sort -s --sid --ppid -n -q", Value)])
         .special(Special::Processes),
     low("pgrep pidof").options(&[value("-u -U -g -G -P -t -s -F --pidfile -d -o -x", Value)]),
-    low("which whereis type whence where locate plocate mlocate getopt getopts locale nproc arch uname whoami id groups users who w last lastlog uptime free vmstat iostat mpstat sar \
-         lscpu lsmem lsblk lspci lsusb lsmod lsof lsns lslocks getconf sw_vers system_profiler \
-         lsb_release sensors pstree top htop btop atop iotop nmon \
-         tload env-list jobs dirs fc-list help neofetch fastfetch screenfetch \
-         cpuid getent findmnt infocmp ipcs lsipc numactl-show acpi hwinfo inxi blkid df")
-    .options(&[value("-c -o -C", Value), value("--config -F", Load)]),
+    low("which whereis type whence where getopt getopts locale nproc arch uname whoami id groups users who w \
+         last lastlog uptime free vmstat iostat mpstat sar lscpu lsmem lsblk lspci lsusb lsmod lsof lsns \
+         lslocks getconf sw_vers system_profiler lsb_release sensors pstree top atop iotop nmon tload \
+         env-list jobs dirs fc-list help cpuid getent findmnt infocmp ipcs lsipc numactl-show acpi blkid df")
+        .options(&[value("-c -o -C", Value)]),
+    low("locate plocate mlocate htop btop neofetch fastfetch screenfetch hwinfo inxi").options(&[value("-c -o -C -d -n", Value), value("--config -F", Load)]),
     low("ls dir vdir exa eza lsd")
         .options(&[
             value("-I -w -T --ignore --width --hide --block-size --sort --format", Value),

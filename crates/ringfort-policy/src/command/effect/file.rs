@@ -15,7 +15,7 @@ use super::super::walk::Walker;
 use super::{Job, Subject, contains, split_value};
 
 /// Programs that only look at files, and show no more of them than a search does.
-const LOOKS: [&[u8]; 11] =
+pub(super) const LOOKS: [&[u8]; 11] =
     [b"grep", b"egrep", b"fgrep", b"wc", b"ls", b"stat", b"file", b"du", b"md5sum", b"sha256sum", b"sha1sum"];
 
 /// Tests of `find` whose next word is a value.

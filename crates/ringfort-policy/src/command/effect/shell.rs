@@ -267,7 +267,7 @@ impl Walker<'_> {
         subject: &mut Subject,
     ) {
         for arg in operands.iter().filter_map(|position| args.get(*position)) {
-            let letters = arg.bytes.iter().all(u8::is_ascii_lowercase);
+            let letters = arg.bytes.iter().all(|b| b"acefghjlmnrsuvwxLSTXZ".contains(b));
             if letters && arg.bytes.contains(&b'e') || arg.source.is_some() {
                 self.effect(subject, EffectKind::Unknown, None, arg.span, Risk::Low);
             }
@@ -428,6 +428,16 @@ impl Walker<'_> {
             if entry.names.starts_with("parallel") {
                 self.rule(subject, &hazard::TEXT_EXECUTED, subject.span);
             }
+            return;
+        }
+        if let Some(places) = self.found_by_stages(&words, own, subject) {
+            let marked = words.iter().any(|w| w.bytes == b"{}");
+            let words: Vec<Argument> = if marked {
+                words.into_iter().flat_map(|w| if w.bytes == b"{}" { places.clone() } else { vec![w] }).collect()
+            } else {
+                words.into_iter().chain(places).collect()
+            };
+            subject.jobs.push(Job::Words(words));
             return;
         }
         let marks: Vec<&Argument> = words.iter().filter(|w| contains(&w.bytes, b"{}")).collect();
