@@ -174,6 +174,7 @@ pub(crate) enum Special {
     Test,
     Transform,
     Crontab,
+    Ringfort,
     Ssh,
     Compile,
     Watch,

@@ -12,6 +12,7 @@ mod file;
 mod found;
 mod git;
 mod network;
+mod ringfort;
 mod script;
 mod shell;
 mod unlisted;
@@ -46,6 +47,8 @@ pub(super) struct Subject {
     pub(super) traits: u16,
     pub(super) jobs: Vec<Job>,
     pub(super) partial: bool,
+    /// What it runs, it runs in the cage.
+    pub(super) cages: bool,
     pub(super) first_effect: usize,
     modes: u16,
     /// A word that looks like a file but is a program text: `.env` is a filter of jq.
@@ -74,6 +77,7 @@ impl Subject {
             traits: 0,
             jobs: Vec::new(),
             partial: false,
+            cages: false,
             first_effect,
             modes: 0,
             filter: None,
@@ -124,7 +128,7 @@ impl Walker<'_> {
 
     /// Records a rule without a command.
     pub(super) fn hazard(&mut self, rule: &'static Rule, span: Span) {
-        let hazard = Hazard { rule, span };
+        let hazard = Hazard { rule, span, caged: self.caged };
         if self.out.hazards.len() < EFFECTS_MAX && self.out.hazards.last() != Some(&hazard) {
             self.out.hazards.push(hazard);
         }
@@ -488,6 +492,7 @@ impl Walker<'_> {
 
     fn special(&mut self, special: Special, entry: &'static Entry, args: &[Argument], subject: &mut Subject) -> bool {
         match special {
+            Special::Ringfort => self.ringfort(args, subject),
             Special::Cd => self.change_folder(args),
             Special::Eval => self.eval(args, subject),
             Special::Source => self.source(args, subject),

@@ -121,6 +121,10 @@ pub(super) struct Walker<'c> {
     pub(super) written: Vec<(Vec<u8>, Argument)>,
     /// Whether an enclosing construct redirects standard input.
     pub(super) input: Option<Argument>,
+    /// Whether what is walked runs in a cage of its own.
+    pub(super) caged: bool,
+    /// The first use of Ringfort itself.
+    pub(super) own: Option<Span>,
     budget: usize,
 }
 
@@ -142,6 +146,8 @@ impl<'c> Walker<'c> {
             output: None,
             written: Vec::new(),
             input: None,
+            caged: false,
+            own: None,
             budget: length.saturating_mul(4).saturating_add(NESTED_BYTES_MIN),
         }
     }
@@ -332,6 +338,7 @@ impl<'c> Walker<'c> {
             risk: Risk::Low,
             effects: start..start,
             knowledge: Knowledge::Catalogue,
+            caged: self.caged,
         });
         self.traits.push(0);
         self.redirect_effects(index, &mut subject);
@@ -351,7 +358,11 @@ impl<'c> Walker<'c> {
         self.finish(index, start, words, assignments, knowledge, &mut subject);
         let jobs = std::mem::take(&mut subject.jobs);
         for job in jobs {
-            self.job(job, index, frame);
+            if subject.cages {
+                self.in_cage(|walker| walker.job(job, index, frame));
+            } else {
+                self.job(job, index, frame);
+            }
         }
         index
     }
@@ -579,6 +590,7 @@ fn scans_shells(entry: &Entry) -> bool {
                 | Special::Cd
                 | Special::Declare
                 | Special::Reads
+                | Special::Ringfort
         )
     );
     !entry.wraps && !special && (entry.risk > Risk::Low || entry.options_start)
@@ -596,6 +608,7 @@ fn scans_secrets(entry: &Entry) -> bool {
                 | Special::Alias
                 | Special::Declare
                 | Special::Reads
+                | Special::Ringfort
                 | Special::Find
         )
     );

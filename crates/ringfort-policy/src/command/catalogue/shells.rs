@@ -26,25 +26,6 @@ const TMUX: &[Entry] = &[
         .rule(&hazard::INLINE_CODE),
 ];
 
-/// Options by which a governed caller would choose its own judge.
-const RINGFORT_OPTIONS: &[super::Opt] = &[
-    value("--state --policy --set --workspace", Rule(&hazard::WEAKENS_SECURITY)),
-    flag("--json --verbose -v --redact", Value),
-];
-
-/// Ringfort itself: a run is what it runs; looking is harmless; what would widen weakens.
-const RINGFORT: &[Entry] = &[
-    low("run")
-        .style(Style::Posix)
-        .options(&[
-            value("--state --policy --set --workspace --degree", Rule(&hazard::WEAKENS_SECURITY)),
-            flag("--json --verbose -v --redact --help -h", Value),
-        ])
-        .operands(&[Command]),
-    low("check scan trail providers doctor completions man help").options(RINGFORT_OPTIONS),
-    low("policy").subs(&[low("show validate schema help"), high("accept").rule(&hazard::WEAKENS_SECURITY)]),
-];
-
 pub(super) const ENTRIES: &[Entry] = &[
     medium("sh bash dash zsh ksh mksh ash fish csh tcsh rbash yash oksh pdksh rksh ksh93 nu posh lksh bosh osh ysh")
         .style(Style::Posix)
@@ -217,5 +198,5 @@ pub(super) const ENTRIES: &[Entry] = &[
         .operands(&[Load])
         .always(&[EffectKind::Persist])
         .special(Special::Crontab),
-    high("ringfort").style(Style::Posix).options(RINGFORT_OPTIONS).subs(RINGFORT),
+    low("ringfort").style(Style::Plain).special(Special::Ringfort),
 ];
