@@ -9,7 +9,8 @@
 
 use std::cell::Cell;
 
-use super::{DEPTH_MAX, Document, Fault, FaultKind, Item, NODES_MAX, Parse, Parsed, Script, Span};
+use super::word::Mode;
+use super::{DEPTH_MAX, Document, Fault, FaultKind, Item, NODES_MAX, Parse, Parsed, Piece, Script, Span};
 
 /// A here-document whose body starts after the next newline.
 #[derive(Debug)]
@@ -101,6 +102,13 @@ impl<'a> Parser<'a> {
                 Err(fault) => return Parsed { script, documents: self.documents, fault: Some(fault) },
             }
         }
+    }
+
+    /// Reads the whole text as the body of a document.
+    pub(super) fn expansions(mut self) -> (Vec<Piece<'a>>, Parsed<'a>) {
+        let mut pieces = Vec::new();
+        let fault = self.pieces(Mode::Document, &mut pieces).err();
+        (pieces, Parsed { script: Script::default(), documents: self.documents, fault })
     }
 
     pub(super) fn fault<T>(&self, kind: FaultKind, start: usize) -> Parse<T> {
