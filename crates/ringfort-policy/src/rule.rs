@@ -23,6 +23,7 @@ use crate::path::{Place, Setting, Zones};
 use crate::restriction::{AskRestriction, LevelRestriction, Restriction};
 use crate::tool::ToolPattern;
 
+mod alternative;
 mod commands;
 mod draft;
 mod effective;
@@ -31,6 +32,7 @@ mod paths;
 mod prefix;
 pub mod table;
 mod tools;
+mod unasked;
 
 pub use effective::Effective;
 pub use prefix::{CommandPrefix, PrefixError};
@@ -57,6 +59,7 @@ pub struct Policy {
     allowed_commands: Option<Vec<CommandPrefix>>,
     denied_commands: Vec<CommandPrefix>,
     asked_commands: Vec<CommandPrefix>,
+    unasked_commands: Vec<CommandPrefix>,
     zones: Zones,
     allowed_tools: Option<Vec<ToolPattern>>,
     denied_tools: Vec<ToolPattern>,
@@ -99,6 +102,7 @@ impl Policy {
             allowed_commands: autonomy.allowed_commands.as_deref().map(commands),
             denied_commands: commands(&autonomy.deny),
             asked_commands: commands(&autonomy.ask_commands),
+            unasked_commands: commands(&autonomy.unasked_commands),
             zones: Zones {
                 forbidden: places(&autonomy.forbidden_paths),
                 roots: places(&autonomy.allowed_roots),
@@ -146,6 +150,7 @@ impl Policy {
             allowed_commands: autonomy.allowed_commands.as_deref().map(commands),
             denied_commands: commands(&autonomy.deny),
             asked_commands: commands(&autonomy.ask_commands),
+            unasked_commands: Vec::new(),
             zones: Zones { forbidden: places(&autonomy.forbidden_paths), ..Zones::default() },
             allowed_tools: autonomy.allowed_tools.as_deref().map(tool_patterns),
             denied_tools: tool_patterns(&autonomy.denied_tools),

@@ -57,7 +57,11 @@ pub struct Fault {
     pub span: Span,
 }
 
-pub(crate) type Parse<T> = Result<T, Fault>;
+/// Parsing has stopped; the [`Fault`] stands in the parser, so that results stay as small as what they carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped;
+
+pub(crate) type Parse<T> = Result<T, Stopped>;
 
 /// The tree of one text.
 #[derive(Debug, Default)]
