@@ -13,6 +13,7 @@ mod bytes;
 mod catalogue;
 mod chain;
 mod character;
+mod code;
 mod effect;
 pub mod hazard;
 pub mod syntax;

@@ -10,6 +10,7 @@
 mod code;
 mod file;
 mod git;
+mod interpreter;
 mod network;
 mod script;
 mod shell;
@@ -49,6 +50,8 @@ pub(super) struct Subject {
     modes: u16,
     /// A word that looks like a file but is a program text: `.env` is a filter of jq.
     filter: Option<Span>,
+    /// Whether code was given inline, and was understood.
+    inline: Option<code::Inline>,
 }
 
 /// The command contacts a host.
@@ -76,6 +79,7 @@ impl Subject {
             first_effect,
             modes: 0,
             filter: None,
+            inline: None,
         }
     }
 
@@ -85,6 +89,11 @@ impl Subject {
 
     pub(super) fn has(&self, mode: Mode) -> bool {
         self.modes & (1 << mode as u16) != 0
+    }
+
+    /// Whether the command is code given inline of which all is listed.
+    pub(super) fn is_understood(&self) -> bool {
+        self.inline == Some(code::Inline::Understood)
     }
 
     fn set(&mut self, mode: Mode) {

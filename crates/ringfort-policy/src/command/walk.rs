@@ -417,7 +417,7 @@ impl<'c> Walker<'c> {
         };
         if let Some(entry) = entry {
             self.apply(entry, words, subject);
-            if scans_shells(entry) {
+            if scans_shells(entry) && !subject.is_understood() {
                 self.scan_shells(words, subject);
             }
             if scans_secrets(entry) {

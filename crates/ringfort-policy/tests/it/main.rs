@@ -7,6 +7,7 @@ mod command;
 mod command_oracle;
 mod command_property;
 mod documents;
+mod inline;
 mod load;
 mod restriction;
 mod support;
