@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test fails like the test")]
 
 mod accept;
+mod chains;
 mod command;
 mod command_oracle;
 mod command_property;

@@ -274,6 +274,9 @@ impl Walker<'_> {
         };
         match touch {
             Touch::Shell(Some(text)) => {
+                if is_shell(text.trim_ascii()) {
+                    self.rule(subject, &hazard::SHELL_ARGUMENT, span);
+                }
                 subject.jobs.push(Job::Text { text: Argument::exact(&text, span), kind: PlaceKind::Text });
             }
             Touch::Shell(None) => {
@@ -282,6 +285,10 @@ impl Walker<'_> {
                 self.rule(subject, &hazard::TEXT_EXECUTED, span);
             }
             Touch::Words(words) => {
+                let first = words.first().and_then(Option::as_deref);
+                if first.is_some_and(is_shell) && !words.iter().any(|word| word.as_deref() == Some(b"-c")) {
+                    self.rule(subject, &hazard::SHELL_ARGUMENT, span);
+                }
                 subject.jobs.push(Job::Words(words.into_iter().map(argument).collect()));
             }
             Touch::Read(path) => {
@@ -465,6 +472,12 @@ impl Walker<'_> {
             }
         }
     }
+}
+
+/// Whether a text is a shell and nothing more.
+fn is_shell(text: &[u8]) -> bool {
+    let name = text.rsplit(|b| *b == b'/').next().unwrap_or(text);
+    matches!(name, b"sh" | b"bash" | b"dash" | b"zsh" | b"ksh" | b"ash" | b"fish")
 }
 
 /// Whether a text holds a command of the sqlite shell other than those that only show something.
