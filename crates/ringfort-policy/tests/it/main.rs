@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test fails like the test")]
 
 mod accept;
+mod chains;
 mod command;
 mod command_oracle;
 mod command_property;
 mod differential;
 mod documents;
+mod inline;
 mod load;
 mod own_tool;
 mod restriction;
