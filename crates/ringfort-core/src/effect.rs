@@ -89,6 +89,27 @@ pub enum EffectKind {
 }
 
 impl EffectKind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 17] = [
+        Self::ReadPath,
+        Self::WritePath,
+        Self::DeletePath,
+        Self::DeleteTree,
+        Self::ExecuteFile,
+        Self::ExecuteText,
+        Self::OpenNetwork,
+        Self::ReadSecret,
+        Self::ChangePrivilege,
+        Self::Persist,
+        Self::RewriteHistory,
+        Self::Publish,
+        Self::Spend,
+        Self::Kill,
+        Self::Exhaust,
+        Self::ChangeEnvironment,
+        Self::Unknown,
+    ];
+
     /// The word used in JSON and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
