@@ -21,6 +21,26 @@ const ADVICE_SHOWN_MAX: usize = 3;
 /// Longest part of one reason or proposal. Bytes.
 const LINE_BYTES_MAX: usize = 280;
 
+/// What to do instead, by the rule that speaks, where its reason proposes nothing more exact.
+static ADVICE: &[(&str, &str)] = &[
+    (
+        "command-020",
+        "download it to a file in the workspace, read it, and run what you have read through `ringfort run --`",
+    ),
+    ("command-023", "decode it into a file in the workspace, read it, and run what you have read"),
+    ("command-037", "leave the credential where it is, and tell your user what it is needed for"),
+    ("command-040", "leave it out; what needs rights that you do not have, your user does"),
+    ("command-042", "end single processes, by their number"),
+    ("command-080", "leave it to your user: what judges an agent is not the agent's to change or to read"),
+    ("path-002", "leave it out, and tell your user what is needed from there"),
+    ("path-003", "leave it out, and tell your user what is needed from there"),
+    ("path-005", "leave the credential where it is, and tell your user what it is needed for"),
+    ("path-007", "leave it out, and tell your user what is to start by itself"),
+    ("path-008", "work on a copy in the workspace"),
+    ("path-009", "leave the credential where it is, and tell your user what it is needed for"),
+    ("policy-012", "work in a folder of its own"),
+];
+
 /// The message for an agent whose request was not allowed.
 ///
 /// `approval` is the name of the pending question, where a person can answer it later: the beginning of the digest that
@@ -38,10 +58,11 @@ pub fn message_for_agent(ruling: &Ruling, approval: Option<&str>) -> String {
     }
     let mut advice: Vec<&str> = Vec::new();
     for reason in &ruling.reasons {
-        if let Some(Remedy::Anyone(instead)) = &reason.remedy
-            && reason.decision >= Decision::Ask
-            && !advice.contains(&instead.as_str())
-        {
+        let instead = match &reason.remedy {
+            Some(Remedy::Anyone(instead)) => Some(instead.as_str()),
+            Some(Remedy::Person(_)) | None => for_rule(&reason.rule),
+        };
+        if let Some(instead) = instead.filter(|text| reason.decision >= Decision::Ask && !advice.contains(text)) {
             advice.push(instead);
         }
     }
@@ -67,6 +88,11 @@ pub fn message_for_agent(ruling: &Ruling, approval: Option<&str>) -> String {
         }
     }
     cut(text)
+}
+
+/// What an agent may do instead of what a rule stopped, where there is something to say for all of them.
+pub fn for_rule(rule: &str) -> Option<&'static str> {
+    ADVICE.iter().find(|(listed, _)| *listed == rule).map(|(_, text)| *text)
 }
 
 /// What carries the answer: of a denial also the questions, for one that nobody could answer is the real reason.
@@ -148,6 +174,16 @@ mod tests {
             assert!(!message_for_agent(&ruling, Some(name)).contains("approvals"), "`{name}`");
         }
         assert!(message_for_agent(&ruling, Some("0123abcd")).contains("`ringfort approvals allow 0123abcd`"));
+    }
+
+    #[test]
+    fn a_rule_without_a_proposal_still_says_what_to_do() {
+        for (rule, part) in [("path-008", "Instead: work on a copy"), ("command-020", "read it")] {
+            let reason = Reason::new(rule, Decision::Deny, "no").remedy(Remedy::Person("widen".to_owned()));
+            let text = message_for_agent(&Ruling::deny(Risk::High, reason), None);
+            assert!(text.contains(part) && !text.contains("widen"), "{text}");
+        }
+        assert!(ADVICE.windows(2).all(|pair| pair[0].0 < pair[1].0), "sorted, each once");
     }
 
     #[test]

@@ -27,5 +27,6 @@ pub mod ruling;
 pub mod score;
 pub mod secret;
 pub mod signal;
+pub mod store;
 pub mod text;
 pub mod traits;

@@ -53,9 +53,9 @@ pub const fn risk_points(risk: Risk) -> u8 {
 /// What a kind of effect counts, however often it occurs.
 pub const fn effect_points(kind: EffectKind) -> u8 {
     match kind {
-        EffectKind::ReadPath => 0,
+        EffectKind::ReadPath | EffectKind::ListPath => 0,
         EffectKind::WritePath => 2,
-        EffectKind::ChangeEnvironment => 3,
+        EffectKind::ChangeEnvironment | EffectKind::QueryService => 3,
         EffectKind::DeletePath => 5,
         EffectKind::ExecuteFile | EffectKind::Exhaust | EffectKind::Unknown => 8,
         EffectKind::OpenNetwork => 10,

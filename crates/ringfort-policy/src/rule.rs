@@ -24,6 +24,7 @@ use crate::restriction::{AskRestriction, LevelRestriction, Restriction};
 use crate::tool::ToolPattern;
 use crate::tool::argument::ToolRule;
 
+mod alternative;
 mod commands;
 mod draft;
 mod effective;
@@ -34,6 +35,7 @@ mod prompt;
 mod seams;
 pub mod table;
 mod tools;
+mod unasked;
 
 pub use effective::Effective;
 pub use prefix::{CommandPrefix, PrefixError};
@@ -61,6 +63,7 @@ pub struct Policy {
     allowed_commands: Option<Vec<CommandPrefix>>,
     denied_commands: Vec<CommandPrefix>,
     asked_commands: Vec<CommandPrefix>,
+    unasked_commands: Vec<CommandPrefix>,
     zones: Zones,
     allowed_tools: Option<Vec<ToolPattern>>,
     denied_tools: Vec<ToolPattern>,
@@ -106,6 +109,7 @@ impl Policy {
             allowed_commands: autonomy.allowed_commands.as_deref().map(commands),
             denied_commands: commands(&autonomy.deny),
             asked_commands: commands(&autonomy.ask_commands),
+            unasked_commands: commands(&autonomy.unasked_commands),
             zones: Zones {
                 forbidden: places(&autonomy.forbidden_paths),
                 roots: places(&autonomy.allowed_roots),
@@ -156,6 +160,7 @@ impl Policy {
             allowed_commands: autonomy.allowed_commands.as_deref().map(commands),
             denied_commands: commands(&autonomy.deny),
             asked_commands: commands(&autonomy.ask_commands),
+            unasked_commands: Vec::new(),
             zones: Zones { forbidden: places(&autonomy.forbidden_paths), ..Zones::default() },
             allowed_tools: autonomy.allowed_tools.as_deref().map(tool_patterns),
             denied_tools: tool_patterns(&autonomy.denied_tools),

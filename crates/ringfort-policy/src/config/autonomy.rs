@@ -86,6 +86,9 @@ pub struct AutonomyConfig {
     pub deny: Vec<String>,
     /// Command prefixes that are asked about whatever their risk.
     pub ask_commands: Vec<String>,
+    /// Whole commands, word for word, that go ahead without a question, also where there is no cage; what is denied
+    /// stays denied.
+    pub unasked_commands: Vec<String>,
     /// Folders and files that are closed, besides those that always are.
     pub forbidden_paths: Vec<String>,
     /// Folders outside the workspace that may be read and written.
@@ -122,6 +125,7 @@ impl Default for AutonomyConfig {
             allowed_commands: None,
             deny: Vec::new(),
             ask_commands: Vec::new(),
+            unasked_commands: Vec::new(),
             forbidden_paths: Vec::new(),
             allowed_roots: Vec::new(),
             allowed_roots_read_only: Vec::new(),

@@ -212,6 +212,7 @@ fn check_autonomy(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str
     checker.programs("autonomy.allowed_commands", autonomy.allowed_commands.as_deref().unwrap_or_default());
     checker.prefixes("autonomy.deny", &autonomy.deny);
     checker.prefixes("autonomy.ask_commands", &autonomy.ask_commands);
+    checker.prefixes("autonomy.unasked_commands", &autonomy.unasked_commands);
     checker.tools("autonomy.allowed_tools", autonomy.allowed_tools.as_deref().unwrap_or_default());
     checker.tools("autonomy.denied_tools", &autonomy.denied_tools);
     checker.tools("autonomy.ask_tools", &autonomy.ask_tools);
@@ -236,8 +237,12 @@ fn check_autonomy(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str
             }
         }
     }
-    if autonomy.level == Level::Readonly && is_idle("autonomy.ask", "autonomy.level") {
-        checker.no_effect("autonomy.ask", "`autonomy.level = \"readonly\"` denies instead of asking");
+    if autonomy.level == Level::Readonly {
+        for key in ["autonomy.ask", "autonomy.unasked_commands"] {
+            if is_idle(key, "autonomy.level") {
+                checker.no_effect(key, "`autonomy.level = \"readonly\"` denies instead of asking");
+            }
+        }
     }
 }
 

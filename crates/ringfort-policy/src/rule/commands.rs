@@ -72,9 +72,9 @@ struct Tally {
 }
 
 /// What holds for the whole of an analysis, found once so that the rest is linear.
-struct Facts<'a> {
-    analysis: &'a Analysis,
-    setting: &'a Setting<'a>,
+pub(super) struct Facts<'a> {
+    pub(super) analysis: &'a Analysis,
+    pub(super) setting: &'a Setting<'a>,
     /// Starts and ends of the hazards that are asked about or denied, by their start.
     asked: Vec<(usize, usize)>,
     /// An assignment or definition decides what a program's name means.
@@ -102,6 +102,11 @@ impl<'a> Facts<'a> {
             settled: setting.is_inside(&setting.cwd)
                 && analysis.commands.iter().all(|command| keeps_folder(command, setting)),
         }
+    }
+
+    /// Whether names and folder mean in every command what they mean in the workspace.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled && !self.hijacked
     }
 
     /// Whether a hazard of this command has been asked about.
@@ -192,6 +197,7 @@ impl Policy {
         };
         draft.risk(analysis.risk);
         self.add_analysis(draft, &analysis, setting);
+        self.add_alternatives(draft, &analysis, setting);
         draft.effects(analysis.effects);
     }
 
@@ -211,20 +217,26 @@ impl Policy {
                 .instead(|| "write the command out in a simpler form".to_owned());
         }
         self.add_critical(draft, analysis);
+        let facts = Facts::new(self, analysis, setting);
+        let unasked = self.unasked(&facts);
         for hazard in &analysis.hazards {
             draft.inside(hazard.caged);
+            draft.waive(unasked.covers_hazard(hazard.rule.id, hazard.span));
             self.add_hazard(draft, hazard.rule.id, hazard.rule.risk, hazard.rule.meaning, hazard.span);
         }
+        draft.waive(false);
         for chain in &analysis.chains {
             draft.inside(analysis.commands.get(chain.to).is_some_and(|command| command.caged));
             if chain.rule.risk < Risk::Critical {
                 self.add_hazard(draft, chain.rule.id, chain.rule.risk, chain.rule.meaning, chain.span);
             }
         }
-        let facts = Facts::new(self, analysis, setting);
-        for command in &analysis.commands {
+        for (index, command) in analysis.commands.iter().enumerate() {
             draft.inside(command.caged);
+            self.add_command_lists(draft, &facts, command);
+            draft.waive(unasked.covers(index));
             self.add_simple(draft, &facts, command);
+            draft.waive(false);
         }
         draft.inside(false);
     }
@@ -278,7 +290,6 @@ impl Policy {
     /// Answers one simple command: lists, then effects, then what is left of its risk.
     fn add_simple(&self, draft: &mut Draft<'_>, facts: &Facts<'_>, command: &SimpleCommand) {
         let setting = facts.setting;
-        self.add_command_lists(draft, facts, command);
         let mut tally = Tally { answered: facts.is_asked(command), ..Tally::default() };
         match (&command.program, command.knowledge) {
             (Program::Unknown(_), _) => {
@@ -391,6 +402,7 @@ impl Policy {
         }
         match effect.kind {
             EffectKind::ReadPath => self.add_read(draft, effect, tally, setting),
+            EffectKind::ListPath => self.add_list(draft, effect, tally, setting),
             EffectKind::ReadSecret => self.add_secret(draft, effect, tally, setting),
             EffectKind::WritePath | EffectKind::DeletePath | EffectKind::DeleteTree | EffectKind::Persist => {
                 self.add_write(draft, effect, part, tally);
@@ -400,6 +412,7 @@ impl Policy {
             }
             EffectKind::ExecuteText => tally.caged = Some("it runs code that nobody has read"),
             EffectKind::OpenNetwork => self.add_network(draft, effect, tally),
+            EffectKind::QueryService => self.add_query(draft, effect, tally),
             EffectKind::RewriteHistory => {
                 self.add_unbounded(draft, effect, command, tally, "it rewrites or discards history")
             }
@@ -454,6 +467,21 @@ impl Policy {
                 tally.answered = true;
                 self.add_closed(draft, closed, PathOp::Read, effect.span);
             }
+        }
+    }
+
+    /// Seeing names and sizes: what is closed stays closed, elsewhere they are no content.
+    fn add_list(&self, draft: &mut Draft<'_>, effect: &Effect, tally: &mut Tally, setting: &Setting<'_>) {
+        match self.zone_of(effect, PathOp::Read, setting) {
+            Some(closed @ (Zone::DotFolder(_) | Zone::Forbidden(_) | Zone::Credential)) => {
+                tally.answered = true;
+                self.add_closed(draft, closed, PathOp::Read, effect.span);
+            }
+            None if self.unresolved == Decision::Deny && self.role == Role::Whole => {
+                tally.answered = true;
+                draft.unresolved(table::PATH_UNKNOWN.id, effect.span, table::PATH_UNKNOWN.meaning);
+            }
+            _ => {}
         }
     }
 
@@ -549,6 +577,15 @@ impl Policy {
         }
     }
 
+    /// A question to a service that its own client was set up for: nothing but written words leaves.
+    fn add_query(&self, draft: &mut Draft<'_>, effect: &Effect, tally: &mut Tally) {
+        if let Some(Ok(to)) = effect.target.as_deref().map(egress::parse)
+            && self.add_closed_host(draft, &to, effect.span)
+        {
+            tally.answered = true;
+        }
+    }
+
     /// A configured place that goes away with an effect's target.
     fn forbidden_below(&self, effect: &Effect, setting: &Setting<'_>) -> Option<Zone<'_>> {
         let path = setting.resolve(effect.target.as_deref()?.as_bytes());
@@ -580,7 +617,7 @@ impl Policy {
 /// Whether an effect is more than reading.
 fn changes(effect: &Effect, risk: Risk) -> bool {
     match effect.kind {
-        EffectKind::ReadPath | EffectKind::ReadSecret => false,
+        EffectKind::ReadPath | EffectKind::ListPath | EffectKind::ReadSecret => false,
         EffectKind::ChangeEnvironment => risk >= Risk::Medium,
         EffectKind::WritePath => !effect.target.as_deref().is_some_and(|target| target.starts_with("/dev/")),
         _ => true,

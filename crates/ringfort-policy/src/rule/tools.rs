@@ -244,7 +244,7 @@ impl Policy {
 
     /// A search: the service is the agent's own, and sees the conversation in any case.
     fn add_search(&self, draft: &mut Draft<'_>) {
-        draft.effects(vec![effect(EffectKind::OpenNetwork, Some(SEARCH_SERVICE))]);
+        draft.effects(vec![effect(EffectKind::QueryService, Some(SEARCH_SERVICE))]);
         let decision = if self.unresolved == Decision::Deny { Decision::Deny } else { Decision::Allow };
         draft.add(&table::TOOL_SEARCH, decision, table::TOOL_SEARCH.meaning).ring(Ring::Network);
     }

@@ -15,10 +15,10 @@ fn document(name: &str) -> PathBuf {
 #[test]
 fn the_schemas_are_current() {
     for (name, argument, schema) in [
-        ("formats/ringfort.schema.json", "", schema::config()),
-        ("formats/ringfort-project.schema.json", "--project ", schema::restriction()),
+        ("formats/ringfort.schema.json", "schema", schema::config()),
+        ("formats/ringfort-project.schema.json", "schema --project", schema::restriction()),
     ] {
-        let renew = format!("ringfort policy schema {argument}> docs/{name}");
+        let renew = format!("cargo run -p ringfort -- policy {argument} > docs/{name}");
         let text = fs::read_to_string(document(name)).unwrap_or_default();
         assert!(text == format!("{schema:#}\n"), "`{name}` is not current; renew it with `{renew}`");
     }
