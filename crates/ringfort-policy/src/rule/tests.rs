@@ -313,7 +313,7 @@ fn tools_are_ruled_by_what_they_would_do() {
         ("Glob", json!({"pattern": "/etc/*"}), DENIED, "path-002"),
         ("WebFetch", json!({"url": "https://example.com"}), ASKED, "egress-005"),
         ("WebFetch", json!({"url": "http://127.1/"}), DENIED, "egress-003"),
-        ("WebSearch", json!({"query": "x"}), ASKED, "tool-009"),
+        ("WebSearch", json!({"query": "x"}), OPEN, "tool-009"),
         ("TodoWrite", json!({}), OPEN, "tool-007"),
         ("mcp__x__y", json!({}), ASKED, "tool-005"),
         ("", json!({}), DENIED, "tool-001"),
