@@ -17,6 +17,7 @@ mod file;
 pub mod load;
 pub mod path;
 pub mod preset;
+pub mod remedy;
 pub mod restriction;
 pub mod rule;
 pub mod schema;
