@@ -50,6 +50,9 @@ pub enum Answer {
     Session,
     /// No.
     No,
+    /// Not here: the agent asks its own user, and nobody can verify the answer. Only a door that does not execute may
+    /// leave a question open; everywhere else this is a denial.
+    Elsewhere,
     /// Nobody could be asked.
     Nobody {
         /// Why, and what to do instead.

@@ -9,7 +9,9 @@
 pub mod approve;
 pub mod clock;
 pub mod decide;
+pub mod freeze;
 pub mod guard;
+pub mod hook;
 pub mod pipeline;
 pub mod profile;
 pub mod providers;

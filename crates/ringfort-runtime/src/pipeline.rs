@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use crate::approve::{Answer, Approver, Question, Remember, Remembered, approval_key, may_remember};
 use crate::decide::Decider;
+use crate::freeze::Freeze;
 use crate::guard::Guard;
 
 /// Most of an action that stands in the record, in bytes: an attempt of any length fits into an entry, so that none
@@ -34,6 +35,8 @@ use crate::guard::Guard;
 const ACTION_BYTES_MAX: usize = 16 << 10;
 /// Most of a reason that stands in the record, in bytes.
 const WHY_BYTES_MAX: usize = 1 << 10;
+/// Most reasons of a denial that stand in the record.
+const WHY_REASONS_MAX: usize = 4;
 
 /// A request that was allowed: the permit, and the ruling it was issued for.
 #[derive(Debug)]
@@ -54,6 +57,24 @@ pub struct Denied {
     pub unrecorded: Option<String>,
 }
 
+/// The answer of a door that does not execute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The ruling of this door; `Ask` where the agent is left to ask its own user.
+    pub ruling: Ruling,
+    /// Why the answer could not be recorded, if so; it is a denial then.
+    pub unrecorded: Option<String>,
+}
+
+/// Whether an answer counts for budget and loop guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// Yes: something new is attempted.
+    Counted,
+    /// No: the same attempt was counted at an earlier question.
+    Again,
+}
+
 /// How an effect ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -71,6 +92,8 @@ pub struct PipelineParts {
     pub provider: Arc<dyn SecurityProvider>,
     /// Budget and loop guard.
     pub guard: Guard,
+    /// Whether everything is frozen.
+    pub freeze: Freeze,
     /// The record.
     pub trail: Arc<Trail>,
     /// When outcomes and events reach the disk; intents always do before their effect.
@@ -83,6 +106,7 @@ pub struct PipelineParts {
 pub struct Pipeline {
     decider: Decider,
     guard: Guard,
+    freeze: Freeze,
     trail: Arc<Trail>,
     outcomes: Durability,
     clock: Arc<dyn Clock>,
@@ -97,6 +121,7 @@ impl Pipeline {
         Self {
             decider: Decider::new(parts.chain, parts.provider, Arc::clone(&parts.clock)),
             guard: parts.guard,
+            freeze: parts.freeze,
             trail: parts.trail,
             outcomes: parts.outcomes,
             clock: parts.clock,
@@ -125,6 +150,40 @@ impl Pipeline {
             return Err(self.deny(request, door, verdict.merge(Ruling::deny(risk, reason))));
         }
         Ok(Admitted { permit: self.issue(request, &verdict), ruling: verdict })
+    }
+
+    /// Rules on one request for a door that does not execute, and records the answer: no permit.
+    ///
+    /// The order is that of [`Pipeline::admit`]. What cannot be recorded is denied.
+    pub fn verdict(&self, request: &Request, door: &Door, approver: &dyn Approver, charge: Charge) -> Verdict {
+        let ruling = self.decider.decide(request, door.standing);
+        let ruling = match charge {
+            Charge::Counted => self.charge(request, ruling),
+            Charge::Again => self.contain(ruling),
+        };
+        let verdict = door.resolve(ruling);
+        let verdict = self.approve(verdict, request, door, approver);
+        let verdict = self.contain(verdict);
+        let mut entry = Entry::about(EntryKind::Verdict, request, described(request));
+        if verdict.decision == Decision::Ask {
+            entry = entry.fact("answer", "left to the agent, unverified");
+        }
+        if verdict.decision == Decision::Deny {
+            entry = entry.fact("why", why(&verdict));
+        }
+        match self.record_as(entry, door, &verdict, self.outcomes) {
+            Ok(()) => {
+                if verdict.decision == Decision::Deny {
+                    self.signal_denial(request, &verdict);
+                }
+                Verdict { ruling: verdict, unrecorded: None }
+            }
+            Err(reason) => {
+                let risk = verdict.risk;
+                let unrecorded = Some(reason.message.clone());
+                Verdict { ruling: verdict.merge(Ruling::deny(risk, reason)), unrecorded }
+            }
+        }
     }
 
     /// What [`Pipeline::admit`] would rule, without budget, approval, record or permit.
@@ -184,7 +243,15 @@ impl Pipeline {
         self.decider.policies()
     }
 
+    /// Denies what is frozen, or contained by an answer to a signal.
     fn contain(&self, ruling: Ruling) -> Ruling {
+        let ruling = match self.freeze.reason() {
+            None => ruling,
+            Some(reason) => {
+                let risk = ruling.risk;
+                ruling.merge(Ruling::deny(risk, reason))
+            }
+        };
         let contained = self.contained.lock().unwrap_or_else(PoisonError::into_inner).contain.iter().next().copied();
         let Some(containment) = contained else { return ruling };
         let word = serde_json::to_value(containment).unwrap_or_default();
@@ -232,6 +299,8 @@ impl Pipeline {
             Answer::Once => "once",
             Answer::Session if remember == Remember::Session => "session",
             Answer::Session => "once",
+            // No yes: the question stays open, and whoever admits denies it.
+            Answer::Elsewhere => return verdict,
             Answer::No => return verdict.merge(Ruling::deny(risk, unasked("a person said no"))),
             Answer::Nobody { why } => return verdict.merge(Ruling::deny(risk, unasked(why))),
         };
@@ -247,15 +316,14 @@ impl Pipeline {
     }
 
     fn deny(&self, request: &Request, door: &Door, ruling: Ruling) -> Box<Denied> {
-        let entry = Entry::about(EntryKind::Outcome, request, described(request)).fact("result", "denied").fact(
-            "why",
-            ruling
-                .deciding()
-                .map(|reason| Value::from(cut(reason.message.clone(), WHY_BYTES_MAX)))
-                .take(4)
-                .collect::<Vec<_>>(),
-        );
+        let entry = Entry::about(EntryKind::Outcome, request, described(request));
+        let entry = entry.fact("result", "denied").fact("why", why(&ruling));
         let unrecorded = self.record(entry, door, &ruling).err().map(|reason| reason.message);
+        self.signal_denial(request, &ruling);
+        Box::new(Denied { ruling, unrecorded })
+    }
+
+    fn signal_denial(&self, request: &Request, ruling: &Ruling) {
         self.respond(&Signal {
             kind: SignalKind::Denial,
             severity: ruling.risk,
@@ -263,12 +331,15 @@ impl Pipeline {
             request: Some(request.digest()),
             message: ruling.deciding().next().map_or_else(String::new, |reason| reason.message.clone()),
         });
-        Box::new(Denied { ruling, unrecorded })
     }
 
     fn record(&self, entry: Entry, door: &Door, ruling: &Ruling) -> Result<(), Reason> {
+        self.record_as(entry, door, ruling, Durability::Synced)
+    }
+
+    fn record_as(&self, entry: Entry, door: &Door, ruling: &Ruling, durability: Durability) -> Result<(), Reason> {
         let entry = entry.at(door.kind, door.standing).ruled(ruling);
-        self.append(&entry, Durability::Synced).map_err(|error| {
+        self.append(&entry, durability).map_err(|error| {
             let message = format!("what happens cannot be recorded: {error}");
             let remedy =
                 Remedy::Person("see `ringfort trail verify`, and the space left on the state folder".to_owned());
@@ -297,6 +368,12 @@ fn unasked(why: &str) -> Reason {
         "ask the person you work for to run it, or to allow it in the policy; see the other reasons".to_owned(),
     );
     Reason::new("approve-001", Decision::Deny, format!("it needs a person's approval, and {why}")).remedy(remedy)
+}
+
+/// The reasons of a denial, as they stand in the record.
+fn why(ruling: &Ruling) -> Vec<Value> {
+    let messages = ruling.deciding().map(|reason| Value::from(cut(reason.message.clone(), WHY_BYTES_MAX)));
+    messages.take(WHY_REASONS_MAX).collect()
 }
 
 /// The action as it stands in the record: escaped for people, and redacted.

@@ -340,8 +340,8 @@ fn identity(path: &Path) -> Digest {
     writer.finish()
 }
 
-/// The content of a small file, or the identity of a large or unreadable one.
-fn content(path: &Path) -> Digest {
+/// What an approval is bound to: the content of a small file, or the identity of a large or unreadable one.
+pub fn content(path: &Path) -> Digest {
     let mut bytes = Vec::new();
     let read = open_regular(path).and_then(|file| file.take(BOUND_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
     if read.is_err() || bytes.len() as u64 > BOUND_FILE_BYTES_MAX {

@@ -9,6 +9,8 @@
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod doctor;
+pub(crate) mod freeze;
+pub(crate) mod hook;
 pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod providers;
@@ -17,6 +19,7 @@ pub(crate) mod scan;
 pub(crate) mod trail;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -84,6 +87,8 @@ pub(crate) enum Sub {
     Trail(trail::TrailArgs),
     Policy(policy::PolicyArgs),
     Providers(providers::ProvidersArgs),
+    Hook(hook::HookArgs),
+    Freeze(freeze::FreezeArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -109,6 +114,8 @@ pub(crate) fn main() -> ExitCode {
     let result = match command {
         // `ringfort --json run …`: options before the command. They mean the same there.
         Sub::Run(args) => return run::main(args.to_words(&common)),
+        Sub::Hook(args) => return hook::main(args.to_words(&common)),
+        Sub::Freeze(args) => freeze::run(&args, &common),
         Sub::Check(args) => check::run(&args, &common),
         Sub::Scan(args) => scan::run(&args),
         Sub::Trail(args) => trail::run(&args, &common),
@@ -119,6 +126,19 @@ pub(crate) fn main() -> ExitCode {
         Sub::Man(args) => man::run(&args),
     };
     finish(result)
+}
+
+/// Prints the help of a subcommand that reads its own words.
+pub(crate) fn help(name: &str) -> ExitCode {
+    let mut command = definition();
+    // The options of every command are there only after this.
+    command.build();
+    let text = command.find_subcommand_mut(name).map(clap::Command::render_long_help);
+    if let Some(text) = text {
+        // Nobody is left to tell if standard output is closed.
+        drop(write!(anstream::stdout(), "{}", text.ansi()));
+    }
+    ExitCode::SUCCESS
 }
 
 /// Turns the result of a command into its exit status, and prints an error once.

@@ -20,6 +20,7 @@ use ringfort_core::clock::Clock;
 use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
 use ringfort_policy::load::{Loaded, Sources, load};
+use ringfort_policy::rule::Effective;
 use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::guard::{Guard, GuardLimits};
 use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
@@ -312,24 +313,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
     let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
 
-    let chain: Arc<[ringfort_policy::rule::Policy]> = loaded.chain.clone().into();
-    let provider = providers::select(PROVIDERS, &loaded.config.policy.provider, &chain).map_err(Failure::guard)?;
-    let limits = GuardLimits {
-        actions_per_hour: effective.actions_per_hour_max,
-        repeats_max: effective.loop_repeats_max,
-        loop_window: effective.loop_window,
-    };
-    let pipeline = Pipeline::new(PipelineParts {
-        chain,
-        provider,
-        guard: Guard::new(state.guard(), limits),
-        trail,
-        outcomes: match loaded.config.trail.durability {
-            ringfort_policy::config::Durability::Second => ringfort_audit::Durability::Written,
-            ringfort_policy::config::Durability::Sync => ringfort_audit::Durability::Synced,
-        },
-        clock: Arc::clone(&clock),
-    });
+    let pipeline = pipeline(&loaded, &effective, &state, trail, &clock)?;
     let session = Session {
         pipeline,
         name: wishes.session,
@@ -341,6 +325,63 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         clock,
     };
     Ok(Wired { session, state, environment, notices, loaded })
+}
+
+/// Composes the spine of a session.
+///
+/// # Errors
+///
+/// The provider cannot be used.
+fn pipeline(
+    loaded: &Loaded,
+    effective: &Effective,
+    state: &StateFolder,
+    trail: Arc<Trail>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Pipeline, Failure> {
+    let chain: Arc<[ringfort_policy::rule::Policy]> = loaded.chain.clone().into();
+    let provider = providers::select(PROVIDERS, &loaded.config.policy.provider, &chain).map_err(Failure::guard)?;
+    let limits = GuardLimits {
+        actions_per_hour: effective.actions_per_hour_max,
+        repeats_max: effective.loop_repeats_max,
+        loop_window: effective.loop_window,
+    };
+    Ok(Pipeline::new(PipelineParts {
+        chain,
+        provider,
+        guard: Guard::new(state.guard(), limits),
+        freeze: state.freeze(),
+        trail,
+        outcomes: match loaded.config.trail.durability {
+            ringfort_policy::config::Durability::Second => ringfort_audit::Durability::Written,
+            ringfort_policy::config::Durability::Sync => ringfort_audit::Durability::Synced,
+        },
+        clock: Arc::clone(clock),
+    }))
+}
+
+/// Everything that a hook needs.
+pub(crate) struct HookWired {
+    /// Decides and records.
+    pub(crate) pipeline: Pipeline,
+}
+
+/// Composes what a hook needs: as for a run, but for everything that a cage needs.
+///
+/// # Errors
+///
+/// The configuration, the trail or the provider cannot be used; nothing may happen.
+pub(crate) fn wire_hook(
+    world: &World,
+    common: &Common,
+    state: &StateFolder,
+    workspace: &Path,
+) -> Result<HookWired, Failure> {
+    let loaded = world.load(common, Some(workspace))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let trail = Arc::new(open_trail(state, &clock)?);
+    let pipeline = pipeline(&loaded, &loaded.effective(), state, trail, &clock)?;
+    Ok(HookWired { pipeline })
 }
 
 /// A policy file that lies where the program writes cannot be changed by it: the next run would obey the change.

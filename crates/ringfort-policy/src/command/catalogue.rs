@@ -173,6 +173,12 @@ pub(crate) enum Special {
     Formats,
     /// Reads statements from standard input where none are given.
     Sql,
+    /// Starts a shell where no command is given.
+    Session,
+    /// Cuts files off.
+    Empties,
+    /// Reads the names of files to pack from standard input.
+    Archive,
 }
 
 /// What is known about one program or sub-command.

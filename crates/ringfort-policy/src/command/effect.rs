@@ -108,7 +108,7 @@ impl Walker<'_> {
     ) {
         subject.raise(risk);
         subject.traits |= match kind {
-            EffectKind::OpenNetwork => NETWORK,
+            EffectKind::OpenNetwork | EffectKind::QueryService => NETWORK,
             EffectKind::ReadSecret => SECRET,
             _ => 0,
         };
@@ -136,6 +136,14 @@ impl Walker<'_> {
 
     /// Everything that `args` of a program with this entry would do.
     pub(super) fn apply(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+        self.apply_entry(entry, args, subject);
+        self.settle_queries(args, subject);
+        if args.iter().any(|arg| matches!(arg.bytes.as_slice(), b"/dev/null" | b"if=/dev/null")) {
+            self.copied_nothing(args, subject);
+        }
+    }
+
+    fn apply_entry(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
         if let [only] = args
             && matches!(only.known(), Some(b"--version" | b"--help"))
         {
@@ -209,7 +217,10 @@ impl Walker<'_> {
                 self.role(opt.role, arg, &[], subject);
                 continue;
             }
-            let rest = bytes.get(index + 1..).filter(|rest| !rest.is_empty());
+            // Some parsers drop the `=` of `-x=value`: what is stricter counts.
+            let rest =
+                bytes.get(index + 1..).map(|rest| rest.strip_prefix(b"=").filter(|r| !r.is_empty()).unwrap_or(rest));
+            let rest = rest.filter(|rest| !rest.is_empty());
             return self.option_value(entry, opt, rest, args, at, subject);
         }
         at + 1
@@ -226,6 +237,11 @@ impl Walker<'_> {
     ) -> usize {
         let Some(arg) = args.get(at) else { return at + 1 };
         if let Some(value) = value {
+            if opt.role == Role::Command {
+                let program = Argument { bytes: value.into(), ..arg.clone() };
+                subject.jobs.push(Job::Words([&[program], args.get(at + 1..).unwrap_or(&[])].concat()));
+                return args.len();
+            }
             self.role(opt.role, arg, value, subject);
             return at + 1;
         }
@@ -392,7 +408,9 @@ impl Walker<'_> {
 
     fn list(&mut self, arg: &Argument, bytes: &[u8], subject: &mut Subject) {
         let target = self.resolve(arg, bytes);
-        self.effect(subject, EffectKind::ReadPath, target.into_text(), arg.span, Risk::Low);
+        // Looking round in a folder of keys is more than looking, wherever that folder is.
+        let kind = if target::holds_keys(&target.path) { EffectKind::ReadPath } else { EffectKind::ListPath };
+        self.effect(subject, kind, target.into_text(), arg.span, Risk::Low);
     }
 
     /// Creating or changing a file.
@@ -511,6 +529,20 @@ impl Walker<'_> {
                 return false;
             }
             Special::Container => return false,
+            Special::Session => {
+                let operands = self.options(entry, args, subject);
+                self.operands(entry, args, &operands, subject);
+                if subject.jobs.is_empty() && !subject.has(Mode::Show) {
+                    // Without a command it starts the user's shell.
+                    self.effect(subject, EffectKind::ExecuteText, None, subject.span, Risk::Medium);
+                }
+            }
+            Special::Empties => {
+                let operands = self.options(entry, args, subject);
+                self.operands(entry, args, &operands, subject);
+                self.emptied(args, &operands, subject);
+            }
+            Special::Archive => self.archive(entry, args, subject),
         }
         true
     }

@@ -349,7 +349,10 @@ impl<'c> Walker<'c> {
             self.assignment_effect(name, &Argument { bytes: bytes.into(), ..value.clone() }, &mut subject);
         }
         let knowledge = match &first {
-            None => Knowledge::Catalogue,
+            None => {
+                self.emptied(&[], &[], &mut subject);
+                Knowledge::Catalogue
+            }
             Some(first) => self.program(first, &words, frame, &mut subject),
         };
         self.finish(index, start, words, assignments, knowledge, &mut subject);

@@ -402,6 +402,7 @@ impl Policy {
         }
         match effect.kind {
             EffectKind::ReadPath => self.add_read(draft, effect, tally, setting),
+            EffectKind::ListPath => self.add_list(draft, effect, tally, setting),
             EffectKind::ReadSecret => self.add_secret(draft, effect, tally, setting),
             EffectKind::WritePath | EffectKind::DeletePath | EffectKind::DeleteTree | EffectKind::Persist => {
                 self.add_write(draft, effect, part, tally);
@@ -411,6 +412,7 @@ impl Policy {
             }
             EffectKind::ExecuteText => tally.caged = Some("it runs code that nobody has read"),
             EffectKind::OpenNetwork => self.add_network(draft, effect, tally),
+            EffectKind::QueryService => self.add_query(draft, effect, tally),
             EffectKind::RewriteHistory => {
                 self.add_unbounded(draft, effect, command, tally, "it rewrites or discards history")
             }
@@ -465,6 +467,21 @@ impl Policy {
                 tally.answered = true;
                 self.add_closed(draft, closed, PathOp::Read, effect.span);
             }
+        }
+    }
+
+    /// Seeing names and sizes: what is closed stays closed, elsewhere they are no content.
+    fn add_list(&self, draft: &mut Draft<'_>, effect: &Effect, tally: &mut Tally, setting: &Setting<'_>) {
+        match self.zone_of(effect, PathOp::Read, setting) {
+            Some(closed @ (Zone::DotFolder(_) | Zone::Forbidden(_) | Zone::Credential)) => {
+                tally.answered = true;
+                self.add_closed(draft, closed, PathOp::Read, effect.span);
+            }
+            None if self.unresolved == Decision::Deny && self.role == Role::Whole => {
+                tally.answered = true;
+                draft.unresolved(table::PATH_UNKNOWN.id, effect.span, table::PATH_UNKNOWN.meaning);
+            }
+            _ => {}
         }
     }
 
@@ -560,6 +577,15 @@ impl Policy {
         }
     }
 
+    /// A question to a service that its own client was set up for: nothing but written words leaves.
+    fn add_query(&self, draft: &mut Draft<'_>, effect: &Effect, tally: &mut Tally) {
+        if let Some(Ok(to)) = effect.target.as_deref().map(egress::parse)
+            && self.add_closed_host(draft, &to, effect.span)
+        {
+            tally.answered = true;
+        }
+    }
+
     /// A configured place that goes away with an effect's target.
     fn forbidden_below(&self, effect: &Effect, setting: &Setting<'_>) -> Option<Zone<'_>> {
         let path = setting.resolve(effect.target.as_deref()?.as_bytes());
@@ -591,7 +617,7 @@ impl Policy {
 /// Whether an effect is more than reading.
 fn changes(effect: &Effect, risk: Risk) -> bool {
     match effect.kind {
-        EffectKind::ReadPath | EffectKind::ReadSecret => false,
+        EffectKind::ReadPath | EffectKind::ListPath | EffectKind::ReadSecret => false,
         EffectKind::ChangeEnvironment => risk >= Risk::Medium,
         EffectKind::WritePath => !effect.target.as_deref().is_some_and(|target| target.starts_with("/dev/")),
         _ => true,

@@ -6,6 +6,7 @@ mod accept;
 mod command;
 mod command_oracle;
 mod command_property;
+mod differential;
 mod documents;
 mod load;
 mod own_tool;

@@ -130,7 +130,7 @@ struct Wishes {
 pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
     if matches!(words.first().and_then(|word| word.to_str()), Some("--help" | "-h")) {
         // Help is the framework's business; it is not on the hot path.
-        return help();
+        return super::help("run");
     }
     let result = parse(words).map_err(guard).and_then(|wishes| {
         let world = World::read().map_err(|error| guard(Failure::guard(error)))?;
@@ -144,18 +144,6 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
             ExitCode::from(failure.status)
         }
     }
-}
-
-fn help() -> ExitCode {
-    let mut command = super::definition();
-    // The options of every command are there only after this.
-    command.build();
-    let text = command.find_subcommand_mut("run").map(|run| run.render_long_help());
-    if let Some(text) = text {
-        // Nobody is left to tell if standard output is closed.
-        drop(write!(anstream::stdout(), "{}", text.ansi()));
-    }
-    ExitCode::SUCCESS
 }
 
 /// A failure of the guard has its own status here; bad usage keeps its own.

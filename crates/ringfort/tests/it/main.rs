@@ -14,6 +14,7 @@ mod attack;
 mod attack_life;
 mod broker;
 mod commands;
+mod hook;
 mod hostile;
 mod programs;
 mod pty;

@@ -10,14 +10,21 @@ use super::Role::{Code, Command, Delete, Execute, Load, Mode as Set, Read, Rule,
 use super::{Entry, Language, Mode, Special, Style, attached, critical, flag, high, low, medium, value};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    medium("cp install gcp ditto pax cpio")
+    medium("cpio pax")
+        .options(&[
+            value("-O", Write),
+            value("-I -F --file -E --pattern-file", Read),
+            value("-H --format -C --io-size -R --owner -D --directory -b -x -s", Value),
+            value("--rsh-command", Shell),
+        ])
+        .special(Special::Archive),
+    medium("cp install gcp ditto")
         .options(&[
             value("-t --target-directory", Write),
             value("-S --suffix -m -o -g --mode --owner --group", Value),
             flag("-r -R", Set(Mode::Recursive)),
             flag("-d", Set(Mode::Force)),
             value("--strip-program", Execute),
-            value("--rsh-command", Shell),
         ])
         .operands(&[Read])
         .last(Write),
@@ -47,7 +54,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     medium("mktemp tempfile").options(&[value("-p --suffix", Value), attached("--tmpdir", Value)]).operands(&[Value]),
     medium("truncate fallocate")
         .options(&[value("-s --size -l -o", Value), value("-r --reference", Read)])
-        .operands(&[Write]),
+        .operands(&[Write])
+        .special(Special::Empties),
     low("tee sponge gtee").operands(&[Write]),
     medium("chmod setfacl")
         .options(&[flag("-R --recursive", Set(Mode::Recursive)), value("--reference", Read), value("-m -x", Value)])

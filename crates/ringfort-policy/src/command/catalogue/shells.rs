@@ -88,9 +88,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("-w -E --timeout --conflict-exit-code", Value), value("-c --command", Shell)])
         .operands(&[Write, Command])
         .special(Special::Watch),
-    low("script scriptreplay scriptlive")
+    low("script")
         .options(&[value("-c --command", Shell), value("-O -I -B -T --log-out --log-in --log-io --log-timing", Write)])
-        .operands(&[Write, Command]),
+        .operands(&[Write, Command])
+        .special(Special::Session),
+    low("scriptreplay scriptlive").options(&[value("-I -B -T -t -O -d -m -c", Read)]).operands(&[Read]),
     medium("start-stop-daemon")
         .options(&[value("-x --exec -a --startas", Execute), value("-p --pidfile -O --output", Write), value("-n -u -c -d -s -R -N", Value)])
         .operands(&[Value]),

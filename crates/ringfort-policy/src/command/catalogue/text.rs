@@ -11,9 +11,16 @@ use super::Role::{Code, Execute, List, Load, Mode as Set, Read, Shell, Value, Wr
 use super::{Entry, Language, Mode, Special, Style, attached, flag, low, medium, value};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    low("cat tac wc zcat bzcat xzcat zstdcat gzcat lzcat file cloc tokei scc")
+    low("cat tac wc zcat bzcat xzcat zstdcat gzcat lzcat cloc tokei scc")
         .options(&[value("--files0-from -f --magic-file", Read)])
         .operands(&[Read]),
+    low("file")
+        .options(&[
+            value("-f --files-from -m --magic-file", Read),
+            value("-F --separator -P --parameter -e --exclude", Value),
+            flag("-C --compile", super::Role::Effect(EffectKind::WritePath, Risk::Medium)),
+        ])
+        .operands(&[List]),
     low("bat batcat").options(&[value("--pager", Shell), value("-l -r -H --language --style --theme", Value)]).operands(&[Read]),
     low("head tail ghead gtail")
         .options(&[value("-n -c --lines --bytes --pid -s --sleep-interval", Value)])
@@ -161,7 +168,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             value("-f --file --restore -l --local-file", Read),
             value("-M --manpath --preprocessor -s -S --sections -L -m -k", Value),
         ])
-        .operands(&[List]),
+        .operands(&[Read]),
     medium(
         "vim vi nvim view vimdiff gvim ex rvim emacs emacsclient ed red nano pico micro helix hx joe jed kak \
          code codium subl gedit mg ne mcedit",
@@ -216,7 +223,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         ])
         .operands(&[List]),
     low("tree")
-        .options(&[value("-L -P -I --charset --filelimit --sort --timefmt", Value), value("-o", Write)])
+        .options(&[
+            value("-L -P -I --charset --filelimit --sort --timefmt", Value),
+            value("--infofile --gitfile", Read),
+            value("-o", Write),
+            flag("--fromfile --fromtabfile", super::Role::Effect(EffectKind::ReadPath, Risk::Low)),
+        ])
         .operands(&[List]),
     low("du dust ncdu duf")
         .options(&[

@@ -9,6 +9,7 @@ use ringfort_core::effect::EffectKind;
 use super::super::analysis::{Argument, HOLE, Source};
 use super::super::catalogue::{Entry, Mode, Role};
 use super::super::hazard;
+use super::super::syntax::RedirectOp;
 use super::super::target::{self, Class};
 use super::super::walk::Walker;
 use super::{Job, Subject, contains, split_value};
@@ -69,6 +70,77 @@ impl Walker<'_> {
         }
     }
 
+    /// Files that are cut off: as good as removed, unless they are of the kind that programs write anew anyway.
+    pub(in crate::command) fn emptied(&mut self, args: &[Argument], operands: &[usize], subject: &mut Subject) {
+        const ANEW: [&[u8]; 8] = [b".log", b".out", b".err", b".tmp", b".pid", b".lock", b".txt.new", b".cache"];
+        let anew = |path: &[u8]| ANEW.iter().any(|end| path.ends_with(end));
+        let cut = |arg: &Argument| matches!(arg.bytes.as_slice(), b"-s0" | b"--size=0" | b"--size=00");
+        let pair = |pair: &[Argument]| matches!(pair, [option, size] if matches!(option.bytes.as_slice(), b"-s" | b"--size") && size.bytes == b"0");
+        if !operands.is_empty() && (args.iter().any(cut) || args.windows(2).any(pair)) {
+            for arg in operands.iter().filter_map(|position| args.get(*position)).filter(|arg| !anew(&arg.bytes)) {
+                self.cut_off(arg, &arg.bytes, subject);
+            }
+        }
+        let redirections = self.out.commands.get(subject.index).map(|c| c.redirections.clone()).unwrap_or_default();
+        for redirection in
+            redirections.iter().filter(|r| r.op == RedirectOp::Write && r.descriptor.is_none_or(|d| d == 1))
+        {
+            if !anew(&redirection.target.bytes) {
+                self.cut_off(&redirection.target, &redirection.target.bytes, subject);
+            }
+        }
+    }
+
+    /// `cp /dev/null file` and its like.
+    pub(in crate::command) fn copied_nothing(&mut self, args: &[Argument], subject: &mut Subject) {
+        let program = self.out.commands.get(subject.index).and_then(|command| command.program.name());
+        let from = |arg: &&Argument| matches!(arg.bytes.as_slice(), b"/dev/null" | b"if=/dev/null");
+        let first = args.iter().find(|arg| arg.bytes.first() != Some(&b'-')).filter(from).is_some();
+        match program {
+            Some(b"cat") if args.len() == 1 => self.emptied(&[], &[], subject),
+            Some(b"cp" | b"install" | b"dd") if first => {
+                if let Some(to) = args.last().cloned() {
+                    let file = to.bytes.strip_prefix(b"of=").unwrap_or(&to.bytes);
+                    self.cut_off(&to, file, subject);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn cut_off(&mut self, arg: &Argument, bytes: &[u8], subject: &mut Subject) {
+        let target = self.resolve(arg, bytes);
+        if target::class(&target.path, self.cwd(), self.context) == Class::Inside {
+            self.effect(subject, EffectKind::DeletePath, target.into_text(), arg.span, Risk::Medium);
+        }
+    }
+
+    /// `cpio` and `pax` take the names of what they pack, or the archive they unpack, from standard input.
+    pub(in crate::command) fn archive(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+        let operands = self.options(entry, args, subject);
+        self.base(entry, subject);
+        let letter = |letter: u8| {
+            args.iter().any(|arg| {
+                arg.bytes.first() == Some(&b'-') && arg.bytes.get(1) != Some(&b'-') && arg.bytes.contains(&letter)
+            })
+        };
+        let packs = letter(b'o') || letter(b'p') || letter(b'w') || args.iter().any(|arg| arg.bytes.starts_with(b"--"));
+        let unpacks = letter(b'i') || letter(b'r') || letter(b'p');
+        if packs && !letter(b't') {
+            self.effect(subject, EffectKind::ReadPath, None, subject.span, Risk::Low);
+        }
+        if unpacks && !letter(b't') {
+            self.effect(subject, EffectKind::WritePath, None, subject.span, Risk::Medium);
+        }
+        for arg in operands.iter().filter_map(|position| args.get(*position)) {
+            if letter(b'p') || letter(b'w') {
+                self.write(arg, &arg.bytes, subject)
+            } else {
+                self.read(arg, &arg.bytes, subject)
+            }
+        }
+    }
+
     pub(in crate::command) fn find(&mut self, args: &[Argument], subject: &mut Subject) {
         let mut at = 0;
         let mut roots = Vec::new();
@@ -116,7 +188,13 @@ impl Walker<'_> {
                     }
                     at += 1;
                 }
-                b"-newer" | b"-samefile" | b"-files0-from" | b"-anewer" | b"-cnewer" => at += 1,
+                b"-files0-from" => {
+                    if let Some(file) = args.get(at) {
+                        self.read(file, &file.bytes, subject);
+                    }
+                    at += 1;
+                }
+                b"-newer" | b"-samefile" | b"-anewer" | b"-cnewer" => at += 1,
                 _ if arg.bytes.first() == Some(&HOLE) => self.rule(subject, &hazard::OPTION_UNKNOWN, arg.span),
                 _ => {}
             }
@@ -125,7 +203,15 @@ impl Walker<'_> {
             args.iter().skip_while(|a| !matches!(a.bytes.as_slice(), b"-name" | b"-iname" | b"-path")).nth(1)
         {
             let target = self.resolve(name, &name.bytes);
-            if target::is_secret(&target.path, self.context) && !subject.jobs.is_empty() {
+            let inside = |root: &&Argument| {
+                let place = self.resolve(root, &root.bytes);
+                matches!(
+                    target::class(&place.path, self.cwd(), self.context),
+                    Class::Inside | Class::Whole | Class::Temporary
+                )
+            };
+            let reads = !subject.jobs.is_empty() || !roots.iter().all(inside);
+            if reads && target::is_secret(&target.path, self.context) {
                 self.effect(subject, EffectKind::ReadSecret, None, name.span, Risk::High);
             }
         }

@@ -203,6 +203,56 @@ impl Walker<'_> {
     }
 }
 
+/// Longest words that a question to a service may have together, in bytes: more would be a message.
+const QUERY_BYTES_MAX: usize = 1024;
+
+impl Walker<'_> {
+    /// A question is only one while all its words are written out, none names a file or another service, and
+    /// nothing else about the command reaches the network. Otherwise it is what it may be: a way to send something.
+    pub(in crate::command) fn settle_queries(&mut self, args: &[Argument], subject: &Subject) {
+        let asks = |kind: EffectKind| kind == EffectKind::QueryService;
+        let own = self.out.effects.get(subject.first_effect..).unwrap_or(&[]);
+        if !own.iter().any(|effect| asks(effect.kind)) {
+            return;
+        }
+        let length: usize = args.iter().map(|arg| arg.bytes.len()).sum();
+        let plain = length <= QUERY_BYTES_MAX
+            && args.iter().all(is_plain_word)
+            && own.iter().all(|effect| asks(effect.kind) || effect.kind == EffectKind::ListPath);
+        if !plain {
+            for effect in self.out.effects.iter_mut().skip(subject.first_effect).filter(|effect| asks(effect.kind)) {
+                effect.kind = EffectKind::OpenNetwork;
+            }
+        }
+    }
+}
+
+/// Whether a word is written out and chooses neither a file nor a service.
+fn is_plain_word(arg: &Argument) -> bool {
+    const CHOOSES: [&[u8]; 12] = [
+        b"--registry",
+        b"--server",
+        b"--host",
+        b"--endpoint",
+        b"--kubeconfig",
+        b"--proxy",
+        b"--url",
+        b"--config",
+        b"--userconfig",
+        b"--repository-url",
+        b"--index",
+        b"--template-file",
+    ];
+    let Some(word) = arg.known() else { return false };
+    let (_, value) = split_value(word);
+    let value = value.unwrap_or(word);
+    !contains(word, b"://")
+        && !matches!(value.first(), Some(b'@' | b'/' | b'~' | b'<'))
+            | (word.first() == Some(&b'@') && contains(word, b"/"))
+        && !value.starts_with(b"file")
+        && !CHOOSES.iter().any(|option| word.starts_with(option))
+}
+
 /// The host in a URL or `user@host:port`.
 pub(in crate::command) fn host_of(bytes: &[u8]) -> Option<&[u8]> {
     let rest = match bytes.windows(3).position(|w| w == b"://") {

@@ -224,6 +224,17 @@ impl Walker<'_> {
 
     /// `printf -v NAME` sets a variable.
     pub(in crate::command) fn prints(&mut self, args: &[Argument], subject: &mut Subject) {
+        match self.out.commands.get(subject.index).and_then(|command| command.program.name()) {
+            Some(b":" | b"true") => self.emptied(&[], &[], subject),
+            // The `print` of another system copies files to the device that it names.
+            Some(b"print")
+                if args.first().is_some_and(|arg| matches!(arg.bytes.as_slice(), [b'/', b'd' | b'D', b':', ..])) =>
+            {
+                self.effect(subject, EffectKind::WritePath, None, subject.span, Risk::High);
+                subject.partial = true;
+            }
+            _ => {}
+        }
         if let [option, name, ..] = args
             && option.bytes == b"-v"
             && name.bytes.iter().all(|b| is_name(*b))
@@ -365,7 +376,9 @@ impl Walker<'_> {
     pub(in crate::command) fn append(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
         let operands = self.options(entry, args, subject);
         self.base(entry, subject);
-        let replaced = args
+        // Only its own options: those of the command that it runs mean something else.
+        let own = operands.first().and_then(|first| args.get(..*first)).unwrap_or(args);
+        let replaced = own
             .iter()
             .find(|a| a.bytes.starts_with(b"-I") || a.bytes.starts_with(b"-i") || a.bytes.starts_with(b"--replace"));
         let mut words: Vec<Argument> = operands.iter().filter_map(|position| args.get(*position)).cloned().collect();
