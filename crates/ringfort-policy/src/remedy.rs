@@ -48,14 +48,25 @@ pub struct Case<'a> {
 /// What would change an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remedy {
+    /// The answer of the policies as they are.
+    pub before: Decision,
     /// The changes, all of which are needed; empty where none helps or none is needed.
     pub changes: Vec<Change>,
     /// The answer after them.
     pub reached: Decision,
     /// What still stands in the way then; nothing in the policy opens it.
     pub left: Option<Reason>,
-    /// The same command through the cage, where that alone is allowed without a question.
-    pub run: Option<String>,
+    /// The same command through the cage, where that alone is milder.
+    pub run: Option<Run>,
+}
+
+/// The command through the cage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The command line.
+    pub command: String,
+    /// The answer there: allowed, or a question on the terminal.
+    pub answer: Decision,
 }
 
 /// The file that a change belongs into.
@@ -230,7 +241,8 @@ pub fn find(case: &Case<'_>) -> Option<Remedy> {
     };
     let mut search = Search { case, trials: TRIALS_MAX };
     let mut ruling = search.rule(&documents)?;
-    if ruling.decision == Decision::Allow {
+    let before = ruling.decision;
+    if before == Decision::Allow {
         return None;
     }
     let mut edits: Vec<Edit> = Vec::new();
@@ -249,7 +261,7 @@ pub fn find(case: &Case<'_>) -> Option<Remedy> {
     let left = blocking(&ruling).into_iter().max_by_key(|reason| reason.decision).cloned();
     // A part of what is needed opens something for nothing.
     let changes = if ruling.decision == Decision::Deny { Vec::new() } else { changes(&mut documents, edits) };
-    Some(Remedy { changes, reached: ruling.decision, left, run: through_the_cage(case) })
+    Some(Remedy { before, changes, reached: ruling.decision, left, run: through_the_cage(case, before) })
 }
 
 /// The edits as keys with their last value, each key once.
@@ -276,8 +288,8 @@ fn length(action: &Action) -> usize {
     }
 }
 
-/// The same command as an argument of `ringfort run`, where its cage answers for everything.
-fn through_the_cage(case: &Case<'_>) -> Option<String> {
+/// The same command as an argument of `ringfort run`, where the answer is milder there.
+fn through_the_cage(case: &Case<'_>, before: Decision) -> Option<Run> {
     let Action::Command(command) = case.action else { return None };
     if !case.door.isolates.is_empty() || length(case.action) > RUN_BYTES_MAX {
         return None;
@@ -288,7 +300,8 @@ fn through_the_cage(case: &Case<'_>) -> Option<String> {
         user: serde_json::to_value(case.config).ok()?,
         project: case.restriction.map(serde_json::to_value).transpose().ok()?,
     };
-    if search.rule(&documents)?.decision != Decision::Allow {
+    let answer = search.rule(&documents)?.decision;
+    if answer >= before {
         return None;
     }
     let words: Vec<String> = match command {
@@ -300,7 +313,7 @@ fn through_the_cage(case: &Case<'_>) -> Option<String> {
         Command::Shell(text) if is_plain(text.as_bytes()) => std::str::from_utf8(text.as_bytes()).ok()?.to_owned(),
         _ => words.join(" "),
     };
-    Some(format!("ringfort run -- {text}"))
+    Some(Run { command: format!("ringfort run -- {text}"), answer })
 }
 
 /// Whether a text holds several words and nothing else that a shell reads.

@@ -40,6 +40,19 @@ const SYSTEM_FILE: &str = "/etc/ringfort/ringfort.toml";
 /// The name of a configuration file, in every layer.
 pub(crate) const FILE_NAME: &str = "ringfort.toml";
 
+/// Variables that agents set for the programs that they start.
+const AGENT_VARIABLES: [&str; 9] = [
+    "AI_AGENT",
+    "CLAUDECODE",
+    "CODEX_SANDBOX",
+    "CODEX_THREAD_ID",
+    "COPILOT_CLI",
+    "CURSOR_AGENT",
+    "GEMINI_CLI",
+    "OPENCLAW_SHELL",
+    "OPENCODE",
+];
+
 /// What this process was given.
 pub(crate) struct World {
     /// Every variable.
@@ -95,6 +108,12 @@ impl World {
         variable(&self.environment, name)
     }
 
+    /// Whether an agent started this: it is inside a cage, or a variable says so that agents set for their tools. Only
+    /// what is shown depends on it: what would widen the policy is not for an agent.
+    pub(crate) fn is_for_agent(&self) -> bool {
+        self.variable(BROKER_VARIABLE).is_some() || AGENT_VARIABLES.iter().any(|name| self.variable(name).is_some())
+    }
+
     /// The inherited socket of the supervisor, if this process runs inside a cage.
     pub(crate) fn broker(&self) -> Option<OwnedFd> {
         let number = self.variable(BROKER_VARIABLE)?.to_str()?.parse::<i32>().ok()?;
@@ -123,7 +142,7 @@ impl World {
     }
 
     /// The file of `--policy`, or of its variable.
-    fn explicit_file(&self, common: &Common) -> Option<PathBuf> {
+    pub(crate) fn explicit_file(&self, common: &Common) -> Option<PathBuf> {
         let named = common.policy.as_ref().map(|path| self.cwd.join(path));
         named.or_else(|| self.variable("RINGFORT_POLICY").map(|path| self.cwd.join(path)))
     }
