@@ -26,5 +26,6 @@ pub mod request;
 pub mod ruling;
 pub mod secret;
 pub mod signal;
+pub mod store;
 pub mod text;
 pub mod traits;

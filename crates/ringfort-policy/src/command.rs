@@ -16,6 +16,7 @@ mod character;
 mod effect;
 pub mod hazard;
 pub mod syntax;
+pub mod shape;
 mod target;
 mod value;
 mod walk;

@@ -22,10 +22,11 @@ use ringfort_core::provider::SecurityProvider;
 use ringfort_core::request::Request;
 use ringfort_core::ruling::{Reason, Remedy, Ring, Ruling};
 use ringfort_core::signal::{Containment, Response, Signal, SignalKind};
+use ringfort_core::store::{ApprovalStore, Taken};
 use ringfort_policy::rule::Policy;
 use serde_json::Value;
 
-use crate::approve::{Answer, Approver, Question, Remember, Remembered, approval_key, may_remember};
+use crate::approve::{Answer, Approver, Asked, Question, Remember, Remembered, later, unanswered, unreadable};
 use crate::decide::Decider;
 use crate::freeze::Freeze;
 use crate::guard::Guard;
@@ -94,6 +95,8 @@ pub struct PipelineParts {
     pub guard: Guard,
     /// Whether everything is frozen.
     pub freeze: Freeze,
+    /// What people answer outside this session.
+    pub approvals: Arc<dyn ApprovalStore>,
     /// The record.
     pub trail: Arc<Trail>,
     /// When outcomes and events reach the disk; intents always do before their effect.
@@ -107,6 +110,7 @@ pub struct Pipeline {
     decider: Decider,
     guard: Guard,
     freeze: Freeze,
+    approvals: Arc<dyn ApprovalStore>,
     trail: Arc<Trail>,
     outcomes: Durability,
     clock: Arc<dyn Clock>,
@@ -122,6 +126,7 @@ impl Pipeline {
             decider: Decider::new(parts.chain, parts.provider, Arc::clone(&parts.clock)),
             guard: parts.guard,
             freeze: parts.freeze,
+            approvals: parts.approvals,
             trail: parts.trail,
             outcomes: parts.outcomes,
             clock: parts.clock,
@@ -282,37 +287,87 @@ impl Pipeline {
             return verdict;
         }
         let risk = verdict.risk;
-        let needed = verdict.obligations.approval;
-        if door.asks.is_none() || needed > door.asks {
-            let reason = unasked("nobody who may approve this can be asked at this door");
-            return verdict.merge(Ruling::deny(risk, reason));
-        }
-        let key = approval_key(request, door, &verdict, &self.policies());
-        let remember = may_remember(request, &verdict);
-        let question = Question { request, ruling: &verdict, may_remember: remember };
-        let answer = if remember == Remember::Session && self.remembered.covers(&key) {
-            Answer::Session
-        } else {
-            approver.ask(&question)
-        };
-        let word = match &answer {
-            Answer::Once => "once",
-            Answer::Session if remember == Remember::Session => "session",
-            Answer::Session => "once",
+        let asked = Asked::new(request, door, &verdict, &self.policies());
+        let (entry, memory) = match self.answer(&asked, request, door, &verdict, approver) {
+            Ok(Some(answered)) => answered,
             // No yes: the question stays open, and whoever admits denies it.
-            Answer::Elsewhere => return verdict,
-            Answer::No => return verdict.merge(Ruling::deny(risk, unasked("a person said no"))),
-            Answer::Nobody { why } => return verdict.merge(Ruling::deny(risk, unasked(why))),
+            Ok(None) => return verdict,
+            Err(reason) => return verdict.merge(Ruling::deny(risk, *reason)),
         };
-        let entry = Entry::about(EntryKind::Approval, request, described(request)).fact("answer", word);
         if let Err(reason) = self.record(entry, door, &verdict) {
             return verdict.merge(Ruling::deny(risk, reason));
         }
-        if word == "session" {
-            self.remembered.insert(key);
+        if let Some(memory) = memory {
+            self.remembered.insert(memory);
         }
         verdict.decision = Decision::Allow;
         verdict
+    }
+
+    /// The entry that a yes leaves on the record, and what to remember: the yes of this session's memory, of the store, or
+    /// of a person who is asked. One of the store stays there, where it expires and can be taken back. Nothing where
+    /// somebody else asks the person.
+    fn answer(
+        &self,
+        asked: &Asked,
+        request: &Request,
+        door: &Door,
+        verdict: &Ruling,
+        approver: &dyn Approver,
+    ) -> Result<Option<(Entry, Option<Digest>)>, Box<Reason>> {
+        let entry = Entry::about(EntryKind::Approval, request, described(request));
+        if asked.remember == Remember::Session && self.remembered.covers(&asked.memory) {
+            return Ok(Some((entry.fact("answer", "session"), None)));
+        }
+        let needed = verdict.obligations.approval;
+        let can_later = needed <= Some(later(door.standing));
+        if let Some(keys) = asked.keys.as_ref().filter(|_| can_later) {
+            match self.approvals.take(keys, self.clock.now()) {
+                Ok(Taken::Granted { id, extent, by }) => {
+                    let entry = entry.fact("answer", extent.as_str()).fact("approval", id).fact("by", by);
+                    return Ok(Some((entry, None)));
+                }
+                Ok(Taken::Refused { by }) => return Err(unanswered(&format!("`{by}` said no"), None).into()),
+                Ok(Taken::Nothing) => {}
+                Err(error) => return Err(unreadable(&error).into()),
+            }
+        }
+        let answer = if door.asks.is_none() || needed > door.asks {
+            Answer::Nobody { why: "nobody who may approve this can be asked at this door".to_owned() }
+        } else {
+            approver.ask(&Question { request, ruling: verdict, may_remember: asked.remember })
+        };
+        match answer {
+            Answer::Session if asked.remember == Remember::Session => {
+                Ok(Some((entry.fact("answer", "session"), Some(asked.memory))))
+            }
+            Answer::Once | Answer::Session => Ok(Some((entry.fact("answer", "once"), None))),
+            Answer::Elsewhere => Ok(None),
+            Answer::No => Err(unanswered("a person said no", None).into()),
+            Answer::Nobody { why } => {
+                let kept = asked.kept(request, door, verdict).filter(|_| can_later);
+                Err(self.keep(kept.as_ref(), &why).into())
+            }
+        }
+    }
+
+    /// Keeps a question that nobody could answer; the denial says how a person can.
+    fn keep(&self, question: Option<&ringfort_core::store::Question>, why: &str) -> Reason {
+        let Some(question) = question else { return unanswered(why, None) };
+        let now = self.clock.now();
+        match self.approvals.ask(question, now) {
+            Ok(until) => unanswered(why, Some((&question.keys.exact, now, until))),
+            Err(error) => unanswered(&format!("{why}; the question could not be kept: {error}"), None),
+        }
+    }
+
+    /// Ends what was approved for a session, when it has ended.
+    ///
+    /// # Errors
+    ///
+    /// The approvals of this session hold until they expire.
+    pub fn end_session(&self, session: &str) -> Result<(), ringfort_core::store::StoreError> {
+        self.approvals.end_session(session, self.clock.now())
     }
 
     fn deny(&self, request: &Request, door: &Door, ruling: Ruling) -> Box<Denied> {
@@ -363,13 +418,6 @@ impl Pipeline {
     }
 }
 
-fn unasked(why: &str) -> Reason {
-    let remedy = Remedy::Anyone(
-        "ask the person you work for to run it, or to allow it in the policy; see the other reasons".to_owned(),
-    );
-    Reason::new("approve-001", Decision::Deny, format!("it needs a person's approval, and {why}")).remedy(remedy)
-}
-
 /// The reasons of a denial, as they stand in the record.
 fn why(ruling: &Ruling) -> Vec<Value> {
     let messages = ruling.deciding().map(|reason| Value::from(cut(reason.message.clone(), WHY_BYTES_MAX)));
@@ -388,7 +436,7 @@ pub(crate) fn shown(action: &Action) -> String {
 }
 
 /// The first bytes of a text, marked where it goes on.
-fn cut(mut text: String, bytes_max: usize) -> String {
+pub(crate) fn cut(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {
         let whole = text.len();
         let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);

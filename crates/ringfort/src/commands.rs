@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** an error is printed once, here, with its causes and with what to do.
 
+pub(crate) mod approvals;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod doctor;
@@ -85,6 +86,7 @@ pub(crate) enum Sub {
     Check(check::CheckArgs),
     Scan(scan::ScanArgs),
     Trail(trail::TrailArgs),
+    Approvals(approvals::ApprovalsArgs),
     Policy(policy::PolicyArgs),
     Providers(providers::ProvidersArgs),
     Hook(hook::HookArgs),
@@ -119,6 +121,7 @@ pub(crate) fn main() -> ExitCode {
         Sub::Check(args) => check::run(&args, &common),
         Sub::Scan(args) => scan::run(&args),
         Sub::Trail(args) => trail::run(&args, &common),
+        Sub::Approvals(args) => approvals::run(&args, &common),
         Sub::Policy(args) => policy::run(&args, &common),
         Sub::Providers(args) => providers::run(&args, &common),
         Sub::Doctor(args) => doctor::run(&args, &common),

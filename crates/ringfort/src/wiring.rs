@@ -30,6 +30,7 @@ use ringfort_runtime::session::Session;
 use ringfort_runtime::state::StateFolder;
 use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
+use ringfort_store::ApprovalDb;
 
 use crate::commands::{Common, Failure};
 
@@ -370,6 +371,7 @@ fn pipeline(
         provider,
         guard: Guard::new(state.guard(), limits),
         freeze: state.freeze(),
+        approvals: Arc::new(ApprovalDb::new(state.root())),
         trail,
         outcomes: match loaded.config.trail.durability {
             ringfort_policy::config::Durability::Second => ringfort_audit::Durability::Written,

@@ -45,6 +45,7 @@ impl Stage {
             provider,
             guard: Guard::new(self.place.path().join("guard"), GuardLimits::default()),
             freeze,
+            approvals: Arc::new(ringfort_core::store::NoStore),
             outcomes: ringfort_audit::Durability::Written,
             trail: Arc::new(Trail::open(&self.trail(), Options::new(Arc::clone(&clock))).unwrap()),
             clock,
