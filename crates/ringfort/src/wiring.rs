@@ -23,6 +23,7 @@ use ringfort_policy::load::{Loaded, Sources, load};
 use ringfort_policy::rule::Effective;
 use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::guard::{Guard, GuardLimits};
+use ringfort_runtime::own::Own;
 use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
 use ringfort_runtime::profile::{self, Caller};
 use ringfort_runtime::providers::{self, PROVIDERS};
@@ -333,7 +334,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
     let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
 
-    let pipeline = pipeline(&loaded, &effective, &state, trail, &clock)?;
+    let pipeline = pipeline(world, &loaded, &effective, &state, trail, &clock)?;
     let session = Session {
         pipeline,
         name: wishes.session,
@@ -353,6 +354,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
 ///
 /// The provider cannot be used.
 fn pipeline(
+    world: &World,
     loaded: &Loaded,
     effective: &Effective,
     state: &StateFolder,
@@ -378,7 +380,14 @@ fn pipeline(
             ringfort_policy::config::Durability::Sync => ringfort_audit::Durability::Synced,
         },
         clock: Arc::clone(clock),
-    }))
+    })
+    .recognising(own(world)))
+}
+
+/// This executable, and where programs are found.
+fn own(world: &World) -> Option<Own> {
+    let executable = std::env::current_exe().ok()?;
+    Own::new(&executable, world.variable("PATH").unwrap_or_default())
 }
 
 /// Everything that a hook needs.
@@ -401,7 +410,7 @@ pub(crate) fn wire_hook(
     let loaded = world.load(common, Some(workspace))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(state, &clock)?);
-    let pipeline = pipeline(&loaded, &loaded.effective(), state, trail, &clock)?;
+    let pipeline = pipeline(world, &loaded, &loaded.effective(), state, trail, &clock)?;
     Ok(HookWired { pipeline })
 }
 
