@@ -22,6 +22,7 @@ mod programs;
 mod pty;
 mod reach;
 mod refusals;
+mod remembered;
 mod streams;
 mod support;
 mod terminal;
