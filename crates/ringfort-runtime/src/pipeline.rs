@@ -34,7 +34,7 @@ use crate::own::Own;
 
 /// Most of an action that stands in the record, in bytes: an attempt of any length fits into an entry, so that none
 /// can keep itself off the record. The digest of the request beside it binds the whole.
-const ACTION_BYTES_MAX: usize = 16 << 10;
+pub(crate) const ACTION_BYTES_MAX: usize = 16 << 10;
 /// Most of a reason that stands in the record, in bytes.
 const WHY_BYTES_MAX: usize = 1 << 10;
 /// Most reasons of a denial that stand in the record.
