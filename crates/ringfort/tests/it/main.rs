@@ -9,6 +9,7 @@
     reason = "a helper of a test fails like the test"
 )]
 
+mod agents;
 mod approvals;
 mod attack;
 mod attack_life;
@@ -21,6 +22,7 @@ mod pty;
 mod reach;
 mod refusals;
 mod streams;
+mod setup;
 mod support;
 mod terminal;
 mod widen;
