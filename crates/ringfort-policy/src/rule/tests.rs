@@ -572,7 +572,7 @@ fn unasked_commands_waive_questions_about_exactly_themselves() {
             ("npm test; make deploy", CAGED, "policy-002"),
             ("npm test && git push", ASKED, "policy-008"),
             ("sub/build.sh --fast", CAGED, "policy-002"),
-            ("npm test $x", CAGED, "policy-002"),
+            ("npm test $x", ASKED, "command-053"),
             ("npm $x", ASKED, "command-053"),
             ("$(npm test)", (Ask, true), "command-010"),
             // Words that are not what they seem.
