@@ -292,7 +292,11 @@ impl<'c> Walker<'c> {
         {
             self.hazard(&hazard::FORK_BOMB, span);
         }
+        let bare = words.is_empty() && !redirections.is_empty();
         let index = self.execute(words, assignments, redirections, frame, span);
+        if bare {
+            self.emptied_by(index);
+        }
         for (name, value) in known {
             self.set_variable(name, value);
         }
@@ -349,10 +353,7 @@ impl<'c> Walker<'c> {
             self.assignment_effect(name, &Argument { bytes: bytes.into(), ..value.clone() }, &mut subject);
         }
         let knowledge = match &first {
-            None => {
-                self.emptied(&[], &[], &mut subject);
-                Knowledge::Catalogue
-            }
+            None => Knowledge::Catalogue,
             Some(first) => self.program(first, &words, frame, &mut subject),
         };
         self.finish(index, start, words, assignments, knowledge, &mut subject);

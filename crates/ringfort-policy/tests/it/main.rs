@@ -8,6 +8,7 @@ mod command_oracle;
 mod command_property;
 mod differential;
 mod documents;
+mod everyday;
 mod load;
 mod own_tool;
 mod restriction;

@@ -576,9 +576,7 @@ pub(crate) fn every_form() -> Vec<Vec<u16>> {
     let argument = vec![0, place(SIMPLE, "@M @W"), 0];
     let body = vec![place(LIST, "cat <<E\n@H\nE\n@C")];
     let mut all = Vec::new();
-    for (table, before) in
-        [(LIST, vec![]), (SIMPLE, vec![0]), (PROGRAM, vec![0, 0]), (WORD, argument), (BODY, body)]
-    {
+    for (table, before) in [(LIST, vec![]), (SIMPLE, vec![0]), (PROGRAM, vec![0, 0]), (WORD, argument), (BODY, body)] {
         all.extend((0..table.len()).map(|form| [&before[..], &[form as u16]].concat()));
     }
     all
