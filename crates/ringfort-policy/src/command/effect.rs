@@ -11,6 +11,7 @@ mod code;
 mod file;
 mod found;
 mod git;
+mod interpreter;
 mod network;
 mod ringfort;
 mod script;
@@ -53,6 +54,8 @@ pub(super) struct Subject {
     modes: u16,
     /// A word that looks like a file but is a program text: `.env` is a filter of jq.
     filter: Option<Span>,
+    /// Whether code was given inline, and was understood.
+    inline: Option<code::Inline>,
 }
 
 /// The command contacts a host.
@@ -81,6 +84,7 @@ impl Subject {
             first_effect,
             modes: 0,
             filter: None,
+            inline: None,
         }
     }
 
@@ -90,6 +94,11 @@ impl Subject {
 
     pub(super) fn has(&self, mode: Mode) -> bool {
         self.modes & (1 << mode as u16) != 0
+    }
+
+    /// Whether the command is code given inline of which all is listed.
+    pub(super) fn is_understood(&self) -> bool {
+        self.inline == Some(code::Inline::Understood)
     }
 
     fn set(&mut self, mode: Mode) {

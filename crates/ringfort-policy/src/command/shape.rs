@@ -286,7 +286,13 @@ impl Shaper<'_> {
         let is_target = |effect: &Effect| effect.target.as_ref().is_some_and(|target| target.as_bytes() == &*resolved);
         let op = match own.as_slice() {
             [effect] if effect.kind == EffectKind::WritePath && is_target(effect) => PathOp::Write,
-            [effect] if matches!(effect.kind, EffectKind::ReadPath | EffectKind::ListPath) && is_target(effect) && !self.leaves => PathOp::Read,
+            [effect]
+                if matches!(effect.kind, EffectKind::ReadPath | EffectKind::ListPath)
+                    && is_target(effect)
+                    && !self.leaves =>
+            {
+                PathOp::Read
+            }
             _ => return None,
         };
         let is_file = fault_of(value).is_none()

@@ -440,6 +440,16 @@ impl Walker<'_> {
             }
             return;
         }
+        // The word that `-I` names stands for the input.
+        let mark = replaced.filter(|option| option.bytes.starts_with(b"-I")).and_then(|option| {
+            let next = args.iter().skip_while(|arg| !std::ptr::eq(*arg, option)).nth(1);
+            option.bytes.get(2..).filter(|mark| !mark.is_empty()).or(next.map(|next| next.bytes.as_slice()))
+        });
+        if let Some(mark) = mark.filter(|mark| *mark != b"{}") {
+            for word in words.iter_mut().filter(|word| contains(&word.bytes, mark)) {
+                *word = Argument { source: Some(Source::Input), ..with_hole(word, mark) };
+            }
+        }
         if let Some(places) = self.found_by_stages(&words, own, subject) {
             let marked = words.iter().any(|w| w.bytes == b"{}");
             let words: Vec<Argument> = if marked {
@@ -457,7 +467,7 @@ impl Walker<'_> {
                 .into_iter()
                 .map(|w| {
                     if contains(&w.bytes, b"{}") && replaced.is_some() || w.bytes == b"{}" {
-                        Argument { source: Some(Source::Input), ..with_hole(&w) }
+                        Argument { source: Some(Source::Input), ..with_hole(&w, b"{}") }
                     } else {
                         w
                     }
@@ -543,7 +553,8 @@ impl Walker<'_> {
         let mut at = start;
         while let Some(arg) = args.get(at) {
             let (name, value) = split_value(&arg.bytes);
-            if value.is_none() || name.is_empty() || !name.iter().all(|b| is_name(*b)) {
+            // Any word with an equals sign is an assignment, whatever stands before it.
+            if value.is_none() || name.is_empty() || name.first() == Some(&b'-') {
                 break;
             }
             self.assignment_effect(name, arg, subject);
@@ -621,13 +632,13 @@ pub(in crate::command) fn decides_code(name: &[u8]) -> bool {
     LOADING.contains(&text) || LOADING_START.iter().any(|start| text.starts_with(start))
 }
 
-fn with_hole(word: &Argument) -> Argument {
+fn with_hole(word: &Argument, mark: &[u8]) -> Argument {
     let mut bytes = Vec::with_capacity(word.bytes.len());
     let mut rest = word.bytes.as_slice();
     while let Some((first, tail)) = rest.split_first() {
-        if rest.starts_with(b"{}") {
+        if !mark.is_empty() && rest.starts_with(mark) {
             bytes.push(HOLE);
-            rest = rest.get(2..).unwrap_or(&[]);
+            rest = rest.get(mark.len()..).unwrap_or(&[]);
         } else {
             bytes.push(*first);
             rest = tail;
