@@ -551,15 +551,27 @@ fn sequence(cells: &[Cell]) -> Option<Vec<Vec<Cell>>> {
     let text: Vec<u8> = cells.iter().map(|(byte, _)| *byte).collect();
     let text = std::str::from_utf8(&text).ok()?;
     let (from, to) = text.split_once("..")?;
-    let to = to.split_once("..").map_or(to, |(to, _)| to);
+    let (to, step) = to.split_once("..").map_or((to, Some(1)), |(to, step)| (to, step.parse::<i64>().ok()));
+    let step = step?.checked_abs()?.max(1);
     let cell = |word: String| word.into_bytes().into_iter().map(|byte| (byte, true)).collect::<Vec<Cell>>();
-    if let (Ok(from), Ok(to)) = (from.parse::<i64>(), to.parse::<i64>()) {
-        let (low, high) = (from.min(to), from.max(to));
-        let numbers = low..=high.min(low.saturating_add(BRACE_WORDS_MAX as i64));
-        return Some(numbers.map(|n| cell(n.to_string())).collect());
+    // One more than is expanded, so that a longer range is seen to be too long.
+    let most = BRACE_WORDS_MAX + 1;
+    if let (Ok(first), Ok(last)) = (from.parse::<i64>(), to.parse::<i64>()) {
+        let padded =
+            |word: &str| word.trim_start_matches('-').len() > 1 && word.trim_start_matches('-').starts_with('0');
+        let width = if padded(from) || padded(to) { from.len().max(to.len()).min(BRACE_BYTES_MAX) } else { 0 };
+        let down = first > last;
+        let next = |number: &i64| number.checked_add(if down { -step } else { step });
+        let numbers =
+            std::iter::successors(Some(first), next).take_while(|n| if down { *n >= last } else { *n <= last });
+        return Some(numbers.take(most).map(|n| cell(format!("{n:0width$}"))).collect());
     }
-    let (&[from], &[to]) = (from.as_bytes(), to.as_bytes()) else { return None };
-    Some((from.min(to)..=from.max(to)).map(|byte| vec![(byte, true)]).collect())
+    let (&[first], &[last]) = (from.as_bytes(), to.as_bytes()) else { return None };
+    let step = u8::try_from(step).unwrap_or(u8::MAX);
+    let next = |byte: &u8| if first > last { byte.checked_sub(step) } else { byte.checked_add(step) };
+    let bytes =
+        std::iter::successors(Some(first), next).take_while(|b| (first.min(last)..=first.max(last)).contains(b));
+    Some(bytes.map(|byte| vec![(byte, true)]).collect())
 }
 
 /// In zsh a colon and a letter after a variable change its value: a program named so is not known.
