@@ -501,6 +501,7 @@ fn expand_braces(rest: &[Cell], head: &mut Vec<Cell>, out: &mut Vec<Vec<Cell>>, 
             continue;
         }
         let Some((close, choices)) = choices(rest, open) else { continue };
+        let Some(choices) = choices else { return false };
         let (Some(before), Some(after)) = (rest.get(..open), rest.get(close + 1..)) else { return false };
         for choice in choices {
             let mut next: Vec<Cell> = Vec::with_capacity(choice.len() + after.len());
@@ -520,8 +521,8 @@ fn expand_braces(rest: &[Cell], head: &mut Vec<Cell>, out: &mut Vec<Vec<Cell>>, 
     true
 }
 
-/// The end of the brace that opens at `open`, and what it stands for.
-fn choices(cells: &[Cell], open: usize) -> Option<(usize, Vec<Vec<Cell>>)> {
+/// The end of the brace that opens at `open`, and what it stands for, if every shell agrees on that.
+fn choices(cells: &[Cell], open: usize) -> Option<(usize, Option<Vec<Vec<Cell>>>)> {
     let mut depth = 0_usize;
     let mut start = open + 1;
     let mut parts: Vec<Vec<Cell>> = Vec::new();
@@ -532,7 +533,7 @@ fn choices(cells: &[Cell], open: usize) -> Option<(usize, Vec<Vec<Cell>>)> {
             (b'}', false) => {
                 parts.push(cells.get(start..at)?.to_vec());
                 if parts.len() > 1 {
-                    return Some((at, parts));
+                    return Some((at, Some(parts)));
                 }
                 return sequence(&parts.pop()?).map(|range| (at, range));
             }
@@ -546,32 +547,35 @@ fn choices(cells: &[Cell], open: usize) -> Option<(usize, Vec<Vec<Cell>>)> {
     None
 }
 
-/// `a..e` or `1..5`; longer ranges give more words than are expanded.
-fn sequence(cells: &[Cell]) -> Option<Vec<Vec<Cell>>> {
+/// `a..e` or `1..5`, in the order of the shells; longer ranges give more words than are expanded. `Some(None)` for a
+/// sequence with a step or with padding: shells differ in them.
+fn sequence(cells: &[Cell]) -> Option<Option<Vec<Vec<Cell>>>> {
     let text: Vec<u8> = cells.iter().map(|(byte, _)| *byte).collect();
     let text = std::str::from_utf8(&text).ok()?;
     let (from, to) = text.split_once("..")?;
-    let (to, step) = to.split_once("..").map_or((to, Some(1)), |(to, step)| (to, step.parse::<i64>().ok()));
-    let step = step?.checked_abs()?.max(1);
-    let cell = |word: String| word.into_bytes().into_iter().map(|byte| (byte, true)).collect::<Vec<Cell>>();
-    // One more than is expanded, so that a longer range is seen to be too long.
-    let most = BRACE_WORDS_MAX + 1;
-    if let (Ok(first), Ok(last)) = (from.parse::<i64>(), to.parse::<i64>()) {
-        let padded =
-            |word: &str| word.trim_start_matches('-').len() > 1 && word.trim_start_matches('-').starts_with('0');
-        let width = if padded(from) || padded(to) { from.len().max(to.len()).min(BRACE_BYTES_MAX) } else { 0 };
-        let down = first > last;
-        let next = |number: &i64| number.checked_add(if down { -step } else { step });
-        let numbers =
-            std::iter::successors(Some(first), next).take_while(|n| if down { *n >= last } else { *n <= last });
-        return Some(numbers.take(most).map(|n| cell(format!("{n:0width$}"))).collect());
+    if to.contains("..") {
+        return Some(None);
     }
-    let (&[first], &[last]) = (from.as_bytes(), to.as_bytes()) else { return None };
-    let step = u8::try_from(step).unwrap_or(u8::MAX);
-    let next = |byte: &u8| if first > last { byte.checked_sub(step) } else { byte.checked_add(step) };
-    let bytes =
-        std::iter::successors(Some(first), next).take_while(|b| (first.min(last)..=first.max(last)).contains(b));
-    Some(bytes.map(|byte| vec![(byte, true)]).collect())
+    if let (Ok(first), Ok(last)) = (from.parse::<i64>(), to.parse::<i64>()) {
+        if [(from, first), (to, last)].iter().any(|(text, number)| number.to_string() != *text) {
+            return Some(None);
+        }
+        let count = first.abs_diff(last).min(BRACE_WORDS_MAX as u64).cast_signed();
+        let step = if first <= last { 1 } else { -1 };
+        let cell = |n: i64| (first + n * step).to_string().into_bytes().into_iter().map(|byte| (byte, true)).collect();
+        return Some(Some((0..=count).map(cell).collect()));
+    }
+    let (&[from], &[to]) = (from.as_bytes(), to.as_bytes()) else {
+        // A number beyond 64 bits, or a mixture: what it gives depends on the shell.
+        let number =
+            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b));
+        return (number(from) && number(to)).then_some(None);
+    };
+    if !(from.is_ascii_alphabetic() && to.is_ascii_alphabetic()) {
+        return Some(None);
+    }
+    let letters = (from.min(to)..=from.max(to)).map(|byte| vec![(byte, true)]);
+    Some(Some(if from <= to { letters.collect() } else { letters.rev().collect() }))
 }
 
 /// In zsh a colon and a letter after a variable change its value: a program named so is not known.

@@ -506,7 +506,7 @@ impl<'c> Walker<'c> {
                 self.builtin(base, words, frame, subject);
             }
             self.apply(entry, words, subject);
-            if scans_shells(entry) {
+            if scans_shells(entry) && !subject.is_understood() {
                 self.scan_shells(words, subject);
             }
             if scans_secrets(entry) {

@@ -244,6 +244,36 @@ impl Walker<'_> {
         }
     }
 
+    /// `printenv`: the whole environment holds credentials, a variable does where its name says so.
+    pub(in crate::command) fn variables_shown(&mut self, args: &[Argument], subject: &mut Subject) {
+        const SECRETS: [&[u8]; 7] = [b"TOKEN", b"SECRET", b"PASS", b"KEY", b"CRED", b"AUTH", b"COOKIE"];
+        let mut names = args.iter().filter(|arg| arg.bytes.first() != Some(&b'-')).peekable();
+        if names.peek().is_none() {
+            self.effect(subject, EffectKind::Unknown, None, subject.span, Risk::Low);
+        }
+        for arg in names {
+            let named = |secret: &[u8]| contains(&arg.bytes.to_ascii_uppercase(), secret);
+            if arg.source.is_some() || SECRETS.into_iter().any(named) {
+                self.effect(subject, EffectKind::ReadSecret, None, arg.span, Risk::High);
+            }
+        }
+    }
+
+    /// `ps e` without a dash shows the environment of every process.
+    pub(in crate::command) fn environments_shown(
+        &mut self,
+        args: &[Argument],
+        operands: &[usize],
+        subject: &mut Subject,
+    ) {
+        for arg in operands.iter().filter_map(|position| args.get(*position)) {
+            let letters = arg.bytes.iter().all(|b| b"acefghjlmnrsuvwxLSTXZ".contains(b));
+            if letters && arg.bytes.contains(&b'e') || arg.source.is_some() {
+                self.effect(subject, EffectKind::Unknown, None, arg.span, Risk::Low);
+            }
+        }
+    }
+
     /// Programs that show the state of the system, unless a word says to change it or run something.
     pub(in crate::command) fn query(&mut self, args: &[Argument], subject: &mut Subject) {
         const CHANGES: [&[u8]; 31] = [
@@ -409,6 +439,16 @@ impl Walker<'_> {
             for word in words.iter_mut().filter(|word| contains(&word.bytes, mark)) {
                 *word = Argument { source: Some(Source::Input), ..with_hole(word, mark) };
             }
+        }
+        if let Some(places) = self.found_by_stages(&words, own, subject) {
+            let marked = words.iter().any(|w| w.bytes == b"{}");
+            let words: Vec<Argument> = if marked {
+                words.into_iter().flat_map(|w| if w.bytes == b"{}" { places.clone() } else { vec![w] }).collect()
+            } else {
+                words.into_iter().chain(places).collect()
+            };
+            subject.jobs.push(Job::Words(words));
+            return;
         }
         let marks: Vec<&Argument> = words.iter().filter(|w| contains(&w.bytes, b"{}")).collect();
         let only_program = words.len() == 1;

@@ -46,7 +46,7 @@ impl Walker<'_> {
                 }
                 let map = self.text_map(&text);
                 let bytes: Vec<u8> = text.bytes.iter().map(|b| if *b == HOLE { b'_' } else { *b }).collect();
-                let outer = self.starts_shell(index, kind).then(|| self.fresh(index));
+                let outer = self.starts_shell(index, kind).then(|| self.new_shell(index));
                 if text.source.is_none() || bytes.iter().any(|b| *b != b'_') {
                     self.text(&bytes, map, inner);
                 }
@@ -72,7 +72,7 @@ impl Walker<'_> {
 
     /// The variables of a new shell, in place of the ones here, which are returned. What is exported is not told
     /// from what is not, so that neither is certain.
-    fn fresh(&mut self, index: usize) -> Variables {
+    fn new_shell(&mut self, index: usize) -> Variables {
         let handed =
             self.out.commands.get(index).is_none_or(|command| command.via.is_some() || !command.assignments.is_empty());
         let mut fresh = self.variables.fresh(handed);

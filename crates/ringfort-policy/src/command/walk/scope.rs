@@ -18,8 +18,12 @@ use super::{Frame, Map, Unit, Walker};
 impl Walker<'_> {
     pub(super) fn compound(&mut self, unit: Unit<'_, '_>, compound: &Compound<'_>, frame: Frame) {
         let span = unit.map.span(compound.span);
+        let first = self.out.commands.len();
         for word in &compound.words {
             self.inside(unit, &word.body, frame);
+        }
+        if compound.kind == CompoundKind::For {
+            self.loop_words(unit, compound, frame, first);
         }
         let redirected = !compound.redirects.is_empty();
         let outer = if redirected { self.input.clone() } else { None };
@@ -50,6 +54,28 @@ impl Walker<'_> {
             self.input = outer;
         }
         self.output = None;
+    }
+
+    /// The words of a loop become the values of its variable, like an assignment; nothing is recorded where no command
+    /// or variable is among them.
+    fn loop_words(&mut self, unit: Unit<'_, '_>, compound: &Compound<'_>, frame: Frame, first: usize) {
+        let Some(name) = compound.name.as_ref().and_then(plain) else { return };
+        let mut values = Vec::new();
+        for word in compound.words.iter().filter(|word| matches!(word.body, Body::Pieces(_))) {
+            let value = value::scalar(word, &self.variables, unit.map.span(word.span));
+            if value.source.is_some() {
+                values.push((name.to_vec(), value));
+            }
+        }
+        let (Some(start), Some(end)) = (values.first(), values.last()) else { return };
+        let span = Span::new(start.1.span.start, end.1.span.end);
+        let inside = first..self.out.commands.len();
+        let index = self.execute(Vec::new(), values, Vec::new(), frame, span);
+        for position in inside {
+            if let Some(command) = self.out.commands.get_mut(position) {
+                command.via = command.via.or(Some(index));
+            }
+        }
     }
 
     fn bodies(&mut self, unit: Unit<'_, '_>, bodies: &[Script<'_>], frame: Frame) {
