@@ -20,7 +20,6 @@ use ringfort_core::clock::Clock;
 use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
 use ringfort_policy::load::{Loaded, Sources, load};
-use ringfort_policy::rule::Effective;
 use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::guard::{Guard, GuardLimits};
 use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
@@ -276,6 +275,8 @@ pub(crate) struct RunWishes<'a> {
     pub(crate) degree: DegreeRequest,
     /// The session's scratch folder is needed for private folders (no mount namespace).
     pub(crate) session: String,
+    /// The program that is to run, as it is named; it may be an agent that the configuration knows.
+    pub(crate) program: String,
 }
 
 /// Composes a session.
@@ -314,7 +315,8 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
     let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
 
-    let pipeline = pipeline(&loaded, &effective, &state, trail, &clock)?;
+    let agent = loaded.config.agent_of(&wishes.program);
+    let pipeline = pipeline(&loaded, agent, &state, trail, &clock)?;
     let session = Session {
         pipeline,
         name: wishes.session,
@@ -335,13 +337,14 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
 /// The provider cannot be used.
 fn pipeline(
     loaded: &Loaded,
-    effective: &Effective,
+    agent: Option<&str>,
     state: &StateFolder,
     trail: Arc<Trail>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Pipeline, Failure> {
     let chain: Arc<[ringfort_policy::rule::Policy]> = loaded.chain.clone().into();
-    let provider = providers::select(PROVIDERS, &loaded.config.policy.provider, &chain).map_err(Failure::guard)?;
+    let provider = providers::select_for(PROVIDERS, &loaded.config, agent, &chain).map_err(Failure::guard)?;
+    let effective = loaded.effective();
     let limits = GuardLimits {
         actions_per_hour: effective.actions_per_hour_max,
         repeats_max: effective.loop_repeats_max,
@@ -378,11 +381,12 @@ pub(crate) fn wire_hook(
     common: &Common,
     state: &StateFolder,
     workspace: &Path,
+    agent: &str,
 ) -> Result<HookWired, Failure> {
     let loaded = world.load(common, Some(workspace))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(state, &clock)?);
-    let pipeline = pipeline(&loaded, &loaded.effective(), state, trail, &clock)?;
+    let pipeline = pipeline(&loaded, Some(agent), state, trail, &clock)?;
     Ok(HookWired { pipeline })
 }
 

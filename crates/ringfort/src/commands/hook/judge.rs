@@ -90,7 +90,7 @@ impl<'a> Hook<'a> {
         let cwd = named.canonicalize().unwrap_or(named);
         let file = SessionFile::new(state.hooks().map_err(Failure::guard)?, agent.name, &call.session);
         let workspace = workspace_of(&world, common, &file, &cwd, call)?;
-        let wired = wire_hook(&world, common, &state, &workspace)?;
+        let wired = wire_hook(&world, common, &state, &workspace, agent.name)?;
         Ok(Self { agent, call, world, wired, principal, session: file.name, workspace, cwd })
     }
 
