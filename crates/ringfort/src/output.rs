@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use ringfort_core::decision::Decision;
 use ringfort_core::effect::Span;
 use ringfort_core::ruling::{Remedy, Ruling};
+use ringfort_core::score;
 use ringfort_core::text::{escape_bytes, is_invisible};
 use serde_json::{Value, json};
 
@@ -78,6 +79,7 @@ pub(crate) fn ruling_json(ruling: &Ruling) -> Value {
         "effects": ruling.effects,
         "obligations": ruling.obligations.to_words(),
         "reasons": reasons,
+        "score": score::of(ruling),
     })
 }
 
@@ -137,6 +139,10 @@ pub(crate) fn ruling(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>,
 }
 
 fn effects(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>) -> io::Result<()> {
+    let score = score::of(ruling);
+    let parts: Vec<String> =
+        score.parts.iter().take(LINES_MAX).map(|part| format!("{} {}", part.what, part.points)).collect();
+    writeln!(out, "score: {}{}{}", score.total, if parts.is_empty() { "" } else { " = " }, parts.join(" + "))?;
     let words = ruling.obligations.to_words();
     if !words.is_empty() {
         writeln!(out, "obligations: {}", words.join(", "))?;

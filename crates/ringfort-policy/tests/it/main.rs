@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test fails like the test")]
 
 mod accept;
+mod chains;
 mod command;
 mod command_oracle;
 mod command_property;
 mod differential;
 mod documents;
 mod guard;
+mod inline;
 mod load;
 mod own_tool;
 mod restriction;

@@ -230,3 +230,26 @@ fn deny_at_a_hook_when_the_provider_denies() {
         assert_eq!(asked.lock().unwrap().iter().map(kind).collect::<Vec<_>>(), [expected]);
     }
 }
+
+#[test]
+fn the_primitives_are_reached_through_the_interface() {
+    let recorder = Recorder { asked: Arc::default(), decision: Decision::Ask };
+    let providers: [(Arc<dyn SecurityProvider>, [Decision; 4]); 2] = [
+        (native(Preset::Supervised), [Decision::Allow, Decision::Deny, Decision::Allow, Decision::Deny]),
+        (Arc::new(recorder), [Decision::Ask; 4]),
+    ];
+    for (provider, expected) in providers {
+        let (like, context) = (sample_request(), ringfort_testkit::suite::sample_context());
+        let read = |path: &str| ToolCall { name: "Read".to_owned(), arguments: json!({ "file_path": path }) };
+        let answers = [
+            provider.is_command_allowed(b"ls", &like, &context),
+            provider.is_path_allowed(b"/etc/shadow", PathOp::Read, &like, &context),
+            provider.is_tool_allowed(&read("a"), &like, &context),
+            provider.is_tool_allowed(&read("/etc/shadow"), &like, &context),
+        ];
+        assert_eq!(answers, expected, "{}", provider.name());
+    }
+    let native = native(Preset::Supervised);
+    let context = ringfort_testkit::suite::sample_context();
+    assert_eq!(native.command_risk(b"rm -rf /", &sample_request(), &context), Risk::Critical);
+}
