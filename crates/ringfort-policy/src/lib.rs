@@ -18,6 +18,7 @@ pub mod load;
 mod normal;
 pub mod path;
 pub mod preset;
+pub mod remedy;
 pub mod restriction;
 pub mod rule;
 pub mod schema;

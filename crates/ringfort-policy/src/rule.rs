@@ -39,6 +39,7 @@ mod unasked;
 
 pub use effective::Effective;
 pub use prefix::{CommandPrefix, PrefixError};
+pub use unasked::{WholeCommand, WholeError};
 
 use draft::Draft;
 use prompt::Prompt;
@@ -63,7 +64,7 @@ pub struct Policy {
     allowed_commands: Option<Vec<CommandPrefix>>,
     denied_commands: Vec<CommandPrefix>,
     asked_commands: Vec<CommandPrefix>,
-    unasked_commands: Vec<CommandPrefix>,
+    unasked_commands: Vec<WholeCommand>,
     zones: Zones,
     allowed_tools: Option<Vec<ToolPattern>>,
     denied_tools: Vec<ToolPattern>,
@@ -109,7 +110,7 @@ impl Policy {
             allowed_commands: autonomy.allowed_commands.as_deref().map(commands),
             denied_commands: commands(&autonomy.deny),
             asked_commands: commands(&autonomy.ask_commands),
-            unasked_commands: commands(&autonomy.unasked_commands),
+            unasked_commands: wholes(&autonomy.unasked_commands),
             zones: Zones {
                 forbidden: places(&autonomy.forbidden_paths),
                 roots: places(&autonomy.allowed_roots),
@@ -250,6 +251,10 @@ impl<'a> From<&'a Request> for Setting<'a> {
 
 fn commands(list: &[String]) -> Vec<CommandPrefix> {
     list.iter().filter_map(|entry| CommandPrefix::parse(entry).ok()).collect()
+}
+
+fn wholes(list: &[String]) -> Vec<WholeCommand> {
+    list.iter().filter_map(|entry| WholeCommand::parse(entry).ok()).collect()
 }
 
 fn places(list: &[String]) -> Vec<Place> {

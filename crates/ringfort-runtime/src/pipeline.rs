@@ -30,6 +30,7 @@ use crate::approve::{Answer, Approver, Asked, Question, Remember, Remembered, la
 use crate::decide::Decider;
 use crate::freeze::Freeze;
 use crate::guard::Guard;
+use crate::own::Own;
 
 /// Most of an action that stands in the record, in bytes: an attempt of any length fits into an entry, so that none
 /// can keep itself off the record. The digest of the request beside it binds the whole.
@@ -117,6 +118,7 @@ pub struct Pipeline {
     remembered: Remembered,
     contained: Mutex<Response>,
     ended: AtomicBool,
+    own: Option<Own>,
 }
 
 impl Pipeline {
@@ -133,6 +135,23 @@ impl Pipeline {
             remembered: Remembered::default(),
             contained: Mutex::new(Response::default()),
             ended: AtomicBool::new(false),
+            own: None,
+        }
+    }
+
+    /// Makes it recognise this executable among the programs of a command, whatever name they go by.
+    #[must_use]
+    pub fn recognising(mut self, own: Option<Own>) -> Self {
+        self.own = own;
+        self
+    }
+
+    /// What the policies rule, and what the file behind a program's name adds to it.
+    fn rule(&self, request: &Request, door: &Door) -> Ruling {
+        let ruling = self.decider.decide(request, door.standing);
+        match &self.own {
+            Some(own) => own.narrow(request, ruling, |request| self.decider.decide(request, door.standing)),
+            None => ruling,
         }
     }
 
@@ -142,7 +161,7 @@ impl Pipeline {
     ///
     /// [`Denied`]: nothing has happened.
     pub fn admit(&self, request: &Request, door: &Door, approver: &dyn Approver) -> Result<Admitted, Box<Denied>> {
-        let ruling = self.decider.decide(request, door.standing); // the strictest of the whole chain, by every provider
+        let ruling = self.rule(request, door); // the strictest of the whole chain, by every provider
         let ruling = self.charge(request, ruling); // freeze, budget, loop guard
         let verdict = door.resolve(ruling); // what this door can fulfil
         let verdict = self.approve(verdict, request, door, approver); // Ask goes to a person
@@ -161,7 +180,7 @@ impl Pipeline {
     ///
     /// The order is that of [`Pipeline::admit`]. What cannot be recorded is denied.
     pub fn verdict(&self, request: &Request, door: &Door, approver: &dyn Approver, charge: Charge) -> Verdict {
-        let ruling = self.decider.decide(request, door.standing);
+        let ruling = self.rule(request, door);
         let ruling = match charge {
             Charge::Counted => self.charge(request, ruling),
             Charge::Again => self.contain(ruling),
@@ -193,7 +212,7 @@ impl Pipeline {
 
     /// What [`Pipeline::admit`] would rule, without budget, approval, record or permit.
     pub fn check(&self, request: &Request, door: &Door) -> Ruling {
-        self.decider.check(request, door)
+        door.resolve(self.rule(request, door))
     }
 
     /// Records what happened. Called on every path after [`Pipeline::admit`] succeeded.

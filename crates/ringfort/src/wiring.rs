@@ -22,6 +22,7 @@ use ringfort_core::principal::Principal;
 use ringfort_policy::load::{Loaded, Sources, load};
 use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::guard::{Guard, GuardLimits};
+use ringfort_runtime::own::Own;
 use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
 use ringfort_runtime::profile::{self, Caller};
 use ringfort_runtime::providers::{self, PROVIDERS};
@@ -39,6 +40,19 @@ const PASSWD_BYTES_MAX: u64 = 1 << 20;
 const SYSTEM_FILE: &str = "/etc/ringfort/ringfort.toml";
 /// The name of a configuration file, in every layer.
 pub(crate) const FILE_NAME: &str = "ringfort.toml";
+
+/// Variables that agents set for the programs that they start.
+const AGENT_VARIABLES: [&str; 9] = [
+    "AI_AGENT",
+    "CLAUDECODE",
+    "CODEX_SANDBOX",
+    "CODEX_THREAD_ID",
+    "COPILOT_CLI",
+    "CURSOR_AGENT",
+    "GEMINI_CLI",
+    "OPENCLAW_SHELL",
+    "OPENCODE",
+];
 
 /// What this process was given.
 pub(crate) struct World {
@@ -95,6 +109,12 @@ impl World {
         variable(&self.environment, name)
     }
 
+    /// Whether an agent started this: it is inside a cage, or a variable says so that agents set for their tools. Only
+    /// what is shown depends on it: what would widen the policy is not for an agent.
+    pub(crate) fn is_for_agent(&self) -> bool {
+        self.variable(BROKER_VARIABLE).is_some() || AGENT_VARIABLES.iter().any(|name| self.variable(name).is_some())
+    }
+
     /// The inherited socket of the supervisor, if this process runs inside a cage.
     pub(crate) fn broker(&self) -> Option<OwnedFd> {
         let number = self.variable(BROKER_VARIABLE)?.to_str()?.parse::<i32>().ok()?;
@@ -123,7 +143,7 @@ impl World {
     }
 
     /// The file of `--policy`, or of its variable.
-    fn explicit_file(&self, common: &Common) -> Option<PathBuf> {
+    pub(crate) fn explicit_file(&self, common: &Common) -> Option<PathBuf> {
         let named = common.policy.as_ref().map(|path| self.cwd.join(path));
         named.or_else(|| self.variable("RINGFORT_POLICY").map(|path| self.cwd.join(path)))
     }
@@ -316,7 +336,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
 
     let agent = loaded.config.agent_of(&wishes.program);
-    let pipeline = pipeline(&loaded, agent, &state, trail, &clock)?;
+    let pipeline = pipeline(world, &loaded, agent, &state, trail, &clock)?;
     let session = Session {
         pipeline,
         name: wishes.session,
@@ -336,6 +356,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
 ///
 /// The provider cannot be used.
 fn pipeline(
+    world: &World,
     loaded: &Loaded,
     agent: Option<&str>,
     state: &StateFolder,
@@ -362,7 +383,14 @@ fn pipeline(
             ringfort_policy::config::Durability::Sync => ringfort_audit::Durability::Synced,
         },
         clock: Arc::clone(clock),
-    }))
+    })
+    .recognising(own(world)))
+}
+
+/// This executable, and where programs are found.
+fn own(world: &World) -> Option<Own> {
+    let executable = std::env::current_exe().ok()?;
+    Own::new(&executable, world.variable("PATH").unwrap_or_default())
 }
 
 /// Everything that a hook needs.
@@ -386,7 +414,7 @@ pub(crate) fn wire_hook(
     let loaded = world.load(common, Some(workspace))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(state, &clock)?);
-    let pipeline = pipeline(&loaded, Some(agent), state, trail, &clock)?;
+    let pipeline = pipeline(world, &loaded, Some(agent), state, trail, &clock)?;
     Ok(HookWired { pipeline })
 }
 

@@ -10,7 +10,7 @@ use ringfort_core::obligation::Promise;
 use super::{Config, GuardConfig, Level, RuntimeKind};
 use crate::domain::HostPattern;
 use crate::path::Place;
-use crate::rule::CommandPrefix;
+use crate::rule::{CommandPrefix, WholeCommand};
 use crate::tool::argument::{RULES_MAX, ToolRule};
 use crate::tool::{ToolPattern, is_known};
 
@@ -101,6 +101,10 @@ impl Checker {
 
     pub(crate) fn prefixes(&mut self, key: &str, list: &[String]) {
         self.entries(key, list.iter().map(String::as_str), |entry: &str| CommandPrefix::parse(entry).map(drop));
+    }
+
+    pub(crate) fn wholes(&mut self, key: &str, list: &[String]) {
+        self.entries(key, list.iter().map(String::as_str), |entry: &str| WholeCommand::parse(entry).map(drop));
     }
 
     pub(crate) fn programs(&mut self, key: &str, list: &[String]) {
@@ -212,7 +216,7 @@ fn check_autonomy(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str
     checker.programs("autonomy.allowed_commands", autonomy.allowed_commands.as_deref().unwrap_or_default());
     checker.prefixes("autonomy.deny", &autonomy.deny);
     checker.prefixes("autonomy.ask_commands", &autonomy.ask_commands);
-    checker.prefixes("autonomy.unasked_commands", &autonomy.unasked_commands);
+    checker.wholes("autonomy.unasked_commands", &autonomy.unasked_commands);
     checker.tools("autonomy.allowed_tools", autonomy.allowed_tools.as_deref().unwrap_or_default());
     checker.tools("autonomy.denied_tools", &autonomy.denied_tools);
     checker.tools("autonomy.ask_tools", &autonomy.ask_tools);

@@ -8,6 +8,7 @@
 //! it cannot bound is asked about by risk; what is closed is denied in the cage too.
 
 use ringfort_core::action::{Command, PathOp};
+use ringfort_core::advice;
 use ringfort_core::decision::{Decision, Risk};
 use ringfort_core::effect::{Effect, EffectKind, Span};
 use ringfort_core::ruling::Ruling;
@@ -246,19 +247,21 @@ impl Policy {
         if analysis.risk < Risk::Critical {
             return;
         }
-        let instead = || "leave this part out, or let a person do it outside".to_owned();
+        let generic = "leave this part out, or let a person do it outside";
         let mut named = false;
         let hazards = analysis.hazards.iter().map(|hazard| (hazard.rule, hazard.span));
         let chains = analysis.chains.iter().map(|chain| (chain.rule, chain.span));
         for (rule, span) in hazards.chain(chains).filter(|(rule, _)| rule.risk == Risk::Critical) {
-            draft.add_id(rule.id, Decision::Deny, rule.meaning).at(span).instead(instead);
+            let instead = advice::for_rule(rule.id).unwrap_or(generic);
+            draft.add_id(rule.id, Decision::Deny, rule.meaning).at(span).instead(|| instead.to_owned());
             named = true;
         }
         if named {
             return;
         }
         let span = analysis.commands.iter().find(|command| command.risk == Risk::Critical).map(|command| command.span);
-        let added = draft.add(&table::POLICY_CRITICAL, Decision::Deny, table::POLICY_CRITICAL.meaning).instead(instead);
+        let added = draft.add(&table::POLICY_CRITICAL, Decision::Deny, table::POLICY_CRITICAL.meaning);
+        let added = added.instead(|| generic.to_owned());
         if let Some(span) = span {
             added.at(span);
         }

@@ -84,17 +84,6 @@ impl CommandPrefix {
         setting.resolve(&mine) == setting.resolve(program)
     }
 
-    /// Whether a command is this entry, word for word.
-    pub(crate) fn is_whole<'a>(
-        &self,
-        program: &[u8],
-        mut arguments: impl Iterator<Item = Option<&'a [u8]>>,
-        setting: &Setting<'_>,
-    ) -> bool {
-        let same = self.words.iter().all(|word| arguments.next() == Some(Some(word.as_bytes())));
-        same && arguments.next().is_none() && self.allows(program, setting)
-    }
-
     /// Whether a command is one that this entry denies or asks about. An argument that is only known at run time
     /// (`None`) counts as any word where a sub-command would stand.
     pub(crate) fn names<'a>(&self, program: &[u8], arguments: impl Iterator<Item = Option<&'a [u8]>>) -> bool {

@@ -572,7 +572,7 @@ fn unasked_commands_waive_questions_about_exactly_themselves() {
             ("npm test; make deploy", CAGED, "policy-002"),
             ("npm test && git push", ASKED, "policy-008"),
             ("sub/build.sh --fast", CAGED, "policy-002"),
-            ("npm test $x", CAGED, "policy-002"),
+            ("npm test $x", ASKED, "command-053"),
             ("npm $x", ASKED, "command-053"),
             ("$(npm test)", (Ask, true), "command-010"),
             // Words that are not what they seem.
@@ -598,6 +598,9 @@ fn unasked_commands_waive_questions_about_exactly_themselves() {
     );
     let readonly = "[autonomy]\nlevel = \"readonly\"\nunasked_commands = [\"npm test\"]";
     assert!(validate(Path::new("test"), readonly).unwrap_err().to_string().contains("has no effect"));
-    assert!(validate(Path::new("test"), "[autonomy]\nunasked_commands = [\"npm *\"]").is_err());
+    for entry in ["", "npm *", "npm $x", "a; b", "a | b", "a > b", "A=1 b", "a &", "(a)", "$(a)", "! a", "a # b", "f() { a; }"] {
+        let text = format!("[autonomy]\nunasked_commands = [\"{entry}\"]");
+        assert!(validate(Path::new("test"), &text).is_err(), "`{entry}`");
+    }
     assert!(parse_restriction(Path::new("test"), "[autonomy]\nunasked_commands = [\"npm test\"]").is_err());
 }

@@ -11,14 +11,83 @@ use ringfort_core::effect::Span;
 
 use super::Policy;
 use super::commands::Facts;
-use crate::command::analysis::{Analysis, PlaceKind, Program, SimpleCommand};
+use super::prefix::CommandPrefix;
+use crate::command::analysis::{Analysis, Context, PlaceKind, Program, SimpleCommand};
+use crate::command::analyze;
+use crate::path::Setting;
 
 /// Most levels that are climbed from a command to the one that runs it.
 const LEVELS_MAX: usize = 64;
 
+/// Most bytes of an entry.
+const ENTRY_BYTES_MAX: usize = 1024;
+
 /// Hazards that are what the named command does; the others say that it may be another command than it seems.
 const WAIVED: [&str; 7] =
     ["command-012", "command-024", "command-040", "command-043", "command-044", "command-047", "command-067"];
+
+/// An entry of `autonomy.unasked_commands`: one command, as a shell reads it, with nothing left to run time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WholeCommand {
+    program: CommandPrefix,
+    words: Vec<Vec<u8>>,
+}
+
+/// Why a text is no entry. Nothing was read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WholeError(&'static str);
+
+impl WholeCommand {
+    /// Reads an entry: a program and its words, quoted as for a shell where they need it.
+    ///
+    /// # Errors
+    ///
+    /// [`WholeError`]: it is too long, no single command, or holds something that is only known at run time.
+    pub fn parse(text: &str) -> Result<Self, WholeError> {
+        if text.len() > ENTRY_BYTES_MAX {
+            return Err(WholeError("an entry is not longer than 1024 bytes"));
+        }
+        if text.chars().any(|c| c.is_control() || ringfort_core::text::is_invisible(c)) {
+            return Err(WholeError("an entry holds no control and no invisible characters"));
+        }
+        let analysis = analyze(text.as_bytes(), &Context::default());
+        let mut roots = analysis.commands.iter().filter(|command| command.via.is_none());
+        let (Some(command), None, true) = (roots.next(), roots.next(), analysis.unanalysable.is_empty()) else {
+            return Err(WholeError("an entry is one command"));
+        };
+        let alone = command.place.kind == PlaceKind::Top && command.place.stage == 0 && is_bare(command);
+        let Program::Known(program) = &command.program else {
+            return Err(WholeError("an entry names its program"));
+        };
+        let program = std::str::from_utf8(program).ok().and_then(|program| CommandPrefix::parse(program).ok());
+        let words: Option<Vec<Vec<u8>>> =
+            command.args.iter().map(|argument| argument.known().map(<[u8]>::to_vec)).collect();
+        match (program.filter(|program| program.words() == 1), words) {
+            (Some(program), Some(words)) if alone && covers_all(command, text) => Ok(Self { program, words }),
+            _ => Err(WholeError(
+                "an entry is a program and its words, without variables, patterns, assignments and redirections",
+            )),
+        }
+    }
+
+    /// Whether a command is this one, word for word.
+    fn is(&self, program: &[u8], command: &SimpleCommand, setting: &Setting<'_>) -> bool {
+        self.words.len() == command.args.len()
+            && self.words.iter().zip(&command.args).all(|(word, argument)| argument.known() == Some(word))
+            && self.program.allows(program, setting)
+    }
+}
+
+/// Whether nothing is assigned for a command and nothing redirected.
+fn is_bare(command: &SimpleCommand) -> bool {
+    command.assignments.is_empty() && command.redirections.is_empty()
+}
+
+/// Whether a command is all that a text holds.
+fn covers_all(command: &SimpleCommand, text: &str) -> bool {
+    text.get(command.span.start..command.span.end).is_some_and(|own| own.trim() == text.trim())
+}
 
 /// The commands of one analysis that are named, by their index, and the spans of those that stand for themselves.
 pub(super) struct Unasked {
@@ -56,12 +125,8 @@ impl Policy {
 
     fn names_whole(&self, command: &SimpleCommand, facts: &Facts<'_>) -> bool {
         let Program::Known(program) = &command.program else { return false };
-        let alone = command.via.is_none()
-            && command.place.stage == 0
-            && command.assignments.is_empty()
-            && command.redirections.is_empty();
-        let words = || command.args.iter().map(|argument| argument.known());
-        alone && self.unasked_commands.iter().any(|entry| entry.is_whole(program, words(), facts.setting))
+        let alone = command.via.is_none() && command.place.stage == 0 && is_bare(command);
+        alone && self.unasked_commands.iter().any(|entry| entry.is(program, command, facts.setting))
     }
 }
 

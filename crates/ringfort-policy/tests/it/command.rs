@@ -569,9 +569,9 @@ fn deny_programs_that_start_shells() {
             "sqlite3 x '.shell sh'",
             "python3 -c 'import os; os.system(\"sh\")'",
             "python3 -Bc 'import os; os.system(\"sh\")'",
-            "python3.12 -Ic 'import subprocess'",
-            "python3 <<< 'import os; os.system(\"x\")'",
-            "python3 <<E\nimport os\nos.system('x')\nE",
+            "python3.12 -Ic 'import subprocess as s; s.run(x)'",
+            "python3 <<< 'import os; os.system(input())'",
+            "python3 <<E\nimport os\nos.system(input())\nE",
             "perl -lane 'system(\"x\")' f",
             "git clone ext::sh x",
             "gdb -ex '!/bin/sh'",
@@ -835,4 +835,16 @@ fn deny_what_cannot_be_read() {
     assert!(rules("ls \u{202e}x").contains(&"command-061"));
     assert!(rules("ls \u{1b}[2K").contains(&"command-060"));
     assert_eq!(look("rm -rf /\0").risk, Risk::Critical);
+}
+
+#[test]
+fn deny_brace_sequences_in_another_order_than_the_shells() {
+    for (text, first) in
+        [("m{1..0}", Some("m1")), ("m{0..1}", Some("m0")), ("{c..a}t", Some("ct")), ("m{-1..1}", Some("m-1"))]
+    {
+        assert_eq!(programs(text).first().map(String::as_str), first, "{text}");
+    }
+    for text in ["m{01..03}", "m{1..9..2}", "m{1..-3..-1}", "m{+1..3}", "m{a..3}", "m{1..99999999999999999999}"] {
+        assert_eq!(programs(text), ["?"], "{text}");
+    }
 }
