@@ -190,7 +190,7 @@ impl Seam<'_> {
 
     /// Denies what no policy needs to see, on the record.
     fn refuse(&self, action: &Action, why: &str) -> Box<Denied> {
-        let reason = Reason::new("seam-009", Decision::Deny, format!("there can be no such child: {why}"));
+        let reason = Reason::new("runtime-006", Decision::Deny, format!("there can be no such child: {why}"));
         let ruling = Ruling::deny(Risk::High, reason);
         let mut entry = Entry::event("seam.refused").at(self.door.kind, self.door.standing).ruled(&ruling);
         entry.action = Some(shown(action));

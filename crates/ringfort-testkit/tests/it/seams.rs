@@ -155,7 +155,7 @@ fn deny_at_a_seam_whatever_the_provider_allows() {
         ("command-030", &|seam| seam.schedule_run("n", job.clone(), job.digest()).err()),
         ("seam-002", &|seam| seam.schedule_run("n", Job::Command(shell("ls")), job.digest()).err()),
         ("command-030", &|seam| seam.skill(SkillUse { command: Some(shell("rm -rf /")), ..skill(SkillOp::Run) }).err()),
-        ("seam-009", &|seam| seam.delegate("a/b", Text::from("x"), None).err()),
+        ("runtime-006", &|seam| seam.delegate("a/b", Text::from("x"), None).err()),
         ("seam-008", &|seam| seam.model_switch(ModelSwitch { from: None, to: String::new() }).err()),
         ("seam-007", &|seam| {
             seam.verify_intent("i", Action::Command(shell("ls")), Action::Command(shell("ls -a"))).err()
