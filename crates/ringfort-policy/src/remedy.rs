@@ -131,6 +131,7 @@ enum To {
     Set(&'static str),
     Flag(bool),
     Add(Vec<String>),
+    Append(Value),
     Remove(String),
     Drop,
 }
@@ -159,6 +160,11 @@ impl Documents {
                         list.push(entry);
                     }
                 }
+                *value = Value::Array(list);
+            }
+            To::Append(entry) => {
+                let mut list = value.as_array().cloned().unwrap_or_default();
+                list.push(entry.clone());
                 *value = Value::Array(list);
             }
             To::Remove(entry) => {

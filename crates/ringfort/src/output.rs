@@ -15,6 +15,7 @@ use ringfort_core::action::{Action, Command};
 use ringfort_core::decision::Decision;
 use ringfort_core::effect::Span;
 use ringfort_core::ruling::{Remedy, Ruling};
+use ringfort_core::score;
 use ringfort_core::text::{escape_bytes, is_invisible};
 use serde_json::{Value, json};
 
@@ -82,6 +83,7 @@ pub(crate) fn ruling_json(ruling: &Ruling) -> Value {
         "effects": ruling.effects,
         "obligations": ruling.obligations.to_words(),
         "reasons": reasons,
+        "score": score::of(ruling),
     })
 }
 
@@ -152,6 +154,7 @@ pub(crate) fn ruling(
     }
     if detail == Detail::Full {
         obligations(out, ruling)?;
+        score_line(out, ruling)?;
     }
     Ok(())
 }
@@ -159,6 +162,14 @@ pub(crate) fn ruling(
 fn obligations(out: &mut dyn Write, ruling: &Ruling) -> io::Result<()> {
     let words = ruling.obligations.to_words();
     if words.is_empty() { Ok(()) } else { writeln!(out, "obligations: {}", words.join(", ")) }
+}
+
+/// The score and what it is made of.
+fn score_line(out: &mut dyn Write, ruling: &Ruling) -> io::Result<()> {
+    let score = score::of(ruling);
+    let parts: Vec<String> =
+        score.parts.iter().take(LINES_MAX).map(|part| format!("{} {}", part.what, part.points)).collect();
+    writeln!(out, "score: {}{}{}", score.total, if parts.is_empty() { "" } else { " = " }, parts.join(" + "))
 }
 
 /// Prints the effects of an action that is no command.

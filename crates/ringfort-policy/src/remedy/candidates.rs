@@ -72,7 +72,25 @@ pub(super) fn for_reason(case: &Case<'_>, documents: &Documents, ruling: &Ruling
             drop_key(&mut all, "autonomy.allowed_tools");
         }
         "tool-004" => remove(&mut all, documents, reason, "autonomy.ask_tools"),
-        "tool-005" | "tool-009" => {
+        "tool-005" => {
+            let risk = "agents may then call this tool unasked, with any arguments; `arguments` beside it says which";
+            all.extend(tool(case).map(|name| {
+                let rule = Value::from_iter([("tool", Value::from(name)), ("allow", Value::from(true))]);
+                edit(File::User, "autonomy.tool_rules", To::Append(rule), risk)
+            }));
+        }
+        "prompt-001" => remove(&mut all, documents, reason, "guard.blocked_patterns"),
+        "prompt-003" | "prompt-004" => {
+            let key = if reason.rule == "prompt-003" { "guard.review_score" } else { "guard.block_score" };
+            all.push(edit(File::User, key, To::Drop, "no score stops an action any more, for every agent"));
+            drop_key(&mut all, key);
+        }
+        "seam-006" => {
+            if let Action::ModelSwitch(switch) = case.action {
+                all.push(add("autonomy.models", switch.to.clone(), "agents may then switch to this model unasked"));
+            }
+        }
+        "tool-009" => {
             let risk = "agents may then call this tool unasked; a list names every tool that may be called, so add the \
                         others that are in use";
             all.extend(tool(case).map(|name| add("autonomy.allowed_tools", name, risk)));

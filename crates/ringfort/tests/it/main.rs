@@ -28,4 +28,5 @@ mod streams;
 mod setup;
 mod support;
 mod terminal;
+mod tools;
 mod widen;
