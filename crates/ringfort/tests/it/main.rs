@@ -14,6 +14,7 @@ mod attack;
 mod attack_life;
 mod broker;
 mod commands;
+mod explain;
 mod hook;
 mod hostile;
 mod programs;
