@@ -17,6 +17,7 @@ mod commands;
 mod explain;
 mod hook;
 mod hostile;
+mod one_analysis;
 mod programs;
 mod pty;
 mod reach;
