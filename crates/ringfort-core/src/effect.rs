@@ -93,6 +93,29 @@ pub enum EffectKind {
 }
 
 impl EffectKind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 19] = [
+        Self::ReadPath,
+        Self::ListPath,
+        Self::WritePath,
+        Self::DeletePath,
+        Self::DeleteTree,
+        Self::ExecuteFile,
+        Self::ExecuteText,
+        Self::OpenNetwork,
+        Self::QueryService,
+        Self::ReadSecret,
+        Self::ChangePrivilege,
+        Self::Persist,
+        Self::RewriteHistory,
+        Self::Publish,
+        Self::Spend,
+        Self::Kill,
+        Self::Exhaust,
+        Self::ChangeEnvironment,
+        Self::Unknown,
+    ];
+
     /// The word used in JSON and messages.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -24,6 +24,7 @@ pub mod principal;
 pub mod provider;
 pub mod request;
 pub mod ruling;
+pub mod score;
 pub mod secret;
 pub mod signal;
 pub mod store;

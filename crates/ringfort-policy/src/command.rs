@@ -13,6 +13,7 @@ mod bytes;
 mod catalogue;
 mod chain;
 mod character;
+mod code;
 mod effect;
 pub mod hazard;
 pub mod syntax;
@@ -37,7 +38,7 @@ pub fn analyze(text: &[u8], context: &Context<'_>) -> Analysis {
     if walker.out.commands.is_empty() && walker.out.unanalysable.is_empty() {
         walker.hazard(&hazard::EMPTY_COMMAND, Span::new(0, text.len()));
     }
-    walker.find_chains();
+    walker.find_chains(text);
     walker.judge_own();
     walker.out
 }
@@ -70,7 +71,7 @@ pub fn analyze_argv<W: AsRef<[u8]>>(words: &[W], context: &Context<'_>) -> Analy
         start += bytes.len() + 1;
     }
     walker.execute(arguments, Vec::new(), Vec::new(), Frame::top(), whole);
-    walker.find_chains();
+    walker.find_chains(&[]);
     walker.judge_own();
     walker.out
 }

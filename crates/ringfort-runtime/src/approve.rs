@@ -316,45 +316,4 @@ fn run_files(request: &Request, ruling: &Ruling) -> Option<Vec<(PathBuf, Digest)
 }
 
 #[cfg(test)]
-mod tests {
-    use ringfort_core::decision::{Decision, Risk};
-    use ringfort_core::effect::{Effect, Span};
-    use ringfort_core::principal::Principal;
-    use ringfort_core::request::Provenance;
-    use ringfort_core::ruling::Reason;
-    use ringfort_core::text::Text;
-
-    use super::*;
-
-    fn remembered(words: &[&str], kind: EffectKind, count: usize) -> Remember {
-        let request = Request {
-            principal: Principal::try_user("ada").unwrap(),
-            action: Action::Command(Command::from_words(words.iter().map(|word| Text::from(*word)).collect())),
-            session: "s".to_owned(),
-            cwd: "/w".into(),
-            workspace: "/w".into(),
-            home: None,
-            provenance: Provenance::Agent,
-            bindings: Vec::new(),
-        };
-        let mut ruling = Ruling::new(Decision::Ask, Risk::High, Reason::new("test-001", Decision::Ask, "a question"));
-        let effect = |at| Effect { kind, target: Some("deploy.sh".to_owned()), span: Span::new(at, at + 1) };
-        ruling.effects = (0..count).map(effect).collect();
-        may_remember(&request, &ruling)
-    }
-
-    #[test]
-    fn deny_remembering_what_runs_files_that_are_not_bound() {
-        let (text, words) = (&["./deploy.sh --prod"][..], &["./deploy.sh", "--prod"][..]);
-        for (command, kind, count, expected) in [
-            (words, EffectKind::ExecuteFile, 1, Remember::Session),
-            (text, EffectKind::WritePath, 1, Remember::Session),
-            (text, EffectKind::ExecuteFile, 1, Remember::Never),
-            (text, EffectKind::ExecuteText, 1, Remember::Never),
-            (words, EffectKind::Unknown, 1, Remember::Never),
-            (words, EffectKind::WritePath, EFFECTS_MAX, Remember::Never),
-        ] {
-            assert_eq!(remembered(command, kind, count), expected, "{command:?} {kind:?} {count}");
-        }
-    }
-}
+mod tests;

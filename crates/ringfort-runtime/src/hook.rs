@@ -179,18 +179,23 @@ impl Agent {
     /// something.
     pub fn peek<'a>(&self, bytes: &'a [u8], named: Option<&'a str>) -> (Cow<'a, str>, Moment) {
         #[derive(Deserialize)]
-        struct Peek<'a> {
+        struct Named<'a> {
             #[serde(borrow)]
             hook_event_name: Option<Cow<'a, str>>,
+        }
+        #[derive(Deserialize)]
+        struct Generic<'a> {
             #[serde(borrow)]
             event: Option<Cow<'a, str>>,
         }
-        let event = match (serde_json::from_slice::<Peek<'_>>(bytes), self.event) {
-            (Ok(peek), EventMember::HookEventName) => peek.hook_event_name.or(named.map(Cow::Borrowed)),
-            (Ok(peek), EventMember::Event) => peek.event.or(named.map(Cow::Borrowed)),
-            // What a message says that cannot be read is nothing, and then the event was named for it.
-            (Err(_unreadable), _) => named.map(Cow::Borrowed),
+        // What a message says that cannot be read is nothing.
+        let event = match self.event {
+            EventMember::HookEventName => {
+                serde_json::from_slice::<Named<'_>>(bytes).ok().and_then(|it| it.hook_event_name)
+            }
+            EventMember::Event => serde_json::from_slice::<Generic<'_>>(bytes).ok().and_then(|it| it.event),
         };
+        let event = event.or(named.map(Cow::Borrowed));
         match event.filter(|event| !event.is_empty() && event.len() <= NAME_BYTES_MAX) {
             Some(event) => {
                 let moment = (self.moment)(&event);

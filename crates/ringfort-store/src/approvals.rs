@@ -56,11 +56,6 @@ impl ApprovalDb {
         let Some(connection) = connection.as_mut() else { return Ok(None) };
         work(connection).map(Some).map_err(|fault| fault.into_error(&self.root))
     }
-
-    #[cfg(test)]
-    fn is_open(&self) -> bool {
-        self.connection.lock().unwrap().is_some()
-    }
 }
 
 /// Why a piece of work failed.

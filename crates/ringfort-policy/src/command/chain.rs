@@ -2,9 +2,9 @@
 //! Chains: effects that are dangerous because one feeds the other.
 //!
 //! In: the commands of an analysis with their traits. Out: [`Chain`]s. **Invariant:** a chain is only reported where
-//! data can flow: along a pipeline, into a word, through a file or inside one command.
+//! data can flow: along a pipeline, into a word, through a variable, through a file or inside one command.
 
-use ringfort_core::effect::EffectKind;
+mod carry;
 
 use super::analysis::{Chain, PlaceKind};
 use super::effect::{DECODES, NETWORK, RUNS_INPUT, RUNS_WORD, SECRET, SHELL};
@@ -24,15 +24,15 @@ struct Stage {
 }
 
 impl Walker<'_> {
-    /// Finds every chain; called once, at the end.
-    pub(super) fn find_chains(&mut self) {
+    /// Finds every chain; called once, at the end, with the text that was analysed.
+    pub(super) fn find_chains(&mut self, text: &[u8]) {
         // Every chain starts with one of these.
         if self.traits.iter().fold(0, |all, traits| all | traits) & (NETWORK | SECRET | DECODES) == 0 {
             return;
         }
         self.pipeline_chains();
         self.word_chains();
-        self.file_chains();
+        self.carried_chains(text);
         let both: Vec<usize> = self
             .traits
             .iter()
@@ -50,7 +50,8 @@ impl Walker<'_> {
         let chain = Chain { rule, from, to, span: command.span };
         command.risk = command.risk.max(rule.risk);
         self.out.risk = self.out.risk.max(rule.risk);
-        if self.out.chains.len() < CHAINS_MAX && !self.out.chains.contains(&chain) {
+        let known = self.out.chains.iter().any(|known| known.rule == rule && known.to == to);
+        if self.out.chains.len() < CHAINS_MAX && !known {
             self.out.chains.push(chain);
         }
     }
@@ -133,74 +134,6 @@ impl Walker<'_> {
         for (rule, from, to) in found {
             self.chain(rule, from, to);
         }
-    }
-
-    /// A file that is written and later run or sent.
-    fn file_chains(&mut self) {
-        let mut writes: Vec<(&str, usize)> = Vec::new();
-        let mut found = Vec::new();
-        for (index, command) in self.out.commands.iter().enumerate() {
-            let effects = self.out.effects.get(command.effects.clone()).unwrap_or(&[]);
-            for effect in effects {
-                let Some(path) = effect.target.as_deref() else { continue };
-                if !matches!(effect.kind, EffectKind::ExecuteFile | EffectKind::ReadPath) {
-                    continue;
-                }
-                let writers = writes.iter().filter(|(written, at)| *written == path && *at != index);
-                let Some((written, writer)) = writers
-                    .map(|(_, at)| (self.reach(*at), *at))
-                    .max_by_key(|(traits, _)| traits & (NETWORK | SECRET | DECODES))
-                else {
-                    continue;
-                };
-                let reads = self.traits.get(index).copied().unwrap_or(0);
-                match effect.kind {
-                    EffectKind::ExecuteFile if written & NETWORK != 0 => {
-                        found.push((&hazard::DOWNLOAD_EXECUTED, writer, index))
-                    }
-                    EffectKind::ExecuteFile if written & DECODES != 0 => {
-                        found.push((&hazard::DECODED_EXECUTED, writer, index))
-                    }
-                    EffectKind::ReadPath if written & SECRET != 0 && reads & NETWORK != 0 => {
-                        found.push((&hazard::SECRET_SENT, writer, index))
-                    }
-                    EffectKind::ReadPath if written & NETWORK != 0 && reads & RUNS_INPUT != 0 => {
-                        found.push((&hazard::DOWNLOAD_EXECUTED, writer, index))
-                    }
-                    _ => {}
-                }
-            }
-            if writes.len() < CHAINS_MAX {
-                writes.extend(
-                    effects
-                        .iter()
-                        .filter(|e| e.kind == EffectKind::WritePath)
-                        .filter_map(|e| Some((e.target.as_deref()?, index))),
-                );
-            }
-        }
-        for (rule, from, to) in found {
-            self.chain(rule, from, to);
-        }
-    }
-
-    /// The traits of a command and of the stages before it in its pipeline.
-    fn reach(&self, index: usize) -> u16 {
-        let own = self.traits.get(index).copied().unwrap_or(0);
-        let Some(command) = self.out.commands.get(index) else { return own };
-        if command.place.stage == 0 {
-            return own;
-        }
-        let same = self
-            .out
-            .commands
-            .iter()
-            .enumerate()
-            .take(index)
-            .rev()
-            .take_while(|(_, c)| c.place.pipeline >= command.place.pipeline);
-        same.filter(|(_, c)| c.place.pipeline == command.place.pipeline)
-            .fold(own, |all, (at, _)| all | self.traits.get(at).copied().unwrap_or(0))
     }
 }
 

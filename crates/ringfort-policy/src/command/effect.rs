@@ -9,7 +9,9 @@
 
 mod code;
 mod file;
+mod found;
 mod git;
+mod interpreter;
 mod network;
 mod ringfort;
 mod script;
@@ -52,6 +54,8 @@ pub(super) struct Subject {
     modes: u16,
     /// A word that looks like a file but is a program text: `.env` is a filter of jq.
     filter: Option<Span>,
+    /// Whether code was given inline, and was understood.
+    inline: Option<code::Inline>,
 }
 
 /// The command contacts a host.
@@ -80,6 +84,7 @@ impl Subject {
             first_effect,
             modes: 0,
             filter: None,
+            inline: None,
         }
     }
 
@@ -89,6 +94,11 @@ impl Subject {
 
     pub(super) fn has(&self, mode: Mode) -> bool {
         self.modes & (1 << mode as u16) != 0
+    }
+
+    /// Whether the command is code given inline of which all is listed.
+    pub(super) fn is_understood(&self) -> bool {
+        self.inline == Some(code::Inline::Understood)
     }
 
     fn set(&mut self, mode: Mode) {
@@ -145,7 +155,8 @@ impl Walker<'_> {
 
     fn apply_entry(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
         if let [only] = args
-            && matches!(only.known(), Some(b"--version" | b"--help"))
+            && (matches!(only.known(), Some(b"--version" | b"--help"))
+                || !entry.subs.is_empty() && only.bytes == b"-h" && entry.letter(b'h').is_none())
         {
             return;
         }
@@ -263,6 +274,7 @@ impl Walker<'_> {
         let pathlike = matches!(next.bytes.first(), Some(b'/' | b'~' | b'.')) || next.bytes.contains(&b'/');
         if opt.role == Role::Value
             && pathlike
+            && next.bytes != b"/"
             && let Some(role @ (Role::Read | Role::List | Role::Write | Role::Delete)) = entry.operands.last()
         {
             self.role(*role, next, &next.bytes, subject);
@@ -308,6 +320,10 @@ impl Walker<'_> {
     /// The risk and effects that do not depend on arguments.
     pub(super) fn base(&mut self, entry: &'static Entry, subject: &mut Subject) {
         subject.raise(if subject.has(Mode::DryRun) { entry.risk.min(Risk::Medium) } else { entry.risk });
+        if entry.here {
+            let folder = self.cwd().map(|folder| String::from_utf8_lossy(folder).into_owned());
+            self.effect(subject, EffectKind::WritePath, folder, subject.span, Risk::Medium);
+        }
         for kind in entry.always {
             self.effect(subject, *kind, None, subject.span, Risk::Low);
         }
@@ -367,11 +383,13 @@ impl Walker<'_> {
         match role {
             Role::Value | Role::Command | Role::Environment => {}
             Role::Read if subject.has(Mode::InPlace) => self.write(arg, bytes, subject),
+            Role::Write if subject.has(Mode::Prints) => self.read(arg, bytes, subject),
             Role::Load | Role::Execute if is_stdin(bytes) => self.run_input(subject),
             Role::Read if contains(bytes, b"://") => self.host(arg, bytes, subject),
             Role::Read => self.read(arg, bytes, subject),
             Role::List => self.list(arg, bytes, subject),
             Role::Write => self.write(arg, bytes, subject),
+            Role::Fresh => self.fresh(arg, bytes, subject),
             Role::Delete => self.delete(arg, bytes, subject),
             Role::Execute | Role::Load => self.execute_file(arg, bytes, subject),
             Role::Shell => subject
@@ -379,6 +397,8 @@ impl Walker<'_> {
                 .push(Job::Text { text: Argument { bytes: bytes.into(), ..arg.clone() }, kind: PlaceKind::Text }),
             Role::Code(language) => self.code(language, arg, bytes, subject),
             Role::Host => self.host(arg, bytes, subject),
+            Role::Account if bytes.contains(&b'@') || arg.source.is_some() => self.host(arg, bytes, subject),
+            Role::Account => {}
             Role::Data => self.data(arg, bytes, subject),
             Role::Upload => self.upload(arg, bytes, subject),
             Role::RemoteRead | Role::RemoteWrite => self.remote(role, arg, bytes, subject),
@@ -394,10 +414,13 @@ impl Walker<'_> {
         if bytes.is_empty() || bytes == b"-" {
             return;
         }
-        let target = self.resolve(arg, bytes);
         if arg.source == Some(Source::Process) {
             return;
         }
+        if let Some(places) = self.found_by_word(arg, subject) {
+            return places.iter().for_each(|place| self.read(place, &place.bytes, subject));
+        }
+        let target = self.resolve(arg, bytes);
         if target::is_secret(&target.path, self.context) {
             self.effect(subject, EffectKind::ReadSecret, target.into_text(), arg.span, Risk::High);
             self.rule(subject, &hazard::READS_SECRET, arg.span);
@@ -543,6 +566,13 @@ impl Walker<'_> {
                 self.emptied(args, &operands, subject);
             }
             Special::Archive => self.archive(entry, args, subject),
+            Special::Variables => self.variables_shown(args, subject),
+            Special::Rename => self.rename(entry, args, subject),
+            Special::Processes => {
+                let operands = self.options(entry, args, subject);
+                self.environments_shown(args, &operands, subject);
+            }
+            Special::Cloud => self.cloud(entry, args, subject),
         }
         true
     }

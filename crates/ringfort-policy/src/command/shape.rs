@@ -149,7 +149,9 @@ pub fn shape_of(command: &Command, cwd: &Path, workspace: &Path, home: Option<&P
 /// Whether everything is known, and nothing runs code, hides, or reads what is secret.
 fn is_plain(analysis: &Analysis) -> bool {
     let known = |effect: &Effect| match effect.kind {
-        EffectKind::ReadPath | EffectKind::DeletePath | EffectKind::DeleteTree => effect.target.is_some(),
+        EffectKind::ReadPath | EffectKind::ListPath | EffectKind::DeletePath | EffectKind::DeleteTree => {
+            effect.target.is_some()
+        }
         EffectKind::WritePath
         | EffectKind::OpenNetwork
         | EffectKind::Publish
@@ -281,7 +283,13 @@ impl Shaper<'_> {
         let is_target = |effect: &Effect| effect.target.as_ref().is_some_and(|target| target.as_bytes() == &*resolved);
         let op = match own.as_slice() {
             [effect] if effect.kind == EffectKind::WritePath && is_target(effect) => PathOp::Write,
-            [effect] if effect.kind == EffectKind::ReadPath && is_target(effect) && !self.leaves => PathOp::Read,
+            [effect]
+                if matches!(effect.kind, EffectKind::ReadPath | EffectKind::ListPath)
+                    && is_target(effect)
+                    && !self.leaves =>
+            {
+                PathOp::Read
+            }
             _ => return None,
         };
         let is_file = fault_of(value).is_none()

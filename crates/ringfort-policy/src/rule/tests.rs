@@ -313,7 +313,7 @@ fn tools_are_ruled_by_what_they_would_do() {
         ("Glob", json!({"pattern": "/etc/*"}), DENIED, "path-002"),
         ("WebFetch", json!({"url": "https://example.com"}), ASKED, "egress-005"),
         ("WebFetch", json!({"url": "http://127.1/"}), DENIED, "egress-003"),
-        ("WebSearch", json!({"query": "x"}), ASKED, "tool-009"),
+        ("WebSearch", json!({"query": "x"}), OPEN, "tool-009"),
         ("TodoWrite", json!({}), OPEN, "tool-007"),
         ("mcp__x__y", json!({}), ASKED, "tool-005"),
         ("", json!({}), DENIED, "tool-001"),
@@ -572,7 +572,7 @@ fn unasked_commands_waive_questions_about_exactly_themselves() {
             ("npm test; make deploy", CAGED, "policy-002"),
             ("npm test && git push", ASKED, "policy-008"),
             ("sub/build.sh --fast", CAGED, "policy-002"),
-            ("npm test $x", CAGED, "policy-002"),
+            ("npm test $x", ASKED, "command-053"),
             ("npm $x", ASKED, "command-053"),
             ("$(npm test)", (Ask, true), "command-010"),
             // Words that are not what they seem.

@@ -3,12 +3,18 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test fails like the test")]
 
 mod accept;
+mod chains;
 mod command;
 mod command_oracle;
 mod command_property;
 mod differential;
 mod documents;
+mod inline;
+mod guard;
 mod load;
 mod own_tool;
 mod restriction;
+mod seams;
 mod support;
+mod tool_rules;
+mod tools;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an agent is told: why, and what to do instead.
+//! What an agent is told at the start of a session, and what its user is asked. A denial is worded in `core::advice`.
 //!
-//! In: a ruling, and the digest of its request. Out: a few lines, escaped and bounded.
+//! In: a ruling. Out: a few lines, escaped and bounded.
 //!
 //! **Invariant:** a remedy that widens is never told to an agent. Nothing here depends on which agent it is.
 
 use std::fmt::Write as _;
 
 use ringfort_core::decision::Decision;
-use ringfort_core::digest::Digest;
 use ringfort_core::ruling::{Remedy, Ruling};
 use ringfort_core::text::escape_bytes;
 
@@ -21,23 +20,6 @@ const PART_BYTES_MAX: usize = 600;
 pub const SESSION: &str = "Ringfort rules on the tool calls of this session and records them. A denial says why and \
      what to do instead; the same effect by another way is denied as well. When something is needed that is denied, say \
      so to the person you work for and go on with what is allowed.";
-
-/// Why it was denied and what to do instead; with the digest, for the person who may allow it.
-pub fn denial(ruling: &Ruling, request: Option<&Digest>) -> String {
-    let mut text = String::from("Denied by Ringfort: ");
-    reasons(&mut text, ruling);
-    let is_unasked = ruling.reasons.iter().any(|reason| reason.rule == "approve-001");
-    if let (true, Some(request)) = (is_unasked, request) {
-        // Writing to a `String` cannot fail.
-        let _ignored = write!(
-            text,
-            "\nOnly the person you work for can allow this, in their own terminal: `ringfort approvals allow {request}`. \
-             Tell them if it is needed."
-        );
-    }
-    text.push_str("\nThe same effect by another way is denied as well, and every attempt is on the record.");
-    text
-}
 
 /// Why a person is asked.
 pub fn question(ruling: &Ruling) -> String {

@@ -13,6 +13,7 @@ mod judge;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use clap::Args;
 use ringfort_runtime::hook::{AGENTS, Agent, EXIT_BLOCK, INPUT_BYTES_MAX, Opinion, Place, agent};
 use ringfort_sandbox::stub;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::FileType;
 
 use super::{Common, Failure};
 
@@ -157,12 +159,36 @@ struct Message<'a> {
     common: &'a Common,
 }
 
-/// Writes an answer. One that cannot be written whole is no allowance: the status alone denies.
+/// Writes an answer. One that cannot be written whole, or that nobody can read, is no allowance: the status denies.
 fn say(said: &stub::Said<'_>) -> ExitCode {
-    let written = io::stdout().write_all(said.stdout).and_then(|()| io::stdout().flush());
+    let stdout = rustix::stdio::stdout();
+    let is_read = said.stdout.is_empty() || (!is_nowhere(stdout) && write_all(stdout, said.stdout).is_ok());
     // Nobody is left to tell if standard error is closed.
-    drop(io::stderr().write_all(said.stderr));
-    ExitCode::from(if written.is_ok() { said.status } else { EXIT_BLOCK })
+    let _ignored: Result<(), _> = write_all(rustix::stdio::stderr(), said.stderr);
+    ExitCode::from(if is_read { said.status } else { EXIT_BLOCK })
+}
+
+/// Whether a stream leads nowhere. One that was closed does: the runtime library puts `/dev/null` in its place.
+fn is_nowhere(stream: BorrowedFd<'_>) -> bool {
+    let null = rustix::fs::makedev(1, 3);
+    !rustix::fs::fstat(stream).is_ok_and(|it| !(is_device(it.st_mode) && it.st_rdev == null))
+}
+
+fn is_device(mode: u32) -> bool {
+    FileType::from_raw_mode(mode) == FileType::CharacterDevice
+}
+
+/// Writes everything, without the buffers of the standard library: nothing is allocated here.
+fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(stream, bytes) {
+            Ok(0) => return Err(rustix::io::Errno::IO),
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }
 
 /// The message of the agent: everything until the end of standard input, bounded in size and time.

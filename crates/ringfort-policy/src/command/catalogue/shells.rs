@@ -49,9 +49,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     .style(Style::Plain)
     .special(Special::Reads),
     low("exit logout bye").style(Style::Plain),
-    medium("enable builtin-load emulate autoload zmodload zcompile sched zle bindkey bind compdef compinit complete compgen")
+    medium("enable builtin-load emulate autoload zmodload zcompile sched zle bindkey compdef compinit complete compgen")
         .always(&[EffectKind::ExecuteText])
         .options(&[value("-f", Load), value("-c -C -x", Shell)]),
+    medium("bind")
+        .options(&[flag("-l -p -P -s -S -v -V -X", Set(Mode::Show)), value("-f -x", Load), value("-q -u -r -m", Value)])
+        .always(&[EffectKind::ExecuteText]),
     low("hash").options(&[value("-p", Rule(&hazard::ENVIRONMENT_LOADS_CODE))]),
     low("history")
         .options(&[value("-w -a", Write), value("-r -n", Read), flag("-c -d", Rule(&hazard::HIDES_TRACES))]),

@@ -5,15 +5,18 @@
 //! say. **Invariant:** this looks for calls, it does not parse the language: code is at least medium, and code
 //! that could hide a call (evaluation, decoding, reflection) is high.
 
-use ringfort_core::decision::Risk;
-use ringfort_core::effect::EffectKind;
+use std::ops::Range;
 
-use super::super::analysis::{Argument, Source};
+use ringfort_core::decision::Risk;
+use ringfort_core::effect::{EffectKind, Span};
+
+use super::super::analysis::{Argument, Arity, PlaceKind, Source};
 use super::super::catalogue::{Entry, Language, Mode};
+use super::super::code::{self, Touch};
 use super::super::hazard;
 use super::super::walk::Walker;
-use super::script::{self, Touch};
-use super::{DECODES, RUNS_INPUT, RUNS_WORD, Subject, contains};
+use super::script;
+use super::{DECODES, Job, RUNS_INPUT, RUNS_WORD, Subject, contains};
 
 /// Longest code that is looked at, in bytes; longer code is not understood.
 const CODE_BYTES_MAX: usize = 256 << 10;
@@ -132,7 +135,31 @@ const SECRETS: [&[u8]; 10] = [
     b"process.env",
     b"/proc/self/environ",
 ];
+/// Words by which code reads what a program before it prints.
+const INPUTS: [&[u8]; 8] = [b"stdin", b"STDIN", b"input(", b"<>", b"gets", b"ARGF", b"open(0", b"readlines"];
+/// Words by which code decodes text.
+const DECODING: [&[u8]; 10] = [
+    b"b64decode",
+    b"b32decode",
+    b"b85decode",
+    b"fromhex",
+    b"unhexlify",
+    b"decompress",
+    b"unpack",
+    b"base64",
+    b"atob(",
+    b"decode64",
+];
 const DANGER: [&[u8]; 5] = [b"rmtree('/')", b"rmtree(\"/\")", b"rm -rf /", b"rm -rf ~", b"/dev/sd"];
+
+/// Whether inline code was understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Inline {
+    /// All that it does is listed.
+    Understood,
+    /// It may do anything.
+    Opaque,
+}
 
 impl Walker<'_> {
     /// Inline code.
@@ -146,7 +173,12 @@ impl Walker<'_> {
             self.small_language(language, arg, bytes, subject);
             return;
         }
-        self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::Medium);
+        let Some(opaque) = self.read_code(language, arg, bytes, subject) else {
+            subject.inline = subject.inline.max(Some(Inline::Understood));
+            return;
+        };
+        subject.inline = Some(Inline::Opaque);
+        self.effect(subject, EffectKind::ExecuteText, None, opaque, Risk::Medium);
         if arg.source.is_some() || bytes.len() > CODE_BYTES_MAX {
             subject.traits |= RUNS_WORD;
             self.rule(subject, &hazard::TEXT_EXECUTED, arg.span);
@@ -163,6 +195,10 @@ impl Walker<'_> {
         }
         if process || any(&EVALUATION) {
             self.rule(subject, &hazard::INLINE_CODE, arg.span);
+            if any(&INPUTS) {
+                // It may well run what it reads.
+                subject.traits |= RUNS_INPUT;
+            }
         }
         if network
             && (process || contains(bytes, b"dup2"))
@@ -189,6 +225,107 @@ impl Walker<'_> {
         }
         if contains(bytes, b"setuid") || contains(bytes, b"setgid") {
             self.effect(subject, EffectKind::ChangePrivilege, None, arg.span, Risk::High);
+        }
+    }
+
+    /// Reads the code as its language does, as far as that is possible, and records what it touches. Returns the
+    /// place that was not understood, if any.
+    fn read_code(&mut self, language: Language, arg: &Argument, bytes: &[u8], subject: &mut Subject) -> Option<Span> {
+        if arg.source.is_some() || bytes.len() > CODE_BYTES_MAX || !self.has_reader(language, subject) {
+            return Some(arg.span);
+        }
+        let reading = code::read(language, bytes);
+        let raw = arg.span.end.saturating_sub(arg.span.start);
+        // Code between one quote on each side stands in the input as it is.
+        let start = match raw.checked_sub(bytes.len()) {
+            Some(0) => Some(arg.span.start),
+            Some(2) if arg.bytes.len() == bytes.len() => Some(arg.span.start + 1),
+            _ => None,
+        };
+        let place = |at: Range<usize>| start.map_or(arg.span, |start| Span::new(start + at.start, start + at.end));
+        for found in reading.found {
+            self.touched(found.touch, place(found.at), subject);
+        }
+        if DECODING.iter().any(|word| contains(bytes, word)) {
+            subject.traits |= DECODES;
+        }
+        if reading.understood { None } else { Some(reading.why.map_or(arg.span, place)) }
+    }
+
+    /// Whether the program reads its code as the language's reader does: others have rules of their own.
+    fn has_reader(&self, language: Language, subject: &Subject) -> bool {
+        let name = self.out.commands.get(subject.index).and_then(|command| command.program.name()).unwrap_or(&[]);
+        let base = name.strip_suffix(b".exe").unwrap_or(name);
+        let stem = match base.iter().position(|b| b.is_ascii_digit() || *b == b'.') {
+            Some(at) if base.iter().skip(at).all(|b| b.is_ascii_digit() || *b == b'.') => base.get(..at).unwrap_or(base),
+            _ => base,
+        };
+        if base.starts_with(b"python2") || !code::has_reader(language) {
+            return false;
+        }
+        matches!(stem, b"python" | b"pypy" | b"node" | b"nodejs" | b"deno" | b"perl" | b"ruby" | b"jruby")
+    }
+
+    /// The effect of one thing that code touches.
+    fn touched(&mut self, touch: Touch, span: Span, subject: &mut Subject) {
+        let argument = |value: Option<Vec<u8>>| match value {
+            Some(bytes) => Argument::exact(&bytes, span),
+            None => Argument { arity: Arity::One, ..Argument::hole(Source::Variable, span) },
+        };
+        match touch {
+            Touch::Shell(Some(text)) => {
+                if is_shell(text.trim_ascii()) {
+                    self.rule(subject, &hazard::SHELL_ARGUMENT, span);
+                }
+                subject.jobs.push(Job::Text { text: Argument::exact(&text, span), kind: PlaceKind::Text });
+            }
+            Touch::Shell(None) => {
+                subject.traits |= RUNS_WORD;
+                self.effect(subject, EffectKind::ExecuteText, None, span, Risk::High);
+                self.rule(subject, &hazard::TEXT_EXECUTED, span);
+            }
+            Touch::Words(words) => {
+                let first = words.first().and_then(Option::as_deref);
+                if first.is_some_and(is_shell) && !words.iter().any(|word| word.as_deref() == Some(b"-c")) {
+                    self.rule(subject, &hazard::SHELL_ARGUMENT, span);
+                }
+                subject.jobs.push(Job::Words(words.into_iter().map(argument).collect()));
+            }
+            Touch::Read(path) => {
+                let arg = argument(path);
+                self.read(&arg, &arg.bytes, subject);
+            }
+            Touch::List(path) => {
+                let arg = argument(path);
+                self.role(super::Role::List, &arg, &arg.bytes, subject);
+            }
+            Touch::Write(path) => {
+                let arg = argument(path);
+                self.write(&arg, &arg.bytes, subject);
+            }
+            Touch::Delete(path) => {
+                let arg = argument(path);
+                self.delete(&arg, &arg.bytes, subject);
+            }
+            Touch::DeleteTree(path) => {
+                let arg = argument(path);
+                subject.set(Mode::Recursive);
+                self.delete(&arg, &arg.bytes, subject);
+            }
+            Touch::Network(host) => {
+                let arg = argument(host);
+                self.host(&arg, &arg.bytes, subject);
+            }
+            Touch::Listens => {
+                self.effect(subject, EffectKind::OpenNetwork, None, span, Risk::Medium);
+                self.rule(subject, &hazard::LISTENS, span);
+            }
+            Touch::Environment => self.effect(subject, EffectKind::Unknown, None, span, Risk::Low),
+            Touch::Privilege => {
+                self.effect(subject, EffectKind::ChangePrivilege, None, span, Risk::High);
+                self.rule(subject, &hazard::CHANGES_PRIVILEGE, span);
+            }
+            Touch::Kill => self.effect(subject, EffectKind::Kill, None, span, Risk::Medium),
         }
     }
 
@@ -292,12 +429,12 @@ impl Walker<'_> {
         };
         for touch in touches {
             match touch {
-                Touch::Runs => {
+                script::Touch::Runs => {
                     self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::High);
                     self.rule(subject, &hazard::INLINE_CODE, arg.span);
                 }
-                Touch::Reads(file) => self.read(arg, file, subject),
-                Touch::Writes(file) => self.write(arg, file, subject),
+                script::Touch::Reads(file) => self.read(arg, file, subject),
+                script::Touch::Writes(file) => self.write(arg, file, subject),
             }
         }
     }
@@ -335,78 +472,12 @@ impl Walker<'_> {
             }
         }
     }
+}
 
-    /// `python`, `node`, `perl` and the like.
-    pub(in crate::command) fn interpreter(
-        &mut self,
-        language: Language,
-        entry: &'static Entry,
-        args: &[Argument],
-        subject: &mut Subject,
-    ) {
-        let operands = self.options(entry, args, subject);
-        if subject.has(Mode::Show) {
-            return;
-        }
-        subject.raise(entry.risk);
-        let inline = self
-            .out
-            .effects
-            .iter()
-            .rev()
-            .take(16)
-            .any(|e| e.kind == EffectKind::ExecuteText && e.span.start >= subject.span.start);
-        if let Some(module) = args
-            .iter()
-            .position(|a| a.bytes == b"-m")
-            .and_then(|at| args.get(at + 1))
-            .filter(|_| language == Language::Python)
-        {
-            self.module(module, args, subject);
-            return;
-        }
-        let script =
-            operands.first().and_then(|position| args.get(*position)).filter(|arg| !super::is_stdin(&arg.bytes));
-        match script {
-            Some(_) if inline && language != Language::Php => {
-                for arg in operands.iter().filter_map(|position| args.get(*position)) {
-                    self.role(super::Role::Read, arg, &arg.bytes, subject);
-                }
-            }
-            Some(script) if script.bytes != b"run" => {
-                self.execute_file(script, &script.bytes, subject);
-                self.effect(subject, EffectKind::ExecuteText, None, script.span, Risk::Medium);
-                self.follow_written(script, subject);
-            }
-            Some(_) => self.effect(subject, EffectKind::ExecuteText, None, subject.span, Risk::Medium),
-            None if inline => {}
-            None => {
-                subject.traits |= RUNS_INPUT;
-                self.standard_input(Some(language), subject);
-            }
-        }
-    }
-
-    fn module(&mut self, module: &Argument, args: &[Argument], subject: &mut Subject) {
-        self.effect(subject, EffectKind::ExecuteText, None, module.span, Risk::Medium);
-        match module.bytes.as_slice() {
-            b"http.server" | b"SimpleHTTPServer" | b"pyftpdlib" => {
-                self.effect(subject, EffectKind::OpenNetwork, None, module.span, Risk::Medium);
-                self.hazard(&hazard::LISTENS, module.span);
-                subject.raise(Risk::High);
-            }
-            b"pip" | b"ensurepip" | b"venv" | b"virtualenv" => {
-                self.effect(subject, EffectKind::WritePath, None, module.span, Risk::Medium);
-                if module.bytes == b"pip" {
-                    let at = args.iter().position(|a| a.bytes == b"-m").map_or(args.len(), |at| at + 1);
-                    self.run_rest(args, at, subject);
-                }
-            }
-            b"pdb" | b"trace" | b"profile" | b"cProfile" | b"timeit" | b"code" | b"runpy" => subject.partial = true,
-            b"base64" => subject.traits |= DECODES,
-            _ => {}
-        }
-    }
+/// Whether a text is a shell and nothing more.
+fn is_shell(text: &[u8]) -> bool {
+    let name = text.rsplit(|b| *b == b'/').next().unwrap_or(text);
+    matches!(name, b"sh" | b"bash" | b"dash" | b"zsh" | b"ksh" | b"ash" | b"fish")
 }
 
 /// Whether a text holds a command of the sqlite shell other than those that only show something.

@@ -7,7 +7,7 @@ use ringfort_core::decision::Risk;
 use ringfort_core::effect::EffectKind;
 
 use super::super::analysis::{Argument, HOLE, Source};
-use super::super::catalogue::{Entry, Mode, Role};
+use super::super::catalogue::{Entry, Language, Mode, Role};
 use super::super::hazard;
 use super::super::syntax::RedirectOp;
 use super::super::target::{self, Class};
@@ -15,8 +15,44 @@ use super::super::walk::Walker;
 use super::{Job, Subject, contains, split_value};
 
 /// Programs that only look at files, and show no more of them than a search does.
-const LOOKS: [&[u8]; 11] =
+pub(super) const LOOKS: [&[u8]; 11] =
     [b"grep", b"egrep", b"fgrep", b"wc", b"ls", b"stat", b"file", b"du", b"md5sum", b"sha256sum", b"sha1sum"];
+
+/// Tests of `find` whose next word is a value.
+const FIND_VALUES: [&[u8]; 32] = [
+    b"-name",
+    b"-iname",
+    b"-path",
+    b"-ipath",
+    b"-wholename",
+    b"-iwholename",
+    b"-regex",
+    b"-iregex",
+    b"-lname",
+    b"-ilname",
+    b"-type",
+    b"-xtype",
+    b"-user",
+    b"-group",
+    b"-uid",
+    b"-gid",
+    b"-perm",
+    b"-size",
+    b"-mtime",
+    b"-mmin",
+    b"-atime",
+    b"-amin",
+    b"-ctime",
+    b"-cmin",
+    b"-used",
+    b"-links",
+    b"-inum",
+    b"-fstype",
+    b"-maxdepth",
+    b"-mindepth",
+    b"-printf",
+    b"-regextype",
+];
 
 impl Walker<'_> {
     /// Removing a file, or a tree in recursive mode.
@@ -89,6 +125,39 @@ impl Walker<'_> {
                 self.cut_off(&redirection.target, &redirection.target.bytes, subject);
             }
         }
+    }
+
+    /// A new file whose name nothing has yet.
+    pub(in crate::command) fn fresh(&mut self, arg: &Argument, bytes: &[u8], subject: &mut Subject) {
+        if subject.has(Mode::Show) || bytes.is_empty() {
+            return;
+        }
+        let target = self.resolve(arg, bytes);
+        let class = target::class(&target.path, self.cwd(), self.context);
+        if class != Class::Temporary || !target.certain {
+            self.write(arg, bytes, subject);
+        }
+    }
+
+    /// The expression of `rename`: a substitution without code is harmless, anything else is Perl.
+    pub(in crate::command) fn rename(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+        let operands = self.options(entry, args, subject);
+        let mut operands = operands.iter().filter_map(|position| args.get(*position));
+        if !subject.has(Mode::ProgramGiven)
+            && let Some(expression) = operands.next()
+            && !expression.known().is_some_and(only_substitutes)
+        {
+            self.role(Role::Code(Language::Perl), expression, &expression.bytes, subject);
+        }
+        for arg in operands {
+            self.write(arg, &arg.bytes, subject);
+        }
+        // What is found by the expression lands beside what was there.
+        self.effect(subject, EffectKind::WritePath, self.folder_text(), subject.span, Risk::Medium);
+    }
+
+    fn folder_text(&self) -> Option<String> {
+        self.cwd().map(|folder| String::from_utf8_lossy(folder).into_owned())
     }
 
     /// `cp /dev/null file` and its like.
@@ -195,6 +264,10 @@ impl Walker<'_> {
                     at += 1;
                 }
                 b"-newer" | b"-samefile" | b"-anewer" | b"-cnewer" => at += 1,
+                // The word after a test is its value, as long as it stays one word.
+                test if FIND_VALUES.contains(&test) || test.starts_with(b"-newer") => {
+                    at += usize::from(args.get(at).is_some_and(|value| value.arity == super::Arity::One));
+                }
                 _ if arg.bytes.first() == Some(&HOLE) => self.rule(subject, &hazard::OPTION_UNKNOWN, arg.span),
                 _ => {}
             }
@@ -396,6 +469,30 @@ impl Walker<'_> {
             }
         }
     }
+}
+
+/// Whether a Perl expression is one `s`, `y` or `tr` without code: no `e`, no embedded code, no folder in the result.
+fn only_substitutes(expression: &[u8]) -> bool {
+    let rest = expression.strip_prefix(b"s").or_else(|| expression.strip_prefix(b"y"));
+    let Some((mark, rest)) = rest.or_else(|| expression.strip_prefix(b"tr")).and_then(<[u8]>::split_first) else {
+        return false;
+    };
+    if !matches!(mark, b'/' | b'|' | b',' | b'#' | b'!')
+        || contains(rest, b"(?") && contains(rest, b"{")
+        || contains(rest, b"@")
+    {
+        return false;
+    }
+    let unescaped = |at: &usize| rest.get(at.wrapping_sub(1)) != Some(&b'\\');
+    let marks: Vec<usize> =
+        rest.iter().enumerate().filter(|(_, b)| *b == mark).map(|(at, _)| at).filter(unescaped).collect();
+    let [middle, end] = marks.as_slice() else { return false };
+    let result = rest.get(*middle..*end).unwrap_or(rest);
+    let flags = rest.get(end + 1..).unwrap_or(&[]);
+    flags.iter().all(|b| matches!(b, b'g' | b'i' | b'x' | b's' | b'm' | b'd' | b'r' | b'c'))
+        && !contains(result, b"\\/")
+        && !contains(result, b"..")
+        && (*mark == b'/' || !result.contains(&b'/'))
 }
 
 /// `{}` becomes a file that is only known at run time.

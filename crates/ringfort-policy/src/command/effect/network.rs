@@ -218,7 +218,9 @@ impl Walker<'_> {
         let length: usize = args.iter().map(|arg| arg.bytes.len()).sum();
         let plain = length <= QUERY_BYTES_MAX
             && args.iter().all(is_plain_word)
-            && own.iter().all(|effect| asks(effect.kind) || effect.kind == EffectKind::ListPath);
+            && own
+                .iter()
+                .all(|effect| asks(effect.kind) || matches!(effect.kind, EffectKind::ListPath | EffectKind::WritePath));
         if !plain {
             for effect in self.out.effects.iter_mut().skip(subject.first_effect).filter(|effect| asks(effect.kind)) {
                 effect.kind = EffectKind::OpenNetwork;
@@ -227,8 +229,62 @@ impl Walker<'_> {
     }
 }
 
+impl Walker<'_> {
+    /// The client of a cloud: it asks where its verb says so, and may do anything otherwise.
+    pub(in crate::command) fn cloud(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+        let operands = self.options(entry, args, subject);
+        if subject.has(Mode::Show) {
+            return;
+        }
+        let words: Vec<&[u8]> =
+            operands.iter().filter_map(|position| args.get(*position)).filter_map(Argument::known).collect();
+        let asks = |word: &&[u8]| {
+            matches!(*word, b"list" | b"describe" | b"show" | b"ls" | b"help" | b"version" | b"get-caller-identity")
+                || word.starts_with(b"describe-")
+                || word.starts_with(b"list-")
+        };
+        // A verb behind the names of services: nothing before it starts anything.
+        let starts = |word: &&[u8]| {
+            matches!(
+                *word,
+                b"ssh"
+                    | b"run"
+                    | b"exec"
+                    | b"invoke"
+                    | b"start-session"
+                    | b"execute-command"
+                    | b"cp"
+                    | b"sync"
+                    | b"rm"
+                    | b"mv"
+            )
+        };
+        let verb = words.iter().position(asks);
+        if verb.is_some_and(|at| at < 4) && !words.iter().any(starts) {
+            self.effect(subject, EffectKind::QueryService, None, subject.span, Risk::Low);
+            return;
+        }
+        self.base(entry, subject);
+        for arg in operands.iter().filter_map(|position| args.get(*position)) {
+            self.data(arg, &arg.bytes, subject);
+        }
+    }
+}
+
 /// Whether a word is written out and chooses neither a file nor a service.
 fn is_plain_word(arg: &Argument) -> bool {
+    // What is asked for is not to be shown, even by the service that holds it.
+    const SECRETS: [&[u8]; 9] = [
+        b"secret",
+        b"token",
+        b"password",
+        b"credential",
+        b"keyvault",
+        b"access-key",
+        b"appsettings",
+        b"connection-string",
+        b"keys",
+    ];
     const CHOOSES: [&[u8]; 12] = [
         b"--registry",
         b"--server",
@@ -251,6 +307,7 @@ fn is_plain_word(arg: &Argument) -> bool {
             | (word.first() == Some(&b'@') && contains(word, b"/"))
         && !value.starts_with(b"file")
         && !CHOOSES.iter().any(|option| word.starts_with(option))
+        && !SECRETS.iter().any(|name| contains(&word.to_ascii_lowercase(), name))
 }
 
 /// The host in a URL or `user@host:port`.

@@ -9,7 +9,8 @@
 
 use std::cell::Cell;
 
-use super::{DEPTH_MAX, Document, Fault, FaultKind, Item, NODES_MAX, Parse, Parsed, Script, Span, Stopped};
+use super::word::Mode;
+use super::{DEPTH_MAX, Document, Fault, FaultKind, Item, NODES_MAX, Parse, Parsed, Piece, Script, Span, Stopped};
 
 /// A here-document whose body starts after the next newline.
 #[derive(Debug)]
@@ -104,6 +105,14 @@ impl<'a> Parser<'a> {
                 Err(Stopped) => return Parsed { script, documents: self.documents, fault: self.fault.get() },
             }
         }
+    }
+
+    /// Reads the whole text as the body of a document.
+    pub(super) fn expansions(mut self) -> (Vec<Piece<'a>>, Parsed<'a>) {
+        let mut pieces = Vec::new();
+        let stopped = self.pieces(Mode::Document, &mut pieces).is_err();
+        let fault = self.fault.get().filter(|_| stopped);
+        (pieces, Parsed { script: Script::default(), documents: self.documents, fault })
     }
 
     #[cold]

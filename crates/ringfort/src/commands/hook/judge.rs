@@ -8,12 +8,12 @@
 
 use std::path::{Path, PathBuf};
 
-use ringfort_core::action::{Action, Command};
+use ringfort_core::action::Action;
+use ringfort_core::advice::message_for_agent;
 use ringfort_core::decision::Decision;
-use ringfort_core::digest::{Digest, DigestWriter};
+use ringfort_core::digest::Digest;
 use ringfort_core::door::{Door, DoorKind, Standing};
 use ringfort_core::entry::Entry;
-use ringfort_core::limits::PATH_BYTES_MAX;
 use ringfort_core::obligation::{ApprovalChannel, Demand};
 use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
@@ -23,7 +23,6 @@ use ringfort_runtime::hook::session::{SessionFile, top_level};
 use ringfort_runtime::hook::{Agent, Asks, Call, Moment, Opinion, Place, message};
 use ringfort_runtime::pipeline::{Charge, Pipeline};
 use ringfort_runtime::run::chain;
-use ringfort_runtime::session::content;
 use ringfort_sandbox::stub::{Answer, Judge};
 
 use super::Message;
@@ -32,9 +31,6 @@ use crate::wiring::{HookWired, World, wire_hook, workspace};
 
 /// Where an agent is that was started in a folder that may be no workspace: nowhere, so that nothing is inside.
 const NOWHERE: &str = "/dev/null/no-workspace";
-/// Words of a command that are looked at for files that an approval is bound to.
-const BOUND_WORDS_MAX: usize = 64;
-
 /// Judges one message and answers.
 pub(super) fn main(message: &Message<'_>, judge: Judge) {
     let (answer, pipeline) = judged(message);
@@ -111,17 +107,13 @@ impl<'a> Hook<'a> {
             redacts: Demand::NotDemanded,
             ..Door::bare(DoorKind::Hook, Standing::Advised)
         };
-        let mut request = self.request(action.clone());
-        if self.wired.pipeline.check(&request, &door).decision == Decision::Ask {
-            request.bindings.extend(self.bindings(action));
-        }
+        let request = self.request(action.clone());
         let verdict = self.wired.pipeline.verdict(&request, &door, &AgentApprover(&self.call.asks), charge);
         match verdict.ruling.decision {
             Decision::Allow => self.agent.answer(place, &Opinion::None),
             Decision::Ask => self.agent.answer(place, &Opinion::Ask(&message::question(&verdict.ruling))),
             Decision::Deny => {
-                let why = message::denial(&verdict.ruling, Some(&request.digest()));
-                self.agent.answer(place, &Opinion::Deny(&why))
+                self.agent.answer(place, &Opinion::Deny(&message_for_agent(&verdict.ruling, None)))
             }
         }
     }
@@ -214,27 +206,6 @@ impl<'a> Hook<'a> {
             session: Some(self.session.clone()),
             ..Entry::event(name).at(DoorKind::Hook, Standing::Advised)
         }
-    }
-
-    /// What else an approval of a command depends on: where programs are found, and the files that it names.
-    fn bindings(&self, action: &Action) -> Vec<(String, Digest)> {
-        let Action::Command(command) = action else { return Vec::new() };
-        let mut path = DigestWriter::new("ringfort.path.v1");
-        path.bytes(self.world.variable("PATH").unwrap_or_default().as_encoded_bytes());
-        let mut bindings = vec![("path".to_owned(), path.finish())];
-        let text: Vec<u8> = match command {
-            Command::Shell(text) => text.as_bytes().to_vec(),
-            Command::Argv(words) => words.iter().flat_map(|word| [word.as_bytes(), b" "].concat()).collect(),
-        };
-        let text = String::from_utf8_lossy(&text);
-        let is_end = |c: char| c.is_whitespace() || "\"'`;&|<>(){}=$".contains(c);
-        for word in text.split(is_end).filter(|word| !word.is_empty()).take(BOUND_WORDS_MAX) {
-            let file = self.cwd.join(word);
-            if file.as_os_str().len() < PATH_BYTES_MAX && file.is_file() {
-                bindings.push(("file".to_owned(), content(&file)));
-            }
-        }
-        bindings
     }
 }
 
