@@ -46,9 +46,10 @@ fn core(ruling: &Value) -> Value {
         .iter()
         .map(|reason| json!([reason["rule"], reason["decision"], reason["span"], reason["message"]]))
         .collect();
-    // Effects are a set; merging with what a door says orders them.
+    // Effects are a set: merging with what a door says orders them and drops what is listed twice.
     let mut effects: Vec<String> = ruling["effects"].as_array().unwrap().iter().map(Value::to_string).collect();
     effects.sort();
+    effects.dedup();
     json!({
         "decision": ruling["decision"], "risk": ruling["risk"], "effects": effects,
         "obligations": ruling["obligations"], "reasons": reasons,
