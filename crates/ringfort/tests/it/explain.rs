@@ -123,6 +123,73 @@ fn the_tree_in_json() {
     assert_eq!(json(&words)[0]["tree"]["commands"][0]["args"][1]["text"], "a b");
 }
 
+/// What a schema of the documents says against a value: types, members, words.
+fn against(schema: &Value, value: &Value, root: &Value, at: &str, faults: &mut Vec<String>) {
+    if let Some(name) = schema["$ref"].as_str() {
+        return against(root.pointer(&name[1..]).unwrap(), value, root, at, faults);
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let fits = |choice: &&Value| {
+            let mut own = Vec::new();
+            against(choice, value, root, at, &mut own);
+            own.is_empty()
+        };
+        if choices.iter().find(fits).is_none() {
+            faults.push(format!("{at}: {value} is none of its forms"));
+        }
+        return;
+    }
+    if schema["enum"].as_array().is_some_and(|words| !words.contains(value)) {
+        faults.push(format!("{at}: {value} is no word of it"));
+    }
+    let is = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let kinds: Vec<&str> = match &schema["type"] {
+        Value::String(kind) => vec![kind],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => vec![is],
+    };
+    if !kinds.contains(&is) {
+        faults.push(format!("{at}: {value} is {is}"));
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if value.get(name).is_none() {
+            faults.push(format!("{at}: no `{name}`"));
+        }
+    }
+    if let (Some(members), Some(known)) = (value.as_object(), schema["properties"].as_object()) {
+        for (name, member) in members {
+            match known.get(name) {
+                Some(inner) => against(inner, member, root, &format!("{at}.{name}"), faults),
+                None => faults.push(format!("{at}: `{name}` is not documented")),
+            }
+        }
+    }
+    for (number, item) in value.as_array().into_iter().flatten().enumerate() {
+        against(&schema["items"], item, root, &format!("{at}[{number}]"), faults);
+    }
+}
+
+#[test]
+fn the_json_is_as_documented() {
+    let place = Place::new();
+    let schema: Value = serde_json::from_str(include_str!("../../../../docs/formats/check.schema.json")).unwrap();
+    for command in ["ls", "npm test | tail -5", "rm -rf /", "f() { $x; }; f <(a) &", "git push; npm test", "'open"] {
+        let mut faults = Vec::new();
+        against(&schema, &explained(&place, command), &schema, command, &mut faults);
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
+    let mut faults = Vec::new();
+    against(&schema, &serde_json::json!({ "decision": "perhaps" }), &schema, "", &mut faults);
+    assert!(faults.len() > 3, "the schema says something: {faults:?}");
+}
+
 #[test]
 fn a_long_script_is_cut_and_says_so() {
     let place = Place::new();
