@@ -9,6 +9,7 @@
     reason = "a helper of a test fails like the test"
 )]
 
+mod agents;
 mod approvals;
 mod attack;
 mod attack_life;
@@ -16,6 +17,7 @@ mod broker;
 mod commands;
 mod explain;
 mod hook;
+mod hook_cage;
 mod hook_child;
 mod hostile;
 mod one_analysis;
@@ -25,6 +27,7 @@ mod reach;
 mod refusals;
 mod remembered;
 mod streams;
+mod setup;
 mod support;
 mod terminal;
 mod widen;
