@@ -26,7 +26,7 @@ impl Walker<'_> {
         subject: &mut Subject,
     ) {
         let plain = plain_words(language, args);
-        let is_plain = plain.is_some();
+        let is_plain = plain.as_ref().is_some_and(|words| language != Language::Perl || !reopens(words));
         let args = plain.as_deref().unwrap_or(args);
         let operands = self.options(entry, args, subject);
         if subject.has(Mode::Show) {
@@ -192,6 +192,16 @@ fn plain_words(language: Language, args: &[Argument]) -> Option<Vec<Argument>> {
         at += 1;
     }
     Some(words)
+}
+
+/// Whether Perl opens the words of the command line one by one, and its code may change them.
+fn reopens(words: &[Argument]) -> bool {
+    const CHANGES: [&[u8]; 8] = [b"ARGV", b"->", b"@{", b"@$", b"$$", b"%{", b"%$", b"${"];
+    let loops = words.iter().any(|word| {
+        let bytes = word.bytes.as_slice();
+        bytes.first() == Some(&b'-') && bytes.iter().skip(1).take(8).any(|b| matches!(b, b'n' | b'p'))
+    });
+    loops && words.iter().any(|word| CHANGES.iter().any(|change| super::contains(&word.bytes, change)))
 }
 
 /// What an option is to code that follows.
