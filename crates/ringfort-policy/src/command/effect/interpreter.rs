@@ -26,7 +26,7 @@ impl Walker<'_> {
         subject: &mut Subject,
     ) {
         let plain = plain_words(language, args);
-        let is_plain = plain.as_ref().is_some_and(|words| language != Language::Perl || !reopens(words));
+        let is_plain = plain.as_ref().is_some_and(|words| !matches!(language, Language::Perl | Language::Ruby) || !reopens(language, words));
         let args = plain.as_deref().unwrap_or(args);
         let operands = self.options(entry, args, subject);
         if subject.has(Mode::Show) {
@@ -194,14 +194,15 @@ fn plain_words(language: Language, args: &[Argument]) -> Option<Vec<Argument>> {
     Some(words)
 }
 
-/// Whether Perl opens the words of the command line one by one, and its code may change them.
-fn reopens(words: &[Argument]) -> bool {
+/// Whether Perl or Ruby opens the words of the command line one by one, and its code may change them.
+fn reopens(language: Language, words: &[Argument]) -> bool {
     const CHANGES: [&[u8]; 8] = [b"ARGV", b"->", b"@{", b"@$", b"$$", b"%{", b"%$", b"${"];
     let loops = words.iter().any(|word| {
         let bytes = word.bytes.as_slice();
         bytes.first() == Some(&b'-') && bytes.iter().skip(1).take(8).any(|b| matches!(b, b'n' | b'p'))
     });
-    loops && words.iter().any(|word| CHANGES.iter().any(|change| super::contains(&word.bytes, change)))
+    let changes = CHANGES.get(..if language == Language::Perl { CHANGES.len() } else { 1 }).unwrap_or(&CHANGES);
+    loops && words.iter().any(|word| changes.iter().any(|change| super::contains(&word.bytes, change)))
 }
 
 /// What an option is to code that follows.
