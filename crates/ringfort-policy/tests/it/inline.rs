@@ -14,8 +14,7 @@ use ringfort_policy::rule::Policy;
 
 pub(crate) fn ruling(text: &str) -> Ruling {
     let policy = Policy::from_config(&validate(Path::new("test"), Preset::Supervised.text()).unwrap());
-    let setting =
-        Setting::new(Path::new("/home/ada/w"), Path::new("/home/ada/w"), Some(Path::new("/home/ada")));
+    let setting = Setting::new(Path::new("/home/ada/w"), Path::new("/home/ada/w"), Some(Path::new("/home/ada")));
     policy.decide_in(&Action::Command(Command::Shell(Text::from(text))), &setting)
 }
 
@@ -29,7 +28,12 @@ fn check_allowed(texts: &[&str]) {
     let wrong: Vec<String> = texts
         .iter()
         .filter(|text| !is_allowed(text))
-        .map(|text| format!("{text:?}: {:?}", ruling(text).reasons.iter().map(|r| (r.message.clone(), r.span)).collect::<Vec<_>>()))
+        .map(|text| {
+            format!(
+                "{text:?}: {:?}",
+                ruling(text).reasons.iter().map(|r| (r.message.clone(), r.span)).collect::<Vec<_>>()
+            )
+        })
         .collect();
     assert!(wrong.is_empty(), "not allowed:\n{}", wrong.join("\n"));
 }
@@ -61,8 +65,6 @@ fn python_that_only_computes_goes_ahead() {
         "python3 -c 'import pathlib; print(pathlib.Path(\"a.txt\").read_text())'",
         "python3 -c 'from pathlib import Path; Path(\"out.txt\").write_text(\"x\")'",
         "python3 -c 'with open(\"o.csv\", \"w\") as f: f.write(\"a,b\")'",
-        "python3 -c 'import subprocess; subprocess.run([\"ls\", \"-la\"])'",
-        "python3 -c 'import os; os.system(\"git status\")'",
         "python3 -c 'import os; print(os.environ[\"HOME\"])'",
         "python3 -c 'import hashlib,sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'",
         "python3 -m json.tool",
@@ -79,6 +81,8 @@ fn python_that_only_computes_goes_ahead() {
 #[test]
 fn deny_python_that_does_more() {
     check_stopped(&[
+        "python3 -c 'import subprocess; subprocess.run([\"ls\", \"-la\"])'",
+        "python3 -c 'import os; os.system(\"git status\")'",
         "python3 -c 'import os; os.system(\"rm -rf ~\")'",
         "python3 -c 'import os as o; o.system(\"rm -rf x\")'",
         "python3 -c 'from os import system as s; s(\"rm -rf ~\")'",
@@ -216,6 +220,7 @@ fn javascript_that_only_computes_goes_ahead() {
 #[test]
 fn deny_javascript_that_does_more() {
     check_stopped(&[
+        "node -e 'require(\"child_process\").execSync(\"date\")'",
         "node -e 'require(\"child_process\").execSync(\"rm -rf ~\")'",
         "node -e 'require(\"child\" + \"_process\").execSync(\"id\")'",
         "node -e 'const {exec: e} = require(\"child_process\"); e(\"rm -rf ~\")'",
@@ -337,6 +342,7 @@ fn perl_that_only_computes_goes_ahead() {
 #[test]
 fn deny_perl_that_does_more() {
     check_stopped(&[
+        "perl -e 'print `date`'",
         "perl -e 'system(\"rm -rf ~\")'",
         "perl -e 'system \"rm\", \"-rf\", \"/home/ada\"'",
         "perl -e 'exec \"git push --force\"'",

@@ -89,8 +89,7 @@ struct State<'t> {
 impl Walker<'_> {
     /// Chains through variables and files.
     pub(super) fn carried_chains(&mut self, text: &[u8]) {
-        let mut state =
-            State { text, given: vec![Carried::default(); self.out.commands.len()], ..State::default() };
+        let mut state = State { text, given: vec![Carried::default(); self.out.commands.len()], ..State::default() };
         for index in 0..self.out.commands.len() {
             self.carry(&mut state, index, false);
         }

@@ -122,7 +122,8 @@ impl Reader<'_, '_> {
     fn references(&mut self, code: &[u8]) {
         let has = |word: &[u8]| code.windows(word.len()).any(|part| part == word);
         let opens = has(b"<>") || has(b"<<>>") || has(b"<ARGV>") || has(b"readline");
-        let strict = (1..self.tokens.len()).any(|at| self.tokens.is_name(at, b"strict") && self.tokens.is_name(at - 1, b"use"));
+        let strict =
+            (1..self.tokens.len()).any(|at| self.tokens.is_name(at, b"strict") && self.tokens.is_name(at - 1, b"use"));
         let runs = self.finder.found.iter().any(|found| matches!(found.touch, Touch::Shell(_) | Touch::Words(_)));
         if let Some(at) = self.refers.filter(|_| !strict && (opens || runs)) {
             self.unknown(at, at);
@@ -175,7 +176,8 @@ impl Reader<'_, '_> {
             self.refers = self.refers.or(Some(at));
         }
         let bare = name.get(marks.max(1)..).unwrap_or(&[]);
-        let special = matches!(bare, b"SIG" | b"INC" | b"ISA" | b"EXPORT" | b"^X" | b"AUTOLOAD") || bare.contains(&b':');
+        let special =
+            matches!(bare, b"SIG" | b"INC" | b"ISA" | b"EXPORT" | b"^X" | b"AUTOLOAD") || bare.contains(&b':');
         if special {
             return self.unknown(at, at);
         }
@@ -185,9 +187,10 @@ impl Reader<'_, '_> {
         let key = at + 2;
         let plain = self.tokens.is_op(at + 1, b"{")
             && self.tokens.partner(at + 1) == at + 3
-            && self.tokens.get(key).is_some_and(|t| {
-                matches!(t.kind, Kind::Name | Kind::Text) && is_plain_variable(&t.text)
-            });
+            && self
+                .tokens
+                .get(key)
+                .is_some_and(|t| matches!(t.kind, Kind::Name | Kind::Text) && is_plain_variable(&t.text));
         if self.tokens.is_op(at + 4, b"=") || name.first() == Some(&b'%') && self.tokens.is_op(at + 1, b"=") {
             self.unknown(at, at);
         }
@@ -200,9 +203,10 @@ impl Reader<'_, '_> {
         let Some(name) = self.tokens.name(at).map(<[u8]>::to_vec) else { return at + 1 };
         // A key: `{word}` after a variable or arrow, or `word =>`.
         let braced = self.tokens.is_op_before(at, b"{") && self.tokens.is_op(at + 1, b"}");
-        let subscript = at.checked_sub(2).and_then(|at| self.tokens.get(at)).is_some_and(|t| {
-            t.kind == Kind::Variable || t.kind == Kind::Op && t.text == b"->" as &[u8]
-        });
+        let subscript = at
+            .checked_sub(2)
+            .and_then(|at| self.tokens.get(at))
+            .is_some_and(|t| t.kind == Kind::Variable || t.kind == Kind::Op && t.text == b"->" as &[u8]);
         if braced && subscript || self.tokens.is_op(at + 1, b"=>") {
             return at + 1;
         }
@@ -274,8 +278,13 @@ impl Reader<'_, '_> {
         let mut end = at + 1;
         while let Some(token) = self.tokens.get(end) {
             let ends = match token.kind {
-                Kind::Op => matches!(token.text.as_ref(), b";" | b")" | b"]" | b"}" | b"||" | b"&&" | b"//" | b"?" | b":"),
-                Kind::Name => matches!(token.text.as_ref(), b"or" | b"and" | b"if" | b"unless" | b"for" | b"foreach" | b"while" | b"until"),
+                Kind::Op => {
+                    matches!(token.text.as_ref(), b";" | b")" | b"]" | b"}" | b"||" | b"&&" | b"//" | b"?" | b":")
+                }
+                Kind::Name => matches!(
+                    token.text.as_ref(),
+                    b"or" | b"and" | b"if" | b"unless" | b"for" | b"foreach" | b"while" | b"until"
+                ),
                 _ => false,
             };
             if ends || end > at + 64 {

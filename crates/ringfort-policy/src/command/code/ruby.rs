@@ -90,7 +90,10 @@ static CONSTANTS: LazyLock<Table<Constant>> = LazyLock::new(|| {
              URI.parse URI.encode_www_form URI.encode_www_form_component URI.decode_www_form_component URI.join URI.extract \
              Process.pid Process.clock_gettime Process::CLOCK_MONOTONIC",
         ),
-        (Constant::Read, "File.read File.readlines File.foreach File.binread CSV.read CSV.foreach YAML.safe_load_file JSON.load_file JSON.parse_file"),
+        (
+            Constant::Read,
+            "File.read File.readlines File.foreach File.binread CSV.read CSV.foreach YAML.safe_load_file JSON.load_file JSON.parse_file",
+        ),
         (
             Constant::List,
             "File.exist? File.file? File.directory? File.size File.mtime File.stat File.symlink? File.readable? File.writable? \
@@ -106,8 +109,14 @@ static CONSTANTS: LazyLock<Table<Constant>> = LazyLock::new(|| {
             "FileUtils.cp FileUtils.cp_r FileUtils.copy FileUtils.ln FileUtils.ln_s FileUtils.ln_sf FileUtils.install File.symlink File.link",
         ),
         (Constant::Move, "File.rename FileUtils.mv FileUtils.move"),
-        (Constant::Delete, "File.delete File.unlink Dir.delete Dir.rmdir Dir.unlink FileUtils.rm FileUtils.rm_f FileUtils.rmdir"),
-        (Constant::DeleteTree, "FileUtils.rm_r FileUtils.rm_rf FileUtils.remove_dir FileUtils.remove_entry FileUtils.rmtree FileUtils.remove_entry_secure"),
+        (
+            Constant::Delete,
+            "File.delete File.unlink Dir.delete Dir.rmdir Dir.unlink FileUtils.rm FileUtils.rm_f FileUtils.rmdir",
+        ),
+        (
+            Constant::DeleteTree,
+            "FileUtils.rm_r FileUtils.rm_rf FileUtils.remove_dir FileUtils.remove_entry FileUtils.rmtree FileUtils.remove_entry_secure",
+        ),
         (
             Constant::Url,
             "Net::HTTP.get Net::HTTP.get_response Net::HTTP.post Net::HTTP.post_form Net::HTTP.start Net::HTTP.new Net::HTTP.get_print URI.open",
@@ -180,18 +189,24 @@ fn bindings(tokens: &Tokens<'_>) -> HashSet<Vec<u8>> {
         let Some(token) = tokens.get(at) else { break };
         match (token.kind, token.text.as_ref()) {
             (Kind::Op, b"|") => {
-                let opens = tokens.is_op_before(at, b"{") || at.checked_sub(1).is_some_and(|at| tokens.is_name(at, b"do"));
+                let opens =
+                    tokens.is_op_before(at, b"{") || at.checked_sub(1).is_some_and(|at| tokens.is_name(at, b"do"));
                 bars = opens && !bars;
             }
             (Kind::Name, b"def" | b"for" | b"rescue") => head = true,
             (Kind::Line, _) | (Kind::Op, b";") | (Kind::Name, b"in") => head = false,
             (Kind::Name, name) => {
                 let assigned = tokens.get(at + 1).is_some_and(|t| {
-                    t.kind == Kind::Op && t.text.ends_with(b"=") && !matches!(t.text.as_ref(), b"==" | b"!=" | b"<=" | b">=" | b"===")
+                    t.kind == Kind::Op
+                        && t.text.ends_with(b"=")
+                        && !matches!(t.text.as_ref(), b"==" | b"!=" | b"<=" | b">=" | b"===")
                 });
-                let listed = tokens.is_op(at + 1, b",") && (at == 0 || tokens.before(at).is_some_and(|t| t.kind == Kind::Line || t.text == b";" as &[u8]))
+                let listed = tokens.is_op(at + 1, b",")
+                    && (at == 0
+                        || tokens.before(at).is_some_and(|t| t.kind == Kind::Line || t.text == b";" as &[u8]))
                     || tokens.is_op_before(at, b",") && assigned;
-                let lambda = tokens.is_op_before(at, b"(") && at.checked_sub(2).is_some_and(|at| tokens.is_op(at, b"->"));
+                let lambda =
+                    tokens.is_op_before(at, b"(") && at.checked_sub(2).is_some_and(|at| tokens.is_op(at, b"->"));
                 if (bars || head || assigned || listed || lambda) && !tokens.is_op_before(at, b".") {
                     bound.insert(name.to_vec());
                 }
@@ -228,7 +243,8 @@ impl Reader<'_, '_> {
                 self.found(Touch::Shell((!text.is_empty()).then_some(text)), at, at);
             }
             Kind::Symbol => {
-                let plain = token.text.first().is_none_or(|b| !b.is_ascii_alphabetic()) || METHODS.find(&token.text).is_some();
+                let plain =
+                    token.text.first().is_none_or(|b| !b.is_ascii_alphabetic()) || METHODS.find(&token.text).is_some();
                 let named = self.tokens.is_op_before(at, b"&");
                 if WORDS.find(&token.text).is_some_and(|word| word != Word::Harmless) || named && !plain {
                     self.unknown(at, at);
@@ -253,7 +269,11 @@ impl Reader<'_, '_> {
             self.method(at, &name);
             return at + 1;
         }
-        if self.tokens.is_op(at + 1, b":") && (self.tokens.is_op_before(at, b"{") || self.tokens.is_op_before(at, b",") || self.tokens.is_op_before(at, b"(")) {
+        if self.tokens.is_op(at + 1, b":")
+            && (self.tokens.is_op_before(at, b"{")
+                || self.tokens.is_op_before(at, b",")
+                || self.tokens.is_op_before(at, b"("))
+        {
             if matches!(name.as_slice(), b"create_additions" | b"object_class" | b"array_class" | b"decimal_class") {
                 self.unknown(at, at);
             }
@@ -298,12 +318,17 @@ impl Reader<'_, '_> {
                 || (at + 2..close).all(|at| {
                     self.tokens.get(at).is_some_and(|t| match t.kind {
                         Kind::Number => true,
-                        Kind::Symbol => METHODS.find(&t.text).is_some() || t.text.iter().all(|b| !b.is_ascii_alphanumeric()),
+                        Kind::Symbol => {
+                            METHODS.find(&t.text).is_some() || t.text.iter().all(|b| !b.is_ascii_alphanumeric())
+                        }
                         Kind::Op => matches!(t.text.as_ref(), b"," | b"&" | b"[" | b"]" | b"{" | b"}"),
                         _ => false,
                     })
                 });
-            let bare = self.tokens.get(at + 1).is_some_and(|t| matches!(t.kind, Kind::Symbol | Kind::Name | Kind::Text | Kind::Built))
+            let bare = self
+                .tokens
+                .get(at + 1)
+                .is_some_and(|t| matches!(t.kind, Kind::Symbol | Kind::Name | Kind::Text | Kind::Built))
                 && !self.tokens.is_name(at + 1, b"do");
             if !plain || bare {
                 self.unknown(at, at);
@@ -459,8 +484,13 @@ impl Reader<'_, '_> {
         let mut end = at + 1;
         while let Some(token) = self.tokens.get(end) {
             let ends = match token.kind {
-                Kind::Op => matches!(token.text.as_ref(), b";" | b")" | b"]" | b"}" | b"||" | b"&&" | b"?" | b"{" | b"."),
-                Kind::Name => matches!(token.text.as_ref(), b"or" | b"and" | b"if" | b"unless" | b"while" | b"until" | b"do" | b"rescue"),
+                Kind::Op => {
+                    matches!(token.text.as_ref(), b";" | b")" | b"]" | b"}" | b"||" | b"&&" | b"?" | b"{" | b".")
+                }
+                Kind::Name => matches!(
+                    token.text.as_ref(),
+                    b"or" | b"and" | b"if" | b"unless" | b"while" | b"until" | b"do" | b"rescue"
+                ),
                 Kind::Line => true,
                 _ => false,
             };

@@ -257,7 +257,9 @@ impl Walker<'_> {
         let name = self.out.commands.get(subject.index).and_then(|command| command.program.name()).unwrap_or(&[]);
         let base = name.strip_suffix(b".exe").unwrap_or(name);
         let stem = match base.iter().position(|b| b.is_ascii_digit() || *b == b'.') {
-            Some(at) if base.iter().skip(at).all(|b| b.is_ascii_digit() || *b == b'.') => base.get(..at).unwrap_or(base),
+            Some(at) if base.iter().skip(at).all(|b| b.is_ascii_digit() || *b == b'.') => {
+                base.get(..at).unwrap_or(base)
+            }
             _ => base,
         };
         if base.starts_with(b"python2") || !code::has_reader(language) {
@@ -273,10 +275,10 @@ impl Walker<'_> {
             None => Argument { arity: Arity::One, ..Argument::hole(Source::Variable, span) },
         };
         match touch {
+            // A program that is started through another language asks for a cage whatever it is: what is seen here are
+            // its words, not what the code around them does with it.
             Touch::Shell(Some(text)) => {
-                if is_shell(text.trim_ascii()) {
-                    self.rule(subject, &hazard::SHELL_ARGUMENT, span);
-                }
+                self.rule(subject, &hazard::INLINE_CODE, span);
                 subject.jobs.push(Job::Text { text: Argument::exact(&text, span), kind: PlaceKind::Text });
             }
             Touch::Shell(None) => {
@@ -285,10 +287,7 @@ impl Walker<'_> {
                 self.rule(subject, &hazard::TEXT_EXECUTED, span);
             }
             Touch::Words(words) => {
-                let first = words.first().and_then(Option::as_deref);
-                if first.is_some_and(is_shell) && !words.iter().any(|word| word.as_deref() == Some(b"-c")) {
-                    self.rule(subject, &hazard::SHELL_ARGUMENT, span);
-                }
+                self.rule(subject, &hazard::INLINE_CODE, span);
                 subject.jobs.push(Job::Words(words.into_iter().map(argument).collect()));
             }
             Touch::Read(path) => {
@@ -472,12 +471,6 @@ impl Walker<'_> {
             }
         }
     }
-}
-
-/// Whether a text is a shell and nothing more.
-fn is_shell(text: &[u8]) -> bool {
-    let name = text.rsplit(|b| *b == b'/').next().unwrap_or(text);
-    matches!(name, b"sh" | b"bash" | b"dash" | b"zsh" | b"ksh" | b"ash" | b"fish")
 }
 
 /// Whether a text holds a command of the sqlite shell other than those that only show something.

@@ -26,7 +26,9 @@ impl Walker<'_> {
         subject: &mut Subject,
     ) {
         let plain = plain_words(language, args);
-        let is_plain = plain.as_ref().is_some_and(|words| !matches!(language, Language::Perl | Language::Ruby) || !reopens(language, words));
+        let is_plain = plain
+            .as_ref()
+            .is_some_and(|words| !matches!(language, Language::Perl | Language::Ruby) || !reopens(language, words));
         let args = plain.as_deref().unwrap_or(args);
         let operands = self.options(entry, args, subject);
         if subject.has(Mode::Show) {
@@ -93,7 +95,19 @@ impl Walker<'_> {
     fn module(&mut self, entry: &'static Entry, module: &Argument, args: &[Argument], subject: &mut Subject) {
         let at = args.iter().position(|a| a.bytes == b"-m").map_or(args.len(), |at| at + 2);
         let rest = args.get(at..).unwrap_or(&[]);
-        if matches!(module.bytes.as_slice(), b"json.tool" | b"base64" | b"calendar" | b"platform" | b"this" | b"tokenize" | b"ast" | b"dis" | b"tabnanny") && module.source.is_none() {
+        if matches!(
+            module.bytes.as_slice(),
+            b"json.tool"
+                | b"base64"
+                | b"calendar"
+                | b"platform"
+                | b"this"
+                | b"tokenize"
+                | b"ast"
+                | b"dis"
+                | b"tabnanny"
+        ) && module.source.is_none()
+        {
             return self.quiet_module(module, rest, subject);
         }
         subject.raise(entry.risk);
@@ -234,8 +248,12 @@ fn node_option(word: &[u8], next: Option<&[u8]>) -> Option<Step> {
         b"-p" | b"--print" if matches!(next, Some(b"-e" | b"--eval")) => Some(Step::Drop(1)),
         b"-e" | b"--eval" | b"-p" | b"--print" => Some(Step::Code(None)),
         b"-pe" => Some(Step::Code(Some(b"-e"))),
-        b"--no-warnings" | b"--no-deprecation" | b"--trace-warnings" | b"--trace-uncaught"
-        | b"--input-type=commonjs" | b"--input-type=module" => Some(Step::Drop(1)),
+        b"--no-warnings"
+        | b"--no-deprecation"
+        | b"--trace-warnings"
+        | b"--trace-uncaught"
+        | b"--input-type=commonjs"
+        | b"--input-type=module" => Some(Step::Drop(1)),
         _ => None,
     }
 }

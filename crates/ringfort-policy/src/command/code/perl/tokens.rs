@@ -8,12 +8,16 @@
 use super::super::token::{Cursor, Kind, NESTING_MAX, Tokens, is_word};
 
 const OPS: [&[u8]; 33] = [
-    b"<=>", b"**=", b"||=", b"&&=", b"//=", b"...", b"<<=", b">>=", b"->", b"=>", b"==", b"!=", b"<=", b">=", b"=~", b"!~",
-    b"&&", b"||", b"//", b"..", b"++", b"--", b"**", b"+=", b"-=", b"*=", b"/=", b".=", b"%=", b"x=", b"|=", b"^=", b"::",
+    b"<=>", b"**=", b"||=", b"&&=", b"//=", b"...", b"<<=", b">>=", b"->", b"=>", b"==", b"!=", b"<=", b">=", b"=~",
+    b"!~", b"&&", b"||", b"//", b"..", b"++", b"--", b"**", b"+=", b"-=", b"*=", b"/=", b".=", b"%=", b"x=", b"|=",
+    b"^=", b"::",
 ];
 /// Words after which a term stands, so that a slash starts a pattern.
 const BEFORE_TERM: &str = "if elsif unless while until and or not xor return print say split grep map join push unshift x eq ne lt gt \
                            le ge cmp when foreach for printf warn die defined";
+
+/// Longest subscript in a text that is followed, in bytes.
+const SUBSCRIPT_BYTES_MAX: usize = 64;
 
 /// The tokens of `code`.
 pub(super) fn tokens(code: &[u8]) -> Option<Tokens<'_>> {
@@ -27,7 +31,8 @@ fn lex<'a>(code: &'a [u8], base: usize, tokens: &mut Tokens<'a>, nesting: u32) -
     if nesting > NESTING_MAX {
         return None;
     }
-    let mut lexer = Lexer { cursor: Cursor { code, at: 0 }, tokens, base, nesting, subscripts: Vec::new(), closed: false };
+    let mut lexer =
+        Lexer { cursor: Cursor { code, at: 0 }, tokens, base, nesting, subscripts: Vec::new(), closed: false };
     lexer.all()
 }
 
@@ -59,7 +64,9 @@ impl<'a> Lexer<'a, '_> {
     fn expects(&self) -> Expects {
         let Some(last) = self.tokens.before(self.tokens.len()) else { return Expects::Term };
         match last.kind {
-            Kind::Variable | Kind::Number | Kind::Text | Kind::Built | Kind::Pattern | Kind::Symbol => Expects::Operator,
+            Kind::Variable | Kind::Number | Kind::Text | Kind::Built | Kind::Pattern | Kind::Symbol => {
+                Expects::Operator
+            }
             Kind::Op => match last.text.as_ref() {
                 b")" | b"]" => Expects::Operator,
                 b"}" if self.closed => Expects::Operator,
@@ -91,8 +98,11 @@ impl<'a> Lexer<'a, '_> {
                 b'$' | b'@' => self.variable(byte)?,
                 b'%' | b'&' => match self.expects() {
                     Expects::Operator => self.operator()?,
-                    _ if byte == b'%' && self.cursor.ahead(1).is_some_and(|b| is_word(b) || matches!(b, b'$' | b'{' | b'+')) => {
-                        if self.expects() == Expects::Either && self.cursor.ahead(1).is_some_and(|b| b.is_ascii_digit()) {
+                    _ if byte == b'%'
+                        && self.cursor.ahead(1).is_some_and(|b| is_word(b) || matches!(b, b'$' | b'{' | b'+')) =>
+                    {
+                        if self.expects() == Expects::Either && self.cursor.ahead(1).is_some_and(|b| b.is_ascii_digit())
+                        {
                             return None;
                         }
                         self.variable(byte)?;
@@ -160,11 +170,16 @@ impl<'a> Lexer<'a, '_> {
     fn variable(&mut self, mark: u8) -> Option<()> {
         let start = self.cursor.at;
         self.cursor.at += 1;
-        if mark == b'$' && self.cursor.peek() == Some(b'#') && self.cursor.ahead(1).is_some_and(|b| is_word(b) || matches!(b, b'$' | b'{')) {
+        if mark == b'$'
+            && self.cursor.peek() == Some(b'#')
+            && self.cursor.ahead(1).is_some_and(|b| is_word(b) || matches!(b, b'$' | b'{'))
+        {
             self.cursor.at += 1;
         }
         // `$$x`, `@$x`: what a reference points to.
-        while self.cursor.peek() == Some(b'$') && self.cursor.ahead(1).is_some_and(|b| is_word(b) || matches!(b, b'$' | b'{')) {
+        while self.cursor.peek() == Some(b'$')
+            && self.cursor.ahead(1).is_some_and(|b| is_word(b) || matches!(b, b'$' | b'{'))
+        {
             self.cursor.at += 1;
         }
         match self.cursor.peek()? {
@@ -237,16 +252,21 @@ impl<'a> Lexer<'a, '_> {
         let qualified = self.cursor.starts(b"::");
         if qualified {
             // Only the name of a module after `use`.
-            let used = self.tokens.before(self.tokens.len()).is_some_and(|t| t.kind == Kind::Name && matches!(t.text.as_ref(), b"use" | b"no"));
+            let used = self
+                .tokens
+                .before(self.tokens.len())
+                .is_some_and(|t| t.kind == Kind::Name && matches!(t.text.as_ref(), b"use" | b"no"));
             if !used {
                 return None;
             }
             self.cursor.over(|b| is_word(b) || b == b':');
             return self.push(Kind::Name, self.cursor.slice(start), start);
         }
-        let after_mark = self.tokens.before(self.tokens.len()).is_some_and(|t| t.kind == Kind::Op && t.text == b"->" as &[u8]);
-        let braced = self.tokens.before(self.tokens.len()).is_some_and(|t| t.kind == Kind::Op && t.text == b"{" as &[u8])
-            && self.cursor.peek() == Some(b'}');
+        let after_mark =
+            self.tokens.before(self.tokens.len()).is_some_and(|t| t.kind == Kind::Op && t.text == b"->" as &[u8]);
+        let braced =
+            self.tokens.before(self.tokens.len()).is_some_and(|t| t.kind == Kind::Op && t.text == b"{" as &[u8])
+                && self.cursor.peek() == Some(b'}');
         let mut ahead = self.cursor.rest().iter().skip_while(|b| b.is_ascii_whitespace());
         let key = ahead.next() == Some(&b'=') && ahead.next() == Some(&b'>');
         if after_mark || braced || key {
@@ -407,7 +427,8 @@ fn interpolated(text: &[u8], mut at: usize) -> Option<usize> {
     }
     // Subscripts hold expressions: only plain ones are followed.
     loop {
-        let arrow = text.get(at..).is_some_and(|rest| rest.starts_with(b"->")) && matches!(text.get(at + 2), Some(b'[' | b'{'));
+        let arrow =
+            text.get(at..).is_some_and(|rest| rest.starts_with(b"->")) && matches!(text.get(at + 2), Some(b'[' | b'{'));
         let open = if arrow { at + 2 } else { at };
         let close = match text.get(open) {
             Some(b'[') => b']',
@@ -415,7 +436,8 @@ fn interpolated(text: &[u8], mut at: usize) -> Option<usize> {
             _ => return Some(at),
         };
         let rest = text.get(open + 1..)?;
-        let Some(length) = rest.iter().position(|b| *b == close) else { return Some(at) };
+        let rest = rest.get(..SUBSCRIPT_BYTES_MAX).unwrap_or(rest);
+        let length = rest.iter().position(|b| *b == close)?;
         if !is_plain_key(rest.get(..length)?, close) {
             return None;
         }
@@ -434,7 +456,9 @@ fn is_plain_key(key: &[u8], close: u8) -> bool {
         let step = variable.get(length..).unwrap_or(&[]);
         return length > 0
             && (step.is_empty()
-                || matches!(step.first(), Some(b'+' | b'-')) && step.len() > 1 && step.iter().skip(1).all(u8::is_ascii_digit));
+                || matches!(step.first(), Some(b'+' | b'-'))
+                    && step.len() > 1
+                    && step.iter().skip(1).all(u8::is_ascii_digit));
     }
     if close == b']' {
         // In a pattern a set of one letter; a longer word could be a call.
@@ -461,7 +485,9 @@ fn pattern_is_inert(text: &[u8]) -> Option<()> {
         at += 1;
         match byte {
             b'\\' => at += 1,
-            b'@' | b'$' if !matches!(text.get(at), None | Some(b')' | b'|' | b'/' | b' ' | b'\n')) => at = interpolated(text, at)?,
+            b'@' | b'$' if !matches!(text.get(at), None | Some(b')' | b'|' | b'/' | b' ' | b'\n')) => {
+                at = interpolated(text, at)?
+            }
             _ => {}
         }
     }

@@ -8,11 +8,13 @@
 use super::super::token::{Cursor, Kind, NESTING_MAX, Tokens, escape, is_word};
 
 const OPS: [&[u8]; 33] = [
-    b"<=>", b"**=", b"||=", b"&&=", b"===", b"...", b"<<=", b">>=", b"->", b"=>", b"==", b"!=", b"<=", b">=", b"=~", b"!~",
-    b"&&", b"||", b"..", b"**", b"<<", b">>", b"+=", b"-=", b"*=", b"/=", b"%=", b"|=", b"&=", b"^=", b"::", b"&.", b"=",
+    b"<=>", b"**=", b"||=", b"&&=", b"===", b"...", b"<<=", b">>=", b"->", b"=>", b"==", b"!=", b"<=", b">=", b"=~",
+    b"!~", b"&&", b"||", b"..", b"**", b"<<", b">>", b"+=", b"-=", b"*=", b"/=", b"%=", b"|=", b"&=", b"^=", b"::",
+    b"&.", b"=",
 ];
 /// Words after which a value stands.
-const BEFORE_VALUE: &str = "if elsif unless while until and or not when return puts print p pp in then do else begin case";
+const BEFORE_VALUE: &str =
+    "if elsif unless while until and or not when return puts print p pp in then do else begin case";
 
 /// The tokens of `code`.
 pub(super) fn tokens(code: &[u8]) -> Option<Tokens<'_>> {
@@ -37,7 +39,9 @@ impl<'a> Lexer<'a> {
     fn expects(&self) -> Expects {
         let Some(last) = self.tokens.before(self.tokens.len()) else { return Expects::Value };
         match last.kind {
-            Kind::Number | Kind::Text | Kind::Built | Kind::Pattern | Kind::Variable | Kind::Symbol => Expects::Operator,
+            Kind::Number | Kind::Text | Kind::Built | Kind::Pattern | Kind::Variable | Kind::Symbol => {
+                Expects::Operator
+            }
             Kind::Op => match last.text.as_ref() {
                 b")" | b"]" | b"}" => Expects::Operator,
                 _ => Expects::Value,
@@ -62,19 +66,23 @@ impl<'a> Lexer<'a> {
                 self.cursor.at += 1;
                 return Some(());
             }
-            let spaced = start.checked_sub(1).and_then(|at| self.cursor.code.get(at)).is_none_or(u8::is_ascii_whitespace);
+            let spaced =
+                start.checked_sub(1).and_then(|at| self.cursor.code.get(at)).is_none_or(u8::is_ascii_whitespace);
             let next = self.cursor.ahead(1);
             match byte {
                 b' ' | b'\t' => self.cursor.at += 1,
                 b'\n' => {
                     self.cursor.at += 1;
                     // A line that begins with a dot goes on.
-                    let goes_on = self.cursor.rest().iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'.');
+                    let ahead = self.cursor.rest().iter().take_while(|b| matches!(b, b' ' | b'\t'));
+                    let goes_on = self.cursor.ahead(ahead.count()) == Some(b'.');
                     if !goes_on {
                         self.tokens.push(Kind::Line, &b"\n"[..], start..start + 1)?;
                     }
                 }
-                b'=' if (start == 0 || self.cursor.code.get(start - 1) == Some(&b'\n')) && self.cursor.starts(b"=begin") => {
+                b'=' if (start == 0 || self.cursor.code.get(start - 1) == Some(&b'\n'))
+                    && self.cursor.starts(b"=begin") =>
+                {
                     return None;
                 }
                 b'#' => {
@@ -101,13 +109,18 @@ impl<'a> Lexer<'a> {
                     }
                     self.operator()?;
                 }
-                b'<' if next == Some(b'<') && self.cursor.ahead(2).is_some_and(|b| matches!(b, b'~' | b'-' | b'A'..=b'Z' | b'_')) => {
+                b'<' if next == Some(b'<')
+                    && self.cursor.ahead(2).is_some_and(|b| matches!(b, b'~' | b'-' | b'A'..=b'Z' | b'_')) =>
+                {
                     return None;
                 }
                 b'?' if self.expects() == Expects::Either && spaced && next == Some(b' ') => self.operator()?,
                 b'?' if self.expects() != Expects::Operator => return None,
                 b':' if next == Some(b'"') || next == Some(b'\'') => return None,
-                b':' if next.is_some_and(|b| is_word(b)) && !self.cursor.starts(b"::") && self.expects() != Expects::Operator => {
+                b':' if next.is_some_and(|b| is_word(b))
+                    && !self.cursor.starts(b"::")
+                    && self.expects() != Expects::Operator =>
+                {
                     self.cursor.at += 1;
                     self.cursor.over(is_word);
                     if matches!(self.cursor.peek(), Some(b'?' | b'!')) {
@@ -116,7 +129,9 @@ impl<'a> Lexer<'a> {
                     let name = self.cursor.code.get(start + 1..self.cursor.at)?;
                     self.tokens.push(Kind::Symbol, name, start..self.cursor.at)?;
                 }
-                b':' if next.is_some_and(|b| b"+-*/<>=!%&|^~[".contains(&b)) && matches!(self.expects(), Expects::Value) => {
+                b':' if next.is_some_and(|b| b"+-*/<>=!%&|^~[".contains(&b))
+                    && matches!(self.expects(), Expects::Value) =>
+                {
                     self.cursor.at += 1;
                     let sign = self.cursor.over(|b| b"+-*/<>=!%&|^~[]".contains(&b));
                     self.tokens.push(Kind::Symbol, sign, start..self.cursor.at)?;
@@ -163,7 +178,11 @@ impl<'a> Lexer<'a> {
         let byte = self.cursor.peek()?;
         if is_word(byte) {
             let name = self.cursor.over(is_word);
-            let known = name == b"_" || name == b"stdin" || name == b"stdout" || name == b"stderr" || name.iter().all(u8::is_ascii_digit);
+            let known = name == b"_"
+                || name == b"stdin"
+                || name == b"stdout"
+                || name == b"stderr"
+                || name.iter().all(u8::is_ascii_digit);
             if !known {
                 return None;
             }
