@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is attempted: command, tool call, path access, egress, secret use, model use, message.
+//! What is attempted: command, tool call, path access, egress, secret use, model use, message, and the seams of an
+//! agent runtime (schedule, skill, delegation, model switch, intent).
 //!
 //! In: what a door received. Out: one value that policies rule on and that the digest of a request binds.
 //!
@@ -10,6 +11,10 @@ use serde_json::Value;
 
 use crate::digest::DigestWriter;
 use crate::text::Text;
+
+mod seam;
+
+pub use seam::{Delegation, IntentCheck, Job, ModelSwitch, ScheduleAdd, ScheduleRun, SkillOp, SkillUse};
 
 /// What a principal attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +35,21 @@ pub enum Action {
     Model(ModelUse),
     /// Send a message to a person or channel.
     Message(Message),
+    /// Make or change an entry of a schedule.
+    #[serde(rename = "schedule-add")]
+    ScheduleAdd(ScheduleAdd),
+    /// Start an entry of a schedule that is due.
+    #[serde(rename = "schedule-run")]
+    ScheduleRun(ScheduleRun),
+    /// Install or run a skill.
+    Skill(SkillUse),
+    /// Hand a task to another agent.
+    Delegate(Delegation),
+    /// Switch to another model.
+    #[serde(rename = "model-switch")]
+    ModelSwitch(ModelSwitch),
+    /// Do what was stated before.
+    Intent(IntentCheck),
 }
 
 /// A command, either as words or as text for a shell.
@@ -153,21 +173,19 @@ impl Action {
             Self::Secret(secret) => format!("secret {}", Text::from(secret.id.as_str()).escaped()),
             Self::Model(model) => format!("model {}", Text::from(model.id.as_str()).escaped()),
             Self::Message(message) => format!("message to {}", Text::from(message.recipient.as_str()).escaped()),
+            Self::ScheduleAdd(add) => add.to_display(),
+            Self::ScheduleRun(run) => run.to_display(),
+            Self::Skill(skill) => skill.to_display(),
+            Self::Delegate(delegation) => delegation.to_display(),
+            Self::ModelSwitch(switch) => switch.to_display(),
+            Self::Intent(check) => check.to_display(),
         }
     }
 
     /// Writes every field into a digest, the variant first.
     pub fn write_digest(&self, writer: &mut DigestWriter) {
         match self {
-            Self::Command(Command::Argv(words)) => {
-                writer.number(1).number(words.len() as u64);
-                for word in words {
-                    writer.bytes(word.as_bytes());
-                }
-            }
-            Self::Command(Command::Shell(text)) => {
-                writer.number(2).bytes(text.as_bytes());
-            }
+            Self::Command(command) => write_command(command, writer),
             Self::Tool(call) => {
                 writer.number(3).bytes(call.name.as_bytes());
                 write_value(&call.arguments, writer);
@@ -189,6 +207,27 @@ impl Action {
                 writer.number(8).bytes(message.channel.as_bytes()).bytes(message.recipient.as_bytes());
                 writer.bytes(message.text.as_bytes());
             }
+            Self::ScheduleAdd(add) => add.write_digest(writer.number(9)),
+            Self::ScheduleRun(run) => run.write_digest(writer.number(10)),
+            Self::Skill(skill) => skill.write_digest(writer.number(11)),
+            Self::Delegate(delegation) => delegation.write_digest(writer.number(12)),
+            Self::ModelSwitch(switch) => switch.write_digest(writer.number(13)),
+            Self::Intent(check) => check.write_digest(writer.number(14)),
+        }
+    }
+}
+
+/// Writes a command into a digest, its form first.
+fn write_command(command: &Command, writer: &mut DigestWriter) {
+    match command {
+        Command::Argv(words) => {
+            writer.number(1).number(words.len() as u64);
+            for word in words {
+                writer.bytes(word.as_bytes());
+            }
+        }
+        Command::Shell(text) => {
+            writer.number(2).bytes(text.as_bytes());
         }
     }
 }

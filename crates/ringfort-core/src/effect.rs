@@ -52,8 +52,10 @@ pub struct Effect {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum EffectKind {
-    /// Reads a file or lists a folder.
+    /// Reads a file.
     ReadPath,
+    /// Sees the names, sizes or types of files, not what they hold.
+    ListPath,
     /// Creates or changes a file.
     WritePath,
     /// Removes one file.
@@ -66,6 +68,8 @@ pub enum EffectKind {
     ExecuteText,
     /// Sends to, or receives from, a host.
     OpenNetwork,
+    /// Asks a service by its own client, in words that are written out; nothing local is sent.
+    QueryService,
     /// Reads a credential.
     ReadSecret,
     /// Gains, drops or hands on rights.
@@ -89,16 +93,41 @@ pub enum EffectKind {
 }
 
 impl EffectKind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 19] = [
+        Self::ReadPath,
+        Self::ListPath,
+        Self::WritePath,
+        Self::DeletePath,
+        Self::DeleteTree,
+        Self::ExecuteFile,
+        Self::ExecuteText,
+        Self::OpenNetwork,
+        Self::QueryService,
+        Self::ReadSecret,
+        Self::ChangePrivilege,
+        Self::Persist,
+        Self::RewriteHistory,
+        Self::Publish,
+        Self::Spend,
+        Self::Kill,
+        Self::Exhaust,
+        Self::ChangeEnvironment,
+        Self::Unknown,
+    ];
+
     /// The word used in JSON and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ReadPath => "read-path",
+            Self::ListPath => "list-path",
             Self::WritePath => "write-path",
             Self::DeletePath => "delete-path",
             Self::DeleteTree => "delete-tree",
             Self::ExecuteFile => "execute-file",
             Self::ExecuteText => "execute-text",
             Self::OpenNetwork => "open-network",
+            Self::QueryService => "query-service",
             Self::ReadSecret => "read-secret",
             Self::ChangePrivilege => "change-privilege",
             Self::Persist => "persist",

@@ -8,6 +8,7 @@
 //! It decides nothing by itself: policies rule, doors resolve, the pipeline issues.
 
 pub mod action;
+pub mod advice;
 pub mod clock;
 pub mod decision;
 pub mod digest;
@@ -23,7 +24,9 @@ pub mod principal;
 pub mod provider;
 pub mod request;
 pub mod ruling;
+pub mod score;
 pub mod secret;
 pub mod signal;
+pub mod store;
 pub mod text;
 pub mod traits;

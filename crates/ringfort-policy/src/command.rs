@@ -17,6 +17,7 @@ mod code;
 mod effect;
 pub mod hazard;
 pub mod syntax;
+pub mod shape;
 mod target;
 mod value;
 mod walk;
@@ -38,6 +39,7 @@ pub fn analyze(text: &[u8], context: &Context<'_>) -> Analysis {
         walker.hazard(&hazard::EMPTY_COMMAND, Span::new(0, text.len()));
     }
     walker.find_chains(text);
+    walker.judge_own();
     walker.out
 }
 
@@ -70,6 +72,7 @@ pub fn analyze_argv<W: AsRef<[u8]>>(words: &[W], context: &Context<'_>) -> Analy
     }
     walker.execute(arguments, Vec::new(), Vec::new(), Frame::top(), whole);
     walker.find_chains(&[]);
+    walker.judge_own();
     walker.out
 }
 

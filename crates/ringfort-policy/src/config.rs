@@ -7,27 +7,35 @@
 //! Sections of crates that are not part of this build (`gateway`, `tunnel`, `channels_config`, `secrets`,
 //! `runtime.docker`) are typed and kept, so that a command that needs them can say that it cannot serve them.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod agents;
 mod autonomy;
 mod channels;
 mod check;
 mod egress;
 mod gateway;
+mod guard;
 mod runtime;
 mod sandbox;
 mod secret_text;
+mod tool_rule;
 
+pub use agents::AgentConfig;
 pub use autonomy::{Ask, AutonomyConfig, Level, Unresolved};
 pub use channels::{ChannelsConfig, DiscordConfig, SlackConfig, TelegramConfig, WebhookConfig, WhatsappConfig};
 pub(crate) use check::{Checker, Fault, FaultKind, check};
 pub use egress::EgressConfig;
 pub use gateway::{GatewayConfig, TunnelConfig, TunnelProvider};
+pub use guard::GuardConfig;
 pub use runtime::{DockerConfig, RuntimeConfig, RuntimeKind, SecretsConfig};
 pub(crate) use sandbox::promises;
 pub use sandbox::{Durability, LimitsConfig, RedactConfig, SandboxConfig, TrailConfig};
 pub use secret_text::SecretText;
+pub use tool_rule::{ArgumentConfig, ArgumentType, ArgumentValue, ToolRuleConfig, ToolRuleRestriction};
 
 use crate::preset::Preset;
 
@@ -40,6 +48,10 @@ pub struct Config {
     pub policy: PolicyConfig,
     /// What the agent may do by itself.
     pub autonomy: AutonomyConfig,
+    /// What texts may not say, and which score is too high.
+    pub guard: GuardConfig,
+    /// What is different for one agent, by its name.
+    pub agents: BTreeMap<String, AgentConfig>,
     /// What is blanked in output.
     pub redact: RedactConfig,
     /// Which hosts may be reached.

@@ -65,16 +65,40 @@ pub(crate) fn first_unknown(text: &str, schema: &Value) -> Option<UnknownKey> {
 }
 
 fn walk_unknown(table: &DeTable<'_>, schema: &Value, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, usize)>) {
-    let Some(members) = members(schema) else { return };
+    if members(schema).is_none() && any_member(schema).is_none() {
+        return;
+    }
     for (key, value) in table {
         path.push(key.get_ref().to_string());
-        match (members.get(key.get_ref().as_ref()), value.get_ref()) {
+        match (member(schema, key.get_ref()), value.get_ref()) {
             (None, _) => found.push((path.clone(), key.span().start)),
             (Some(inner), DeValue::Table(table)) => walk_unknown(table, inner, path, found),
+            (Some(inner), DeValue::Array(items)) => {
+                let tables = items.iter().filter_map(|item| item.get_ref().as_table());
+                if let Some(inner) = inner.get("items") {
+                    tables.for_each(|table| walk_unknown(table, inner, path, found));
+                }
+            }
             _ => {}
         }
         path.pop();
     }
+}
+
+/// What a member of an object may be: as it is named, else what every other member may be.
+fn member<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
+    members(schema).and_then(|members| members.get(name)).or_else(|| any_member(schema))
+}
+
+/// A member, looked at through the list that the object stands in.
+fn below<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
+    member(schema.get("items").unwrap_or(schema), name)
+}
+
+/// What members of any name may be, where an object is a map.
+fn any_member(schema: &Value) -> Option<&Value> {
+    let direct = schema.get("additionalProperties").filter(|any| any.is_object());
+    direct.or_else(|| schema.get("anyOf")?.as_array()?.iter().find_map(any_member))
 }
 
 /// The members of an object schema, looked through `anyOf` (optional sections).
@@ -85,13 +109,14 @@ fn members(schema: &Value) -> Option<&serde_json::Map<String, Value>> {
 
 /// Whether the schema knows a dotted key.
 pub(crate) fn is_known(key: &str, schema: &Value) -> bool {
-    key.split('.').try_fold(schema, |schema, segment| members(schema)?.get(segment)).is_some()
+    key.split('.').try_fold(schema, below).is_some()
 }
 
 /// The valid key that was most likely meant: a sibling of nearly the same spelling, else the same name elsewhere.
 fn nearest(segments: &[&str], schema: &Value) -> Option<String> {
     let (name, parents) = segments.split_last()?;
-    let siblings = parents.iter().try_fold(schema, |schema, segment| members(schema)?.get(*segment));
+    let siblings = parents.iter().try_fold(schema, |schema, segment| below(schema, segment));
+    let siblings = siblings.map(|schema| schema.get("items").unwrap_or(schema));
     let close = siblings.and_then(members).and_then(|members| {
         let near = members.keys().map(|candidate| (distance(name, candidate), candidate));
         near.filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()).div_ceil(3)).min()
@@ -192,6 +217,9 @@ mod tests {
         json!({ "properties": {
             "a": { "properties": { "level": {}, "allowed_commands": {} } },
             "b": { "anyOf": [{ "properties": { "port": {} } }, { "type": "null" }] },
+            "c": { "items": { "properties": { "tool": {}, "arguments": {
+                "anyOf": [{ "additionalProperties": { "properties": { "pattern": {} } } }, { "type": "null" }],
+            } } } },
         } })
     }
 
@@ -204,6 +232,9 @@ mod tests {
             ("b.prot = 1", Some(("b.prot", 2, Some("b.port")))),
             ("zzz = 1\n[a]\nx = 1", Some(("zzz", 0, None))),
             ("[a]\nlevel = 1\n[b]\nport = 2", None),
+            ("[[c]]\ntool = 1\n[[c]]\ntoll = 1", Some(("c.toll", 21, Some("c.tool")))),
+            ("[[c]]\narguments.x = { patern = 1 }", Some(("c.arguments.x.patern", 22, Some("c.arguments.x.pattern")))),
+            ("[[c]]\narguments.x = { pattern = 1 }", None),
         ] {
             let found = first_unknown(text, &schema());
             let found = found.as_ref().map(|found| (found.key.as_str(), found.offset, found.nearest.as_deref()));

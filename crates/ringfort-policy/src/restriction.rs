@@ -13,7 +13,8 @@ use ringfort_core::obligation::Promise;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Checker, Fault, FaultKind, LimitsConfig, Unresolved};
+use crate::config::{Checker, Fault, FaultKind, GuardConfig, LimitsConfig, ToolRuleRestriction, Unresolved};
+use crate::tool::argument::ToolRule;
 
 /// Everything that a project file can say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +23,8 @@ use crate::config::{Checker, Fault, FaultKind, LimitsConfig, Unresolved};
 pub struct Restriction {
     /// What the agent may not do by itself.
     pub autonomy: AutonomyRestriction,
+    /// What texts may not say besides, and which score is too high.
+    pub guard: GuardConfig,
     /// Which hosts may not be reached.
     pub egress: EgressRestriction,
     /// What the cage must promise and hide besides.
@@ -80,6 +83,8 @@ pub struct AutonomyRestriction {
     pub denied_tools: Vec<String>,
     /// Tools that are asked about.
     pub ask_tools: Vec<String>,
+    /// Rules on the arguments of tools; they only restrict.
+    pub tool_rules: Vec<ToolRuleRestriction>,
     /// A shorter longest run, in seconds.
     pub shell_timeout_secs: Option<u64>,
 }
@@ -118,6 +123,8 @@ impl Restriction {
         checker.tools("autonomy.allowed_tools", autonomy.allowed_tools.as_deref().unwrap_or_default());
         checker.tools("autonomy.denied_tools", &autonomy.denied_tools);
         checker.tools("autonomy.ask_tools", &autonomy.ask_tools);
+        checker.tool_rules(autonomy.tool_rules.iter().map(|rule| ToolRule::compile_restriction(rule).map(drop)));
+        checker.guard(&self.guard);
         checker.hosts("egress.denied_domains", &self.egress.denied_domains);
         checker.limits("sandbox.limits", &self.sandbox.limits);
         checker.paths("sandbox.hidden", &self.sandbox.hidden);

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ringfort_core::action::{Action, PathAccess, PathOp, ToolCall};
+use ringfort_core::action::{Action, Command, PathAccess, PathOp, ToolCall};
 use ringfort_core::decision::{Decision, Risk};
 use ringfort_core::digest::{Digest, DigestWriter};
 use ringfort_core::obligation::Promise;
@@ -22,20 +22,27 @@ use crate::domain::HostPattern;
 use crate::path::{Place, Setting, Zones};
 use crate::restriction::{AskRestriction, LevelRestriction, Restriction};
 use crate::tool::ToolPattern;
+use crate::tool::argument::ToolRule;
 
+mod alternative;
 mod commands;
 mod draft;
 mod effective;
 mod hosts;
 mod paths;
 mod prefix;
+mod prompt;
+mod seams;
 pub mod table;
 mod tools;
+mod unasked;
 
 pub use effective::Effective;
 pub use prefix::{CommandPrefix, PrefixError};
+pub use unasked::{WholeCommand, WholeError};
 
 use draft::Draft;
+use prompt::Prompt;
 
 /// The version of the rules; part of the digest, so that remembered approvals end when rules change.
 const RULES_VERSION: u64 = 1;
@@ -57,10 +64,14 @@ pub struct Policy {
     allowed_commands: Option<Vec<CommandPrefix>>,
     denied_commands: Vec<CommandPrefix>,
     asked_commands: Vec<CommandPrefix>,
+    unasked_commands: Vec<WholeCommand>,
     zones: Zones,
     allowed_tools: Option<Vec<ToolPattern>>,
     denied_tools: Vec<ToolPattern>,
     asked_tools: Vec<ToolPattern>,
+    tool_rules: Vec<ToolRule>,
+    models: Vec<String>,
+    prompt: Prompt,
     hosts: Vec<HostPattern>,
     denied_hosts: Vec<HostPattern>,
     promises: BTreeSet<Promise>,
@@ -99,6 +110,7 @@ impl Policy {
             allowed_commands: autonomy.allowed_commands.as_deref().map(commands),
             denied_commands: commands(&autonomy.deny),
             asked_commands: commands(&autonomy.ask_commands),
+            unasked_commands: wholes(&autonomy.unasked_commands),
             zones: Zones {
                 forbidden: places(&autonomy.forbidden_paths),
                 roots: places(&autonomy.allowed_roots),
@@ -107,10 +119,13 @@ impl Policy {
             allowed_tools: autonomy.allowed_tools.as_deref().map(tool_patterns),
             denied_tools: tool_patterns(&autonomy.denied_tools),
             asked_tools: tool_patterns(&autonomy.ask_tools),
+            tool_rules: autonomy.tool_rules.iter().filter_map(|rule| ToolRule::compile(rule).ok()).collect(),
+            models: autonomy.models.clone(),
+            prompt: Prompt::new(&config.guard),
             hosts: host_patterns(&config.egress.domains),
             denied_hosts: host_patterns(&config.egress.denied_domains),
             promises: config.sandbox.require.clone(),
-            digest: digest_of(1, &(&config.policy, autonomy, &config.egress, &config.sandbox)),
+            digest: digest_of(1, &(&config.policy, autonomy, &config.guard, &config.egress, &config.sandbox)),
         }
     }
 
@@ -146,10 +161,18 @@ impl Policy {
             allowed_commands: autonomy.allowed_commands.as_deref().map(commands),
             denied_commands: commands(&autonomy.deny),
             asked_commands: commands(&autonomy.ask_commands),
+            unasked_commands: Vec::new(),
             zones: Zones { forbidden: places(&autonomy.forbidden_paths), ..Zones::default() },
             allowed_tools: autonomy.allowed_tools.as_deref().map(tool_patterns),
             denied_tools: tool_patterns(&autonomy.denied_tools),
             asked_tools: tool_patterns(&autonomy.ask_tools),
+            tool_rules: autonomy
+                .tool_rules
+                .iter()
+                .filter_map(|rule| ToolRule::compile_restriction(rule).ok())
+                .collect(),
+            models: Vec::new(),
+            prompt: Prompt::new(&restriction.guard),
             hosts: Vec::new(),
             denied_hosts: host_patterns(&restriction.egress.denied_domains),
             promises: restriction.sandbox.require.clone(),
@@ -165,11 +188,22 @@ impl Policy {
 
     /// Rules on an action in a setting.
     pub fn decide_in(&self, action: &Action, setting: &Setting<'_>) -> Ruling {
+        let ruling = self.decide_action(action, setting);
+        self.with_texts(action, setting, ruling)
+    }
+
+    fn decide_action(&self, action: &Action, setting: &Setting<'_>) -> Ruling {
         match action {
             Action::Command(command) => self.command(command, setting),
             Action::Tool(call) => self.tool(call, setting),
             Action::Path(access) => self.path(access, setting),
             Action::Egress(egress) => self.egress(egress),
+            Action::ScheduleAdd(add) => self.schedule_add(add, setting),
+            Action::ScheduleRun(run) => self.schedule_run(run, setting),
+            Action::Skill(skill) => self.skill(skill, setting),
+            Action::Delegate(delegation) => self.delegate(delegation),
+            Action::ModelSwitch(switch) => self.model_switch(switch),
+            Action::Intent(check) => self.intent(check, setting),
             _ => {
                 let mut draft = Draft::new(self, Risk::High);
                 draft.add(&table::POLICY_NO_RULE, Decision::Deny, table::POLICY_NO_RULE.meaning);
@@ -190,22 +224,22 @@ impl Policy {
 
     /// Whether shell text may run; the decision of [`Policy::decide`].
     pub fn is_command_allowed(&self, text: &[u8], setting: &Setting<'_>) -> Decision {
-        self.command(&ringfort_core::action::Command::Shell(Text::new(text)), setting).decision
+        self.decide_in(&Action::Command(Command::Shell(Text::new(text))), setting).decision
     }
 
     /// How much harm shell text can do; the risk of [`Policy::decide`].
     pub fn command_risk(&self, text: &[u8], setting: &Setting<'_>) -> Risk {
-        self.command(&ringfort_core::action::Command::Shell(Text::new(text)), setting).risk
+        self.decide_in(&Action::Command(Command::Shell(Text::new(text))), setting).risk
     }
 
     /// Whether a path may be touched; the decision of [`Policy::decide`].
     pub fn is_path_allowed(&self, path: &[u8], op: PathOp, setting: &Setting<'_>) -> Decision {
-        self.path(&PathAccess { path: Text::new(path), op }, setting).decision
+        self.decide_in(&Action::Path(PathAccess { path: Text::new(path), op }), setting).decision
     }
 
     /// Whether a tool may be called with these arguments; the decision of [`Policy::decide`].
     pub fn is_tool_allowed(&self, call: &ToolCall, setting: &Setting<'_>) -> Decision {
-        self.tool(call, setting).decision
+        self.decide_in(&Action::Tool(call.clone()), setting).decision
     }
 }
 
@@ -217,6 +251,10 @@ impl<'a> From<&'a Request> for Setting<'a> {
 
 fn commands(list: &[String]) -> Vec<CommandPrefix> {
     list.iter().filter_map(|entry| CommandPrefix::parse(entry).ok()).collect()
+}
+
+fn wholes(list: &[String]) -> Vec<WholeCommand> {
+    list.iter().filter_map(|entry| WholeCommand::parse(entry).ok()).collect()
 }
 
 fn places(list: &[String]) -> Vec<Place> {

@@ -9,7 +9,10 @@
 pub mod approve;
 pub mod clock;
 pub mod decide;
+pub mod freeze;
 pub mod guard;
+pub mod hook;
+pub mod own;
 pub mod pipeline;
 pub mod profile;
 pub mod providers;

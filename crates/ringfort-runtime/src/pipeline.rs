@@ -22,18 +22,23 @@ use ringfort_core::provider::SecurityProvider;
 use ringfort_core::request::Request;
 use ringfort_core::ruling::{Reason, Remedy, Ring, Ruling};
 use ringfort_core::signal::{Containment, Response, Signal, SignalKind};
+use ringfort_core::store::{ApprovalStore, Taken};
 use ringfort_policy::rule::Policy;
 use serde_json::Value;
 
-use crate::approve::{Answer, Approver, Question, Remember, Remembered, approval_key, may_remember};
+use crate::approve::{Answer, Approver, Asked, Question, Remember, Remembered, later, unanswered, unreadable};
 use crate::decide::Decider;
-use crate::guard::Guard;
+use crate::freeze::Freeze;
+use crate::guard::{Guard, UNCOUNTED};
+use crate::own::Own;
 
 /// Most of an action that stands in the record, in bytes: an attempt of any length fits into an entry, so that none
 /// can keep itself off the record. The digest of the request beside it binds the whole.
-const ACTION_BYTES_MAX: usize = 16 << 10;
+pub(crate) const ACTION_BYTES_MAX: usize = 16 << 10;
 /// Most of a reason that stands in the record, in bytes.
 const WHY_BYTES_MAX: usize = 1 << 10;
+/// Most reasons of a denial that stand in the record.
+const WHY_REASONS_MAX: usize = 4;
 
 /// A request that was allowed: the permit, and the ruling it was issued for.
 #[derive(Debug)]
@@ -54,6 +59,24 @@ pub struct Denied {
     pub unrecorded: Option<String>,
 }
 
+/// The answer of a door that does not execute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The ruling of this door; `Ask` where the agent is left to ask its own user.
+    pub ruling: Ruling,
+    /// Why the answer could not be recorded, if so; it is a denial then.
+    pub unrecorded: Option<String>,
+}
+
+/// Whether an answer counts for budget and loop guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// Yes: something new is attempted.
+    Counted,
+    /// No: the same attempt was counted at an earlier question.
+    Again,
+}
+
 /// How an effect ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -71,6 +94,10 @@ pub struct PipelineParts {
     pub provider: Arc<dyn SecurityProvider>,
     /// Budget and loop guard.
     pub guard: Guard,
+    /// Whether everything is frozen.
+    pub freeze: Freeze,
+    /// What people answer outside this session.
+    pub approvals: Arc<dyn ApprovalStore>,
     /// The record.
     pub trail: Arc<Trail>,
     /// When outcomes and events reach the disk; intents always do before their effect.
@@ -83,12 +110,15 @@ pub struct PipelineParts {
 pub struct Pipeline {
     decider: Decider,
     guard: Guard,
+    freeze: Freeze,
+    approvals: Arc<dyn ApprovalStore>,
     trail: Arc<Trail>,
     outcomes: Durability,
     clock: Arc<dyn Clock>,
     remembered: Remembered,
     contained: Mutex<Response>,
     ended: AtomicBool,
+    own: Option<Own>,
 }
 
 impl Pipeline {
@@ -97,12 +127,31 @@ impl Pipeline {
         Self {
             decider: Decider::new(parts.chain, parts.provider, Arc::clone(&parts.clock)),
             guard: parts.guard,
+            freeze: parts.freeze,
+            approvals: parts.approvals,
             trail: parts.trail,
             outcomes: parts.outcomes,
             clock: parts.clock,
             remembered: Remembered::default(),
             contained: Mutex::new(Response::default()),
             ended: AtomicBool::new(false),
+            own: None,
+        }
+    }
+
+    /// Makes it recognise this executable among the programs of a command, whatever name they go by.
+    #[must_use]
+    pub fn recognising(mut self, own: Option<Own>) -> Self {
+        self.own = own;
+        self
+    }
+
+    /// What the policies rule, and what the file behind a program's name adds to it.
+    fn rule(&self, request: &Request, door: &Door) -> Ruling {
+        let ruling = self.decider.decide(request, door.standing);
+        match &self.own {
+            Some(own) => own.narrow(request, ruling, |request| self.decider.decide(request, door.standing)),
+            None => ruling,
         }
     }
 
@@ -112,7 +161,7 @@ impl Pipeline {
     ///
     /// [`Denied`]: nothing has happened.
     pub fn admit(&self, request: &Request, door: &Door, approver: &dyn Approver) -> Result<Admitted, Box<Denied>> {
-        let ruling = self.decider.decide(request, door.standing); // the strictest of the whole chain, by every provider
+        let ruling = self.rule(request, door); // the strictest of the whole chain, by every provider
         let ruling = self.charge(request, ruling); // freeze, budget, loop guard
         let verdict = door.resolve(ruling); // what this door can fulfil
         let verdict = self.approve(verdict, request, door, approver); // Ask goes to a person
@@ -127,9 +176,46 @@ impl Pipeline {
         Ok(Admitted { permit: self.issue(request, &verdict), ruling: verdict })
     }
 
+    /// Rules on one request for a door that does not execute, and records the answer: no permit.
+    ///
+    /// The order is that of [`Pipeline::admit`]. What cannot be recorded is denied.
+    pub fn verdict(&self, request: &Request, door: &Door, approver: &dyn Approver, charge: Charge) -> Verdict {
+        let ruling = self.rule(request, door);
+        let ruling = match charge {
+            Charge::Counted => self.charge(request, ruling),
+            Charge::Again => self.contain(ruling),
+        };
+        let verdict = door.resolve(ruling);
+        let verdict = self.approve(verdict, request, door, approver);
+        let verdict = self.contain(verdict);
+        let mut entry = Entry::about(EntryKind::Verdict, request, described(request));
+        if charge == Charge::Again {
+            entry = entry.fact(UNCOUNTED, true);
+        }
+        if verdict.decision == Decision::Ask {
+            entry = entry.fact("answer", "left to the agent, unverified");
+        }
+        if verdict.decision == Decision::Deny {
+            entry = entry.fact("why", why(&verdict));
+        }
+        match self.record_as(entry, door, &verdict, self.outcomes) {
+            Ok(()) => {
+                if verdict.decision == Decision::Deny {
+                    self.signal_denial(request, &verdict);
+                }
+                Verdict { ruling: verdict, unrecorded: None }
+            }
+            Err(reason) => {
+                let risk = verdict.risk;
+                let unrecorded = Some(reason.message.clone());
+                Verdict { ruling: verdict.merge(Ruling::deny(risk, reason)), unrecorded }
+            }
+        }
+    }
+
     /// What [`Pipeline::admit`] would rule, without budget, approval, record or permit.
     pub fn check(&self, request: &Request, door: &Door) -> Ruling {
-        self.decider.check(request, door)
+        door.resolve(self.rule(request, door))
     }
 
     /// Records what happened. Called on every path after [`Pipeline::admit`] succeeded.
@@ -184,7 +270,15 @@ impl Pipeline {
         self.decider.policies()
     }
 
+    /// Denies what is frozen, or contained by an answer to a signal.
     fn contain(&self, ruling: Ruling) -> Ruling {
+        let ruling = match self.freeze.reason() {
+            None => ruling,
+            Some(reason) => {
+                let risk = ruling.risk;
+                ruling.merge(Ruling::deny(risk, reason))
+            }
+        };
         let contained = self.contained.lock().unwrap_or_else(PoisonError::into_inner).contain.iter().next().copied();
         let Some(containment) = contained else { return ruling };
         let word = serde_json::to_value(containment).unwrap_or_default();
@@ -198,7 +292,7 @@ impl Pipeline {
         if ruling.decision == Decision::Deny {
             return ruling; // a refused action uses no budget
         }
-        if ruling.effects.is_empty() && ruling.risk == Risk::Low {
+        if is_free(&ruling) {
             return ruling; // what has no effect can be repeated for ever
         }
         match self.guard.charge(&request.principal, request.repeat_digest(), self.clock.now()) {
@@ -215,47 +309,98 @@ impl Pipeline {
             return verdict;
         }
         let risk = verdict.risk;
-        let needed = verdict.obligations.approval;
-        if door.asks.is_none() || needed > door.asks {
-            let reason = unasked("nobody who may approve this can be asked at this door");
-            return verdict.merge(Ruling::deny(risk, reason));
-        }
-        let key = approval_key(request, door, &verdict, &self.policies());
-        let remember = may_remember(request, &verdict);
-        let question = Question { request, ruling: &verdict, may_remember: remember };
-        let answer = if remember == Remember::Session && self.remembered.covers(&key) {
-            Answer::Session
-        } else {
-            approver.ask(&question)
+        let asked = Asked::new(request, door, &verdict, &self.policies());
+        let (entry, memory) = match self.answer(&asked, request, door, &verdict, approver) {
+            Ok(Some(answered)) => answered,
+            // No yes: the question stays open, and whoever admits denies it.
+            Ok(None) => return verdict,
+            Err(reason) => return verdict.merge(Ruling::deny(risk, *reason)),
         };
-        let word = match &answer {
-            Answer::Once => "once",
-            Answer::Session if remember == Remember::Session => "session",
-            Answer::Session => "once",
-            Answer::No => return verdict.merge(Ruling::deny(risk, unasked("a person said no"))),
-            Answer::Nobody { why } => return verdict.merge(Ruling::deny(risk, unasked(why))),
-        };
-        let entry = Entry::about(EntryKind::Approval, request, described(request)).fact("answer", word);
         if let Err(reason) = self.record(entry, door, &verdict) {
             return verdict.merge(Ruling::deny(risk, reason));
         }
-        if word == "session" {
-            self.remembered.insert(key);
+        if let Some(memory) = memory {
+            self.remembered.insert(memory);
         }
         verdict.decision = Decision::Allow;
         verdict
     }
 
+    /// The entry that a yes leaves on the record, and what to remember: the yes of this session's memory, of the store, or
+    /// of a person who is asked. One of the store stays there, where it expires and can be taken back. Nothing where
+    /// somebody else asks the person.
+    fn answer(
+        &self,
+        asked: &Asked,
+        request: &Request,
+        door: &Door,
+        verdict: &Ruling,
+        approver: &dyn Approver,
+    ) -> Result<Option<(Entry, Option<Digest>)>, Box<Reason>> {
+        let entry = Entry::about(EntryKind::Approval, request, described(request));
+        if asked.remember == Remember::Session && self.remembered.covers(&asked.memory) {
+            return Ok(Some((entry.fact("answer", "session"), None)));
+        }
+        let needed = verdict.obligations.approval;
+        let can_later = needed <= Some(later(door.standing));
+        if let Some(keys) = asked.keys.as_ref().filter(|_| can_later) {
+            match self.approvals.take(keys, self.clock.now()) {
+                Ok(Taken::Granted { id, extent, by }) => {
+                    let entry = entry.fact("answer", extent.as_str()).fact("approval", id).fact("by", by);
+                    return Ok(Some((entry, None)));
+                }
+                Ok(Taken::Refused { by }) => return Err(unanswered(&format!("`{by}` said no"), None).into()),
+                Ok(Taken::Nothing) => {}
+                Err(error) => return Err(unreadable(&error).into()),
+            }
+        }
+        let answer = if door.asks.is_none() || needed > door.asks {
+            Answer::Nobody { why: "nobody who may approve this can be asked at this door".to_owned() }
+        } else {
+            approver.ask(&Question { request, ruling: verdict, may_remember: asked.remember })
+        };
+        match answer {
+            Answer::Session if asked.remember == Remember::Session => {
+                Ok(Some((entry.fact("answer", "session"), Some(asked.memory))))
+            }
+            Answer::Once | Answer::Session => Ok(Some((entry.fact("answer", "once"), None))),
+            Answer::Elsewhere => Ok(None),
+            Answer::No => Err(unanswered("a person said no", None).into()),
+            Answer::Nobody { why } => {
+                let kept = asked.kept(request, door, verdict).filter(|_| can_later);
+                Err(self.keep(kept.as_ref(), &why).into())
+            }
+        }
+    }
+
+    /// Keeps a question that nobody could answer; the denial says how a person can.
+    fn keep(&self, question: Option<&ringfort_core::store::Question>, why: &str) -> Reason {
+        let Some(question) = question else { return unanswered(why, None) };
+        let now = self.clock.now();
+        match self.approvals.ask(question, now) {
+            Ok(until) => unanswered(why, Some((&question.keys.exact, now, until))),
+            Err(error) => unanswered(&format!("{why}; the question could not be kept: {error}"), None),
+        }
+    }
+
+    /// Ends what was approved for a session, when it has ended.
+    ///
+    /// # Errors
+    ///
+    /// The approvals of this session hold until they expire.
+    pub fn end_session(&self, session: &str) -> Result<(), ringfort_core::store::StoreError> {
+        self.approvals.end_session(session, self.clock.now())
+    }
+
     fn deny(&self, request: &Request, door: &Door, ruling: Ruling) -> Box<Denied> {
-        let entry = Entry::about(EntryKind::Outcome, request, described(request)).fact("result", "denied").fact(
-            "why",
-            ruling
-                .deciding()
-                .map(|reason| Value::from(cut(reason.message.clone(), WHY_BYTES_MAX)))
-                .take(4)
-                .collect::<Vec<_>>(),
-        );
+        let entry = Entry::about(EntryKind::Outcome, request, described(request));
+        let entry = entry.fact("result", "denied").fact("why", why(&ruling));
         let unrecorded = self.record(entry, door, &ruling).err().map(|reason| reason.message);
+        self.signal_denial(request, &ruling);
+        Box::new(Denied { ruling, unrecorded })
+    }
+
+    fn signal_denial(&self, request: &Request, ruling: &Ruling) {
         self.respond(&Signal {
             kind: SignalKind::Denial,
             severity: ruling.risk,
@@ -263,12 +408,18 @@ impl Pipeline {
             request: Some(request.digest()),
             message: ruling.deciding().next().map_or_else(String::new, |reason| reason.message.clone()),
         });
-        Box::new(Denied { ruling, unrecorded })
     }
 
     fn record(&self, entry: Entry, door: &Door, ruling: &Ruling) -> Result<(), Reason> {
-        let entry = entry.at(door.kind, door.standing).ruled(ruling);
-        self.append(&entry, Durability::Synced).map_err(|error| {
+        self.record_as(entry, door, ruling, Durability::Synced)
+    }
+
+    fn record_as(&self, entry: Entry, door: &Door, ruling: &Ruling, durability: Durability) -> Result<(), Reason> {
+        let mut entry = entry.at(door.kind, door.standing).ruled(ruling);
+        if is_free(ruling) && ruling.decision == Decision::Allow {
+            entry = entry.fact(UNCOUNTED, true);
+        }
+        self.append(&entry, durability).map_err(|error| {
             let message = format!("what happens cannot be recorded: {error}");
             let remedy =
                 Remedy::Person("see `ringfort trail verify`, and the space left on the state folder".to_owned());
@@ -292,11 +443,15 @@ impl Pipeline {
     }
 }
 
-fn unasked(why: &str) -> Reason {
-    let remedy = Remedy::Anyone(
-        "ask the person you work for to run it, or to allow it in the policy; see the other reasons".to_owned(),
-    );
-    Reason::new("approve-001", Decision::Deny, format!("it needs a person's approval, and {why}")).remedy(remedy)
+/// The reasons of a denial, as they stand in the record.
+fn why(ruling: &Ruling) -> Vec<Value> {
+    let messages = ruling.deciding().map(|reason| Value::from(cut(reason.message.clone(), WHY_BYTES_MAX)));
+    messages.take(WHY_REASONS_MAX).collect()
+}
+
+/// Whether an action uses no budget.
+fn is_free(ruling: &Ruling) -> bool {
+    ruling.effects.is_empty() && ruling.risk == Risk::Low
 }
 
 /// The action as it stands in the record: escaped for people, and redacted.
@@ -311,7 +466,7 @@ pub(crate) fn shown(action: &Action) -> String {
 }
 
 /// The first bytes of a text, marked where it goes on.
-fn cut(mut text: String, bytes_max: usize) -> String {
+pub(crate) fn cut(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {
         let whole = text.len();
         let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);

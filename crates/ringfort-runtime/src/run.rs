@@ -115,7 +115,11 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
         Err(denied) => return RunEnd::Denied(denied),
     };
     let started = session.clock.monotonic();
-    match in_cage(session, task, admitted, context) {
+    let ran = in_cage(session, task, admitted, context);
+    if let Err(error) = session.pipeline.end_session(&session.name) {
+        session.warn(&format!("approvals for this session hold until they expire: {error}"));
+    }
+    match ran {
         Ok((ended, achieved, settled, uncovered)) => {
             let elapsed = session.clock.monotonic().saturating_sub(started);
             let mut outcome = ended_outcome(ended, &achieved, &settled, elapsed.as_millis());

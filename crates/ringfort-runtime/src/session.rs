@@ -292,7 +292,8 @@ impl Session {
         }
         let mut writer = DigestWriter::new("ringfort.environment.v1");
         for (name, value) in environment {
-            writer.bytes(name.as_bytes()).bytes(value.as_bytes());
+            // The private folders are named after the session; an approval outlives it.
+            writer.bytes(name.as_bytes()).bytes(&without(value.as_bytes(), self.name.as_bytes()));
         }
         bindings.push(("environment".to_owned(), writer.finish()));
         bindings.push(("program".to_owned(), identity(&self.outside_path(program))));
@@ -327,6 +328,25 @@ fn is_plain_word(word: &[u8]) -> bool {
     !word.is_empty() && word.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_./+:,@%".contains(byte))
 }
 
+/// `text` with every `name` in it cut to one byte that no variable holds.
+fn without(text: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        match rest.strip_prefix(name).filter(|_| !name.is_empty()) {
+            Some(after) => {
+                out.push(0);
+                rest = after;
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
 /// What identifies a file without reading it; a missing one has an identity of its own.
 fn identity(path: &Path) -> Digest {
     let mut writer = DigestWriter::new("ringfort.file.identity.v1");
@@ -340,8 +360,8 @@ fn identity(path: &Path) -> Digest {
     writer.finish()
 }
 
-/// The content of a small file, or the identity of a large or unreadable one.
-fn content(path: &Path) -> Digest {
+/// What an approval is bound to: the content of a small file, or the identity of a large or unreadable one.
+pub fn content(path: &Path) -> Digest {
     let mut bytes = Vec::new();
     let read = open_regular(path).and_then(|file| file.take(BOUND_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
     if read.is_err() || bytes.len() as u64 > BOUND_FILE_BYTES_MAX {
@@ -363,6 +383,16 @@ fn open_regular(path: &Path) -> io::Result<std::fs::File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_the_session_is_no_part_of_a_variable() {
+        for (text, expected) in
+            [("/s/run/abc/scratch/home", &b"/s/run/\0/scratch/home"[..]), ("abcabc", b"\0\0"), ("ab", b"ab"), ("", b"")]
+        {
+            assert_eq!(without(text.as_bytes(), b"abc"), expected, "`{text}`");
+        }
+        assert_eq!(without(b"x", b""), b"x");
+    }
 
     #[test]
     fn messages_show_no_control_sequence() {

@@ -13,8 +13,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
 
+use crate::freeze::Freeze;
+
 /// Sessions that ended without settling are kept this long for a person to look at; then their scratch is removed.
 const LEFTOVERS_MAX: usize = 256;
+
+/// Name of the file that freezes everything.
+const FREEZE_NAME: &str = "freeze";
 
 /// Name of the private folders' parent in a session's folder.
 pub const SCRATCH_NAME: &str = "scratch";
@@ -63,12 +68,33 @@ impl StateFolder {
     /// [`StateError`]: it must not be used.
     pub fn open(root: &Path) -> Result<Self, StateError> {
         let state = Self { root: root.to_owned() };
-        for part in
-            [state.root.clone(), state.trail(), state.guard(), state.accepted(), state.runs(), state.quarantine()]
-        {
+        make_private(&state.root)?;
+        // A record without a freeze file is not new: somebody has removed the file, and everything is frozen.
+        if matches!(state.trail().symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            let freeze = state.freeze();
+            let failed = |source| StateError::System { path: root.join(FREEZE_NAME), source };
+            freeze.create().map_err(failed)?;
+        }
+        for part in [state.trail(), state.guard(), state.accepted(), state.runs(), state.quarantine()] {
             make_private(&part)?;
         }
         Ok(state)
+    }
+
+    /// Whether everything is frozen.
+    pub fn freeze(&self) -> Freeze {
+        Freeze::new(self.root.join(FREEZE_NAME))
+    }
+
+    /// What is known of the sessions of agents that ask through a hook, made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]: it must not be used.
+    pub fn hooks(&self) -> Result<PathBuf, StateError> {
+        let path = self.root.join("hook");
+        make_private(&path)?;
+        Ok(path)
     }
 
     /// The folder itself.

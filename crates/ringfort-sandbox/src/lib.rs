@@ -16,5 +16,6 @@ pub mod probe;
 pub mod profile;
 mod runtimes;
 pub mod startup;
+pub mod stub;
 #[expect(unsafe_code, reason = "the one place of this crate where system calls are made by hand")]
 mod syscall;

@@ -6,17 +6,22 @@
 //!
 //! **Invariant:** an error is printed once, here, with its causes and with what to do.
 
+pub(crate) mod approvals;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod doctor;
+pub(crate) mod freeze;
+pub(crate) mod hook;
 pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod providers;
 pub(crate) mod run;
 pub(crate) mod scan;
+pub(crate) mod setup;
 pub(crate) mod trail;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -82,8 +87,12 @@ pub(crate) enum Sub {
     Check(check::CheckArgs),
     Scan(scan::ScanArgs),
     Trail(trail::TrailArgs),
+    Approvals(approvals::ApprovalsArgs),
     Policy(policy::PolicyArgs),
     Providers(providers::ProvidersArgs),
+    Hook(hook::HookArgs),
+    Setup(setup::SetupArgs),
+    Freeze(freeze::FreezeArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -109,9 +118,13 @@ pub(crate) fn main() -> ExitCode {
     let result = match command {
         // `ringfort --json run …`: options before the command. They mean the same there.
         Sub::Run(args) => return run::main(args.to_words(&common)),
+        Sub::Hook(args) => return hook::main(args.to_words(&common)),
+        Sub::Setup(args) => setup::run(&args, &common),
+        Sub::Freeze(args) => freeze::run(&args, &common),
         Sub::Check(args) => check::run(&args, &common),
         Sub::Scan(args) => scan::run(&args),
         Sub::Trail(args) => trail::run(&args, &common),
+        Sub::Approvals(args) => approvals::run(&args, &common),
         Sub::Policy(args) => policy::run(&args, &common),
         Sub::Providers(args) => providers::run(&args, &common),
         Sub::Doctor(args) => doctor::run(&args, &common),
@@ -119,6 +132,19 @@ pub(crate) fn main() -> ExitCode {
         Sub::Man(args) => man::run(&args),
     };
     finish(result)
+}
+
+/// Prints the help of a subcommand that reads its own words.
+pub(crate) fn help(name: &str) -> ExitCode {
+    let mut command = definition();
+    // The options of every command are there only after this.
+    command.build();
+    let text = command.find_subcommand_mut(name).map(clap::Command::render_long_help);
+    if let Some(text) = text {
+        // Nobody is left to tell if standard output is closed.
+        drop(write!(anstream::stdout(), "{}", text.ansi()));
+    }
+    ExitCode::SUCCESS
 }
 
 /// Turns the result of a command into its exit status, and prints an error once.

@@ -3,8 +3,8 @@
 //!
 //! In: the command line and the environment of this process. Out: an exit status, documented with each command.
 //!
-//! **Invariant:** `run` is dispatched before any framework for arguments starts, because it is paid for at every
-//! command of an agent. Nothing here decides.
+//! **Invariant:** `run` and `hook` are dispatched before any framework for arguments starts, because they are paid for
+//! at every command of an agent. Nothing here decides.
 
 mod commands;
 mod output;
@@ -14,13 +14,19 @@ use std::ffi::OsString;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
+/// A command that reads its own words.
+type Hot = fn(Vec<OsString>) -> ExitCode;
+
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
-    let is_run = words.next().as_deref() == Some("run".as_ref());
+    let (hot, failed): (Option<Hot>, u8) = match words.next().as_deref() {
+        Some(word) if word == "run" => (Some(commands::run::main), commands::run::EXIT_GUARD),
+        Some(word) if word == "hook" => (Some(commands::hook::main), commands::hook::EXIT_PANIC),
+        _ => (None, commands::EXIT_FAILED),
+    };
     let words: Vec<OsString> = words.collect();
     // A panic has been told on standard error already; its status must be the guard's, not 101 as if a program had
     // ended with it.
-    let ended = catch_unwind(|| if is_run { commands::run::main(words) } else { commands::main() });
-    ended
-        .unwrap_or_else(|_panic| ExitCode::from(if is_run { commands::run::EXIT_GUARD } else { commands::EXIT_FAILED }))
+    let ended = catch_unwind(|| hot.map_or_else(commands::main, |main| main(words)));
+    ended.unwrap_or_else(|_panic| ExitCode::from(failed))
 }

@@ -5,9 +5,13 @@
 //!
 //! **Invariant:** text from outside is escaped before it is shown.
 
+pub(crate) mod explain;
+pub(crate) mod remedy;
+
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use ringfort_core::action::{Action, Command};
 use ringfort_core::decision::Decision;
 use ringfort_core::effect::Span;
 use ringfort_core::ruling::{Remedy, Ruling};
@@ -90,12 +94,27 @@ pub(crate) enum Detail {
     Full,
 }
 
+/// Whether the remedies that widen are shown with their reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Widening {
+    /// Each with its reason.
+    Shown,
+    /// Not here: what would allow it all is shown apart, or an agent reads.
+    Hidden,
+}
+
 /// Prints a ruling for a person. `input` is the text that spans refer to.
 ///
 /// # Errors
 ///
 /// The stream cannot be written.
-pub(crate) fn ruling(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>, detail: Detail) -> io::Result<()> {
+pub(crate) fn ruling(
+    out: &mut dyn Write,
+    ruling: &Ruling,
+    input: Option<&[u8]>,
+    detail: Detail,
+    widening: Widening,
+) -> io::Result<()> {
     let decision = ruling.decision;
     writeln!(out, "{}{}{}  risk {}", style(colour(decision)), decision.as_str(), style("0"), ruling.risk.as_str())?;
     let reasons: Vec<_> = match detail {
@@ -119,7 +138,8 @@ pub(crate) fn ruling(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>,
         if let (Some(input), Some(span)) = (input, reason.span) {
             excerpt(out, input, span)?;
         }
-        if let Some(remedy) = &reason.remedy {
+        let hidden = |remedy: &&Remedy| widening == Widening::Hidden && matches!(remedy, Remedy::Person(_));
+        if let Some(remedy) = reason.remedy.as_ref().filter(|remedy| !hidden(remedy)) {
             let who = if matches!(remedy, Remedy::Person(_)) { "to allow it" } else { "instead" };
             for (number, line) in remedy.text().lines().enumerate() {
                 let label = if number == 0 { format!("{who}: ") } else { " ".repeat(who.len() + 2) };
@@ -131,26 +151,42 @@ pub(crate) fn ruling(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>,
         writeln!(out, "  … and {} more reasons (--json shows all)", reasons.len() - LINES_MAX)?;
     }
     if detail == Detail::Full {
-        effects(out, ruling, input)?;
+        obligations(out, ruling)?;
     }
     Ok(())
 }
 
-fn effects(out: &mut dyn Write, ruling: &Ruling, input: Option<&[u8]>) -> io::Result<()> {
+fn obligations(out: &mut dyn Write, ruling: &Ruling) -> io::Result<()> {
     let words = ruling.obligations.to_words();
-    if !words.is_empty() {
-        writeln!(out, "obligations: {}", words.join(", "))?;
-    }
+    if words.is_empty() { Ok(()) } else { writeln!(out, "obligations: {}", words.join(", ")) }
+}
+
+/// Prints the effects of an action that is no command.
+///
+/// # Errors
+///
+/// The stream cannot be written.
+pub(crate) fn effects(out: &mut dyn Write, ruling: &Ruling) -> io::Result<()> {
     if !ruling.effects.is_empty() {
         writeln!(out, "effects:")?;
     }
     for effect in ruling.effects.iter().take(LINES_MAX) {
-        let target = effect.target.as_ref().map_or_else(|| "?".to_owned(), |t| escape_bytes(t.as_bytes()));
-        let words = input.and_then(|input| input.get(effect.span.start..effect.span.end)).unwrap_or_default();
-        let words = words.get(..words.len().min(SHOWN_BYTES_MAX)).unwrap_or_default();
-        writeln!(out, "  {:<16} {target}  ({})", effect.kind.as_str(), escape_bytes(words))?;
+        let target =
+            effect.target.as_ref().map_or_else(|| "(known at run time)".to_owned(), |t| escape_bytes(t.as_bytes()));
+        writeln!(out, "  {:<16} {target}", effect.kind.as_str())?;
     }
     Ok(())
+}
+
+/// The bytes that the spans of a ruling on this action refer to; `None` where they refer to nothing that is shown.
+pub(crate) fn input(action: &Action) -> Option<Cow<'_, [u8]>> {
+    match action {
+        Action::Command(Command::Shell(text)) => Some(Cow::Borrowed(text.as_bytes())),
+        Action::Command(Command::Argv(words)) => {
+            Some(words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>().join(&b' ').into())
+        }
+        _ => None,
+    }
 }
 
 const fn mark(decision: Decision) -> &'static str {

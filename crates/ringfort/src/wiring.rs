@@ -20,8 +20,10 @@ use ringfort_core::clock::Clock;
 use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
 use ringfort_policy::load::{Loaded, Sources, load};
+use ringfort_policy::rule::Effective;
 use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::guard::{Guard, GuardLimits};
+use ringfort_runtime::own::Own;
 use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
 use ringfort_runtime::profile::{self, Caller};
 use ringfort_runtime::providers::{self, PROVIDERS};
@@ -29,6 +31,7 @@ use ringfort_runtime::session::Session;
 use ringfort_runtime::state::StateFolder;
 use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
+use ringfort_store::ApprovalDb;
 
 use crate::commands::{Common, Failure};
 
@@ -38,6 +41,19 @@ const PASSWD_BYTES_MAX: u64 = 1 << 20;
 const SYSTEM_FILE: &str = "/etc/ringfort/ringfort.toml";
 /// The name of a configuration file, in every layer.
 pub(crate) const FILE_NAME: &str = "ringfort.toml";
+
+/// Variables that agents set for the programs that they start.
+const AGENT_VARIABLES: [&str; 9] = [
+    "AI_AGENT",
+    "CLAUDECODE",
+    "CODEX_SANDBOX",
+    "CODEX_THREAD_ID",
+    "COPILOT_CLI",
+    "CURSOR_AGENT",
+    "GEMINI_CLI",
+    "OPENCLAW_SHELL",
+    "OPENCODE",
+];
 
 /// What this process was given.
 pub(crate) struct World {
@@ -94,6 +110,12 @@ impl World {
         variable(&self.environment, name)
     }
 
+    /// Whether an agent started this: it is inside a cage, or a variable says so that agents set for their tools. Only
+    /// what is shown depends on it: what would widen the policy is not for an agent.
+    pub(crate) fn is_for_agent(&self) -> bool {
+        self.variable(BROKER_VARIABLE).is_some() || AGENT_VARIABLES.iter().any(|name| self.variable(name).is_some())
+    }
+
     /// The inherited socket of the supervisor, if this process runs inside a cage.
     pub(crate) fn broker(&self) -> Option<OwnedFd> {
         let number = self.variable(BROKER_VARIABLE)?.to_str()?.parse::<i32>().ok()?;
@@ -122,7 +144,7 @@ impl World {
     }
 
     /// The file of `--policy`, or of its variable.
-    fn explicit_file(&self, common: &Common) -> Option<PathBuf> {
+    pub(crate) fn explicit_file(&self, common: &Common) -> Option<PathBuf> {
         let named = common.policy.as_ref().map(|path| self.cwd.join(path));
         named.or_else(|| self.variable("RINGFORT_POLICY").map(|path| self.cwd.join(path)))
     }
@@ -312,24 +334,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
     let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
 
-    let chain: Arc<[ringfort_policy::rule::Policy]> = loaded.chain.clone().into();
-    let provider = providers::select(PROVIDERS, &loaded.config.policy.provider, &chain).map_err(Failure::guard)?;
-    let limits = GuardLimits {
-        actions_per_hour: effective.actions_per_hour_max,
-        repeats_max: effective.loop_repeats_max,
-        loop_window: effective.loop_window,
-    };
-    let pipeline = Pipeline::new(PipelineParts {
-        chain,
-        provider,
-        guard: Guard::new(state.guard(), limits),
-        trail,
-        outcomes: match loaded.config.trail.durability {
-            ringfort_policy::config::Durability::Second => ringfort_audit::Durability::Written,
-            ringfort_policy::config::Durability::Sync => ringfort_audit::Durability::Synced,
-        },
-        clock: Arc::clone(&clock),
-    });
+    let pipeline = pipeline(world, &loaded, &effective, &state, trail, &clock)?;
     let session = Session {
         pipeline,
         name: wishes.session,
@@ -341,6 +346,65 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         clock,
     };
     Ok(Wired { session, state, environment, notices, loaded })
+}
+
+/// Composes the spine of a session.
+///
+/// # Errors
+///
+/// The provider cannot be used.
+fn pipeline(
+    world: &World,
+    loaded: &Loaded,
+    effective: &Effective,
+    state: &StateFolder,
+    trail: Arc<Trail>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Pipeline, Failure> {
+    let chain: Arc<[ringfort_policy::rule::Policy]> = loaded.chain.clone().into();
+    let provider = providers::select(PROVIDERS, &loaded.config.policy.provider, &chain).map_err(Failure::guard)?;
+    let limits = GuardLimits {
+        actions_per_hour: effective.actions_per_hour_max,
+        repeats_max: effective.loop_repeats_max,
+        loop_window: effective.loop_window,
+    };
+    Ok(Pipeline::new(PipelineParts {
+        chain,
+        provider,
+        guard: Guard::new(state.guard(), limits).rebuilt_from(state.trail()),
+        freeze: state.freeze(),
+        approvals: Arc::new(ApprovalDb::new(state.root())),
+        trail,
+        outcomes: match loaded.config.trail.durability {
+            ringfort_policy::config::Durability::Second => ringfort_audit::Durability::Written,
+            ringfort_policy::config::Durability::Sync => ringfort_audit::Durability::Synced,
+        },
+        clock: Arc::clone(clock),
+    })
+    .recognising(own(world)))
+}
+
+/// This executable, and where programs are found.
+fn own(world: &World) -> Option<Own> {
+    let executable = std::env::current_exe().ok()?;
+    Own::new(&executable, world.variable("PATH").unwrap_or_default())
+}
+
+/// Composes the spine of a hook: as for a run, but for everything that a cage needs.
+///
+/// # Errors
+///
+/// The configuration, the trail or the provider cannot be used; nothing may happen.
+pub(crate) fn wire_hook(
+    world: &World,
+    common: &Common,
+    state: &StateFolder,
+    workspace: &Path,
+) -> Result<Pipeline, Failure> {
+    let loaded = world.load(common, Some(workspace))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let trail = Arc::new(open_trail(state, &clock)?);
+    pipeline(world, &loaded, &loaded.effective(), state, trail, &clock)
 }
 
 /// A policy file that lies where the program writes cannot be changed by it: the next run would obey the change.

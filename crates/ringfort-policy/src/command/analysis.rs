@@ -89,6 +89,8 @@ pub struct SimpleCommand {
     pub effects: Range<usize>,
     /// What is known about its program.
     pub knowledge: Knowledge,
+    /// Whether `ringfort run` in the same text starts it, in the cage.
+    pub caged: bool,
 }
 
 /// The first word of a command.
@@ -284,6 +286,8 @@ pub struct Hazard {
     pub rule: &'static Rule,
     /// Where.
     pub span: Span,
+    /// Whether it stands in what `ringfort run` starts in the cage.
+    pub caged: bool,
 }
 
 /// A place that could not be read.

@@ -6,10 +6,15 @@
 //! **Invariant:** the tables are constants, so that there is nothing to load and nothing to go wrong at start.
 //! A program that is not here is unknown, never harmless. One file per family; a new program is one entry.
 
+mod cloud;
 mod files;
+mod filters;
+mod media;
 mod network;
+mod node;
 mod packages;
 mod programming;
+mod python;
 mod shells;
 mod system;
 mod text;
@@ -31,6 +36,8 @@ pub(crate) enum Role {
     List,
     /// A file that is created or changed.
     Write,
+    /// A new, empty file of its own name, made from this pattern: harmless where temporary files belong.
+    Fresh,
     /// A file or tree that is removed; a tree with [`Mode::Recursive`].
     Delete,
     /// A file that is run as a program or script; later operands belong to it.
@@ -47,6 +54,8 @@ pub(crate) enum Role {
     Environment,
     /// A host or URL that is contacted.
     Host,
+    /// A name of a user here, or with `@` on a host that is contacted.
+    Account,
     /// Data that is sent; `@file` and the like name a file.
     Data,
     /// A file that is sent.
@@ -84,6 +93,8 @@ pub(crate) enum Mode {
     DryRun,
     /// No effect by itself; looked at by a handler.
     Force,
+    /// Files are printed instead of changed.
+    Prints,
 }
 
 /// Languages of inline code.
@@ -163,6 +174,7 @@ pub(crate) enum Special {
     Test,
     Transform,
     Crontab,
+    Ringfort,
     Ssh,
     Compile,
     Watch,
@@ -172,6 +184,20 @@ pub(crate) enum Special {
     Formats,
     /// Reads statements from standard input where none are given.
     Sql,
+    /// Starts a shell where no command is given.
+    Session,
+    /// Cuts files off.
+    Empties,
+    /// Reads the names of files to pack from standard input.
+    Archive,
+    /// Shows processes, and with one letter their environments.
+    Processes,
+    /// Renames files by an expression.
+    Rename,
+    /// Shows variables by name.
+    Variables,
+    /// The client of a cloud: its verbs say whether it asks or changes.
+    Cloud,
 }
 
 /// What is known about one program or sub-command.
@@ -192,6 +218,8 @@ pub(crate) struct Entry {
     pub(crate) options_start: bool,
     /// Whether an operand starts another command.
     pub(crate) wraps: bool,
+    /// Whether it writes in the working folder, and only there.
+    pub(crate) here: bool,
     /// Whether an operand names a file whose content is not read.
     pub(crate) names_files: bool,
     /// The roles of the operands; the last one repeats.
@@ -235,6 +263,7 @@ const fn entry(names: &'static str, risk: Risk) -> Entry {
         options_run: false,
         options_start: false,
         wraps: false,
+        here: false,
         names_files: false,
         operands: &[Role::Value],
         last: None,
@@ -275,6 +304,12 @@ impl Entry {
             self.names_files |= matches!(operands[index], Role::List | Role::Delete);
             index += 1;
         }
+        self
+    }
+
+    /// It writes in the working folder, and only there.
+    pub(crate) const fn here(mut self) -> Self {
+        self.here = true;
         self
     }
 
@@ -371,18 +406,23 @@ const fn first_bit(letter: u8) -> u32 {
 }
 
 /// Every family, in the order of the folder.
-static FAMILIES: [&[Entry]; 8] = [
+static FAMILIES: [&[Entry]; 13] = [
+    cloud::ENTRIES,
     files::ENTRIES,
+    filters::ENTRIES,
+    media::ENTRIES,
     network::ENTRIES,
+    node::ENTRIES,
     packages::ENTRIES,
     programming::ENTRIES,
+    python::ENTRIES,
     shells::ENTRIES,
     system::ENTRIES,
     text::ENTRIES,
     version::ENTRIES,
 ];
 
-const SLOTS: usize = 4096;
+const SLOTS: usize = 8192;
 
 /// The place of one name: its entry, and where in the names of the entry it stands.
 #[derive(Clone, Copy)]
@@ -400,11 +440,16 @@ static TABLE: [Slot; SLOTS] = build();
 
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler: an index out of range does not build")]
 const fn build() -> [Slot; SLOTS] {
-    let families: [&[Entry]; 8] = [
+    let families: [&[Entry]; 13] = [
+        cloud::ENTRIES,
         files::ENTRIES,
+        filters::ENTRIES,
+        media::ENTRIES,
         network::ENTRIES,
+        node::ENTRIES,
         packages::ENTRIES,
         programming::ENTRIES,
+        python::ENTRIES,
         shells::ENTRIES,
         system::ENTRIES,
         text::ENTRIES,
@@ -497,17 +542,54 @@ pub(crate) fn len() -> usize {
 mod tests {
     use super::*;
 
+    /// Fewest programs that the catalogue is worth its name with.
+    const PROGRAMS_MIN: usize = 300;
+
     #[test]
     fn every_name_is_found_and_unique() {
         let mut seen = std::collections::BTreeSet::new();
+        let mut faults = Vec::new();
         for entry in FAMILIES.iter().flat_map(|family| family.iter()) {
             for name in entry.names.split(' ') {
-                assert!(seen.insert(name), "{name} appears twice");
-                assert!(std::ptr::eq(lookup(name.as_bytes()).unwrap(), entry), "{name} is not found");
+                if name.is_empty() || !seen.insert(name) {
+                    faults.push(format!("`{name}` appears twice"));
+                } else if !std::ptr::eq(lookup(name.as_bytes()).unwrap(), entry) {
+                    faults.push(format!("`{name}` is not found"));
+                }
             }
         }
-        assert!(len() >= 300, "{}", len());
-        assert!(len() < SLOTS / 2);
+        assert!(faults.is_empty(), "{faults:#?}");
+        assert!(seen.len() >= PROGRAMS_MIN, "{}", seen.len());
+        assert!(len() < SLOTS / 2, "{}", len());
+    }
+
+    #[test]
+    fn every_option_and_subcommand_is_listed_once() {
+        fn check(entry: &Entry, faults: &mut Vec<String>) {
+            let once = |names: &mut dyn Iterator<Item = &'static str>, what: &str, faults: &mut Vec<String>| {
+                let mut seen = std::collections::BTreeSet::new();
+                for name in names {
+                    if name.is_empty() || !seen.insert(name) {
+                        faults.push(format!("{what} `{name}` of `{}`", entry.names));
+                    }
+                }
+            };
+            once(&mut entry.options.iter().flat_map(|opt| opt.names.split(' ')), "option", faults);
+            once(&mut entry.subs.iter().flat_map(|sub| sub.names.split(' ')), "sub-command", faults);
+            for opt in entry.options {
+                for name in opt
+                    .names
+                    .split(' ')
+                    .filter(|name| !name.starts_with(['-', '+']) && *name != "check" && *name != "help")
+                {
+                    faults.push(format!("option `{name}` of `{}` has no dash", entry.names));
+                }
+            }
+            entry.subs.iter().for_each(|sub| check(sub, faults));
+        }
+        let mut faults = Vec::new();
+        FAMILIES.iter().flat_map(|family| family.iter()).for_each(|entry| check(entry, &mut faults));
+        assert!(faults.is_empty(), "{faults:#?}");
     }
 
     #[test]

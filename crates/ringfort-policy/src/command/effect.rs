@@ -9,9 +9,11 @@
 
 mod code;
 mod file;
+mod found;
 mod git;
 mod interpreter;
 mod network;
+mod ringfort;
 mod script;
 mod shell;
 mod unlisted;
@@ -46,6 +48,8 @@ pub(super) struct Subject {
     pub(super) traits: u16,
     pub(super) jobs: Vec<Job>,
     pub(super) partial: bool,
+    /// What it runs, it runs in the cage.
+    pub(super) cages: bool,
     pub(super) first_effect: usize,
     modes: u16,
     /// A word that looks like a file but is a program text: `.env` is a filter of jq.
@@ -76,6 +80,7 @@ impl Subject {
             traits: 0,
             jobs: Vec::new(),
             partial: false,
+            cages: false,
             first_effect,
             modes: 0,
             filter: None,
@@ -113,7 +118,7 @@ impl Walker<'_> {
     ) {
         subject.raise(risk);
         subject.traits |= match kind {
-            EffectKind::OpenNetwork => NETWORK,
+            EffectKind::OpenNetwork | EffectKind::QueryService => NETWORK,
             EffectKind::ReadSecret => SECRET,
             _ => 0,
         };
@@ -132,7 +137,7 @@ impl Walker<'_> {
 
     /// Records a rule without a command.
     pub(super) fn hazard(&mut self, rule: &'static Rule, span: Span) {
-        let hazard = Hazard { rule, span };
+        let hazard = Hazard { rule, span, caged: self.caged };
         if self.out.hazards.len() < EFFECTS_MAX && self.out.hazards.last() != Some(&hazard) {
             self.out.hazards.push(hazard);
         }
@@ -141,8 +146,17 @@ impl Walker<'_> {
 
     /// Everything that `args` of a program with this entry would do.
     pub(super) fn apply(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+        self.apply_entry(entry, args, subject);
+        self.settle_queries(args, subject);
+        if args.iter().any(|arg| matches!(arg.bytes.as_slice(), b"/dev/null" | b"if=/dev/null")) {
+            self.copied_nothing(args, subject);
+        }
+    }
+
+    fn apply_entry(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
         if let [only] = args
-            && matches!(only.known(), Some(b"--version" | b"--help"))
+            && (matches!(only.known(), Some(b"--version" | b"--help"))
+                || !entry.subs.is_empty() && only.bytes == b"-h" && entry.letter(b'h').is_none())
         {
             return;
         }
@@ -214,7 +228,10 @@ impl Walker<'_> {
                 self.role(opt.role, arg, &[], subject);
                 continue;
             }
-            let rest = bytes.get(index + 1..).filter(|rest| !rest.is_empty());
+            // Some parsers drop the `=` of `-x=value`: what is stricter counts.
+            let rest =
+                bytes.get(index + 1..).map(|rest| rest.strip_prefix(b"=").filter(|r| !r.is_empty()).unwrap_or(rest));
+            let rest = rest.filter(|rest| !rest.is_empty());
             return self.option_value(entry, opt, rest, args, at, subject);
         }
         at + 1
@@ -231,6 +248,11 @@ impl Walker<'_> {
     ) -> usize {
         let Some(arg) = args.get(at) else { return at + 1 };
         if let Some(value) = value {
+            if opt.role == Role::Command {
+                let program = Argument { bytes: value.into(), ..arg.clone() };
+                subject.jobs.push(Job::Words([&[program], args.get(at + 1..).unwrap_or(&[])].concat()));
+                return args.len();
+            }
             self.role(opt.role, arg, value, subject);
             return at + 1;
         }
@@ -252,6 +274,7 @@ impl Walker<'_> {
         let pathlike = matches!(next.bytes.first(), Some(b'/' | b'~' | b'.')) || next.bytes.contains(&b'/');
         if opt.role == Role::Value
             && pathlike
+            && next.bytes != b"/"
             && let Some(role @ (Role::Read | Role::List | Role::Write | Role::Delete)) = entry.operands.last()
         {
             self.role(*role, next, &next.bytes, subject);
@@ -297,6 +320,10 @@ impl Walker<'_> {
     /// The risk and effects that do not depend on arguments.
     pub(super) fn base(&mut self, entry: &'static Entry, subject: &mut Subject) {
         subject.raise(if subject.has(Mode::DryRun) { entry.risk.min(Risk::Medium) } else { entry.risk });
+        if entry.here {
+            let folder = self.cwd().map(|folder| String::from_utf8_lossy(folder).into_owned());
+            self.effect(subject, EffectKind::WritePath, folder, subject.span, Risk::Medium);
+        }
         for kind in entry.always {
             self.effect(subject, *kind, None, subject.span, Risk::Low);
         }
@@ -356,11 +383,13 @@ impl Walker<'_> {
         match role {
             Role::Value | Role::Command | Role::Environment => {}
             Role::Read if subject.has(Mode::InPlace) => self.write(arg, bytes, subject),
+            Role::Write if subject.has(Mode::Prints) => self.read(arg, bytes, subject),
             Role::Load | Role::Execute if is_stdin(bytes) => self.run_input(subject),
             Role::Read if contains(bytes, b"://") => self.host(arg, bytes, subject),
             Role::Read => self.read(arg, bytes, subject),
             Role::List => self.list(arg, bytes, subject),
             Role::Write => self.write(arg, bytes, subject),
+            Role::Fresh => self.fresh(arg, bytes, subject),
             Role::Delete => self.delete(arg, bytes, subject),
             Role::Execute | Role::Load => self.execute_file(arg, bytes, subject),
             Role::Shell => subject
@@ -368,6 +397,8 @@ impl Walker<'_> {
                 .push(Job::Text { text: Argument { bytes: bytes.into(), ..arg.clone() }, kind: PlaceKind::Text }),
             Role::Code(language) => self.code(language, arg, bytes, subject),
             Role::Host => self.host(arg, bytes, subject),
+            Role::Account if bytes.contains(&b'@') || arg.source.is_some() => self.host(arg, bytes, subject),
+            Role::Account => {}
             Role::Data => self.data(arg, bytes, subject),
             Role::Upload => self.upload(arg, bytes, subject),
             Role::RemoteRead | Role::RemoteWrite => self.remote(role, arg, bytes, subject),
@@ -383,10 +414,13 @@ impl Walker<'_> {
         if bytes.is_empty() || bytes == b"-" {
             return;
         }
-        let target = self.resolve(arg, bytes);
         if arg.source == Some(Source::Process) {
             return;
         }
+        if let Some(places) = self.found_by_word(arg, subject) {
+            return places.iter().for_each(|place| self.read(place, &place.bytes, subject));
+        }
+        let target = self.resolve(arg, bytes);
         if target::is_secret(&target.path, self.context) {
             self.effect(subject, EffectKind::ReadSecret, target.into_text(), arg.span, Risk::High);
             self.rule(subject, &hazard::READS_SECRET, arg.span);
@@ -397,7 +431,9 @@ impl Walker<'_> {
 
     fn list(&mut self, arg: &Argument, bytes: &[u8], subject: &mut Subject) {
         let target = self.resolve(arg, bytes);
-        self.effect(subject, EffectKind::ReadPath, target.into_text(), arg.span, Risk::Low);
+        // Looking round in a folder of keys is more than looking, wherever that folder is.
+        let kind = if target::holds_keys(&target.path) { EffectKind::ReadPath } else { EffectKind::ListPath };
+        self.effect(subject, kind, target.into_text(), arg.span, Risk::Low);
     }
 
     /// Creating or changing a file.
@@ -465,6 +501,7 @@ impl Walker<'_> {
 
     fn special(&mut self, special: Special, entry: &'static Entry, args: &[Argument], subject: &mut Subject) -> bool {
         match special {
+            Special::Ringfort => self.ringfort(args, subject),
             Special::Cd => self.change_folder(args),
             Special::Eval => self.eval(args, subject),
             Special::Source => self.source(args, subject),
@@ -515,6 +552,27 @@ impl Walker<'_> {
                 return false;
             }
             Special::Container => return false,
+            Special::Session => {
+                let operands = self.options(entry, args, subject);
+                self.operands(entry, args, &operands, subject);
+                if subject.jobs.is_empty() && !subject.has(Mode::Show) {
+                    // Without a command it starts the user's shell.
+                    self.effect(subject, EffectKind::ExecuteText, None, subject.span, Risk::Medium);
+                }
+            }
+            Special::Empties => {
+                let operands = self.options(entry, args, subject);
+                self.operands(entry, args, &operands, subject);
+                self.emptied(args, &operands, subject);
+            }
+            Special::Archive => self.archive(entry, args, subject),
+            Special::Variables => self.variables_shown(args, subject),
+            Special::Rename => self.rename(entry, args, subject),
+            Special::Processes => {
+                let operands = self.options(entry, args, subject);
+                self.environments_shown(args, &operands, subject);
+            }
+            Special::Cloud => self.cloud(entry, args, subject),
         }
         true
     }

@@ -76,6 +76,7 @@ rules! {
     DOCUMENT_OPEN "command-065" Medium "a here-document has no delimiter line"
     ODD_PROGRAM_NAME "command-066" High "the program name contains unusual characters"
     PATH_PROGRAM "command-067" Medium "the program is named by a path and not looked up"
+    OWN_TOOL "command-080" Critical "it would change, weaken or reveal what judges it"
 }
 
 #[cfg(test)]

@@ -57,7 +57,11 @@ pub struct Fault {
     pub span: Span,
 }
 
-pub(crate) type Parse<T> = Result<T, Fault>;
+/// Parsing has stopped; the [`Fault`] stands in the parser, so that results stay as small as what they carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped;
+
+pub(crate) type Parse<T> = Result<T, Stopped>;
 
 /// The tree of one text.
 #[derive(Debug, Default)]
@@ -357,6 +361,16 @@ pub(crate) fn parse_each<'a>(text: &'a [u8], depth: u32, visit: impl FnMut(Item<
         return fault(FaultKind::TooDeep);
     }
     cursor::Parser::new(text, depth).run(visit)
+}
+
+/// The expansions in `text`, which a shell reads as if it stood between double quotes: no quote in it has a meaning.
+pub(crate) fn parse_expansions(text: &[u8], depth: u32) -> (Vec<Piece<'_>>, Parsed<'_>) {
+    if text.len() > INPUT_BYTES_MAX || depth >= DEPTH_MAX {
+        let kind = if depth >= DEPTH_MAX { FaultKind::TooDeep } else { FaultKind::TooLong };
+        let fault = Some(Fault { kind, span: Span::new(0, text.len()) });
+        return (Vec::new(), Parsed { fault, ..Parsed::default() });
+    }
+    cursor::Parser::new(text, depth).expansions()
 }
 
 #[cfg(test)]

@@ -337,6 +337,23 @@ fn home_relative<'p>(path: &'p [u8], context: &Context<'_>) -> Option<&'p [u8]> 
     Some(rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at + 1..)).unwrap_or(&[]))
 }
 
+/// Whether `path` is, or lies in, a folder that by its name holds keys, below whatever folder.
+pub(super) fn holds_keys(path: &[u8]) -> bool {
+    const FOLDERS: [&[u8]; 10] = [
+        b".ssh",
+        b".gnupg",
+        b".aws",
+        b".azure",
+        b".kube",
+        b".oci",
+        b".docker",
+        b".password-store",
+        b"gcloud",
+        b"keyrings",
+    ];
+    path.split(|b| *b == b'/').any(|part| FOLDERS.contains(&part))
+}
+
 /// Whether reading `path` discloses a credential.
 pub(super) fn is_secret(path: &[u8], context: &Context<'_>) -> bool {
     let (patterned, listed) = may_be_secret(path);

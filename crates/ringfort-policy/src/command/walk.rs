@@ -7,6 +7,10 @@
 //! **Invariant:** every simple command of the tree is visited, whatever its condition. The state (folder,
 //! variables, names) only holds what is certain on every path. Work is bounded by a budget of bytes.
 
+mod alias;
+mod evaluate;
+mod job;
+mod repeat;
 mod scope;
 mod state;
 
@@ -20,7 +24,7 @@ use super::analysis::{
     SimpleCommand, Source, Timing,
 };
 use super::bytes::Bytes;
-use super::catalogue::{self, Entry, Special};
+use super::catalogue::{self, Entry, Special, Style};
 use super::effect::{Job, RUNS_WORD, SHELL, Subject};
 use super::hazard::{self, Rule};
 use super::syntax::{self, Document, FaultKind, Joint, Script};
@@ -110,6 +114,10 @@ pub(super) struct Walker<'c> {
     /// Whether the last `cd` is known to have succeeded here.
     pub(super) entered: bool,
     pub(super) defined: Vec<Vec<u8>>,
+    /// Aliases and their values, the last of a name last.
+    pub(super) aliases: Vec<(Vec<u8>, Argument)>,
+    /// Arrays whose subscripts are text.
+    pub(super) tables: Vec<Vec<u8>>,
     pub(super) functions: Vec<Vec<u8>>,
     /// For each command, bits of `effect`.
     pub(super) traits: Vec<u16>,
@@ -121,6 +129,10 @@ pub(super) struct Walker<'c> {
     pub(super) written: Vec<(Vec<u8>, Argument)>,
     /// Whether an enclosing construct redirects standard input.
     pub(super) input: Option<Argument>,
+    /// Whether what is walked runs in a cage of its own.
+    pub(super) caged: bool,
+    /// The first use of Ringfort itself.
+    pub(super) own: Option<Span>,
     budget: usize,
 }
 
@@ -128,20 +140,26 @@ impl<'c> Walker<'c> {
     pub(super) fn new(context: &'c Context<'c>, length: usize) -> Self {
         let mut variables = Variables::default();
         variables.set(b"HOME", Some(context.home.unwrap_or(b"~").into()));
+        let cwd: Option<Rc<[u8]>> = context.cwd.map(Rc::from);
+        variables.folder.clone_from(&cwd);
         Self {
             context,
             out: Analysis::new(length),
             variables,
-            cwd: context.cwd.map(Rc::from),
+            cwd,
             fallback: None,
             entered: true,
             defined: Vec::new(),
+            aliases: Vec::new(),
+            tables: Vec::new(),
             functions: Vec::new(),
             traits: Vec::new(),
             flows: vec![None],
             output: None,
             written: Vec::new(),
             input: None,
+            caged: false,
+            own: None,
             budget: length.saturating_mul(4).saturating_add(NESTED_BYTES_MIN),
         }
     }
@@ -155,13 +173,28 @@ impl<'c> Walker<'c> {
         self.out.risk = self.out.risk.max(rule.risk);
     }
 
+    /// Takes `bytes` from what may still be read; false, with a problem, when nothing is left.
+    pub(super) fn spend(&mut self, bytes: usize, span: Span) -> bool {
+        let left = self.budget.checked_sub(bytes);
+        match left {
+            Some(left) => self.budget = left,
+            None => self.problem(&hazard::TOO_DEEP, span),
+        }
+        left.is_some()
+    }
+
+    /// Takes `bytes` if that many are left.
+    pub(super) fn can_spend(&mut self, bytes: usize) -> bool {
+        let left = self.budget.checked_sub(bytes);
+        self.budget = left.unwrap_or(self.budget);
+        left.is_some()
+    }
+
     /// Parses and walks `text`.
     pub(super) fn text(&mut self, text: &[u8], map: Map, frame: Frame) {
-        let Some(left) = self.budget.checked_sub(text.len()) else {
-            self.problem(&hazard::TOO_DEEP, map.span(Span::new(0, text.len())));
+        if !self.spend(text.len(), map.span(Span::new(0, text.len()))) {
             return;
-        };
-        self.budget = left;
+        }
         let stripped;
         let (text, map) = if text.contains(&0) {
             let whole = map.span(Span::new(0, text.len()));
@@ -203,6 +236,9 @@ impl<'c> Walker<'c> {
         let mut inner = frame;
         let conditional = matches!(after, Joint::And | Joint::Or);
         self.entered = after == Joint::And;
+        if !self.entered && self.fallback.is_some() {
+            self.variables.folder = None;
+        }
         if conditional {
             inner = inner.perhaps();
         }
@@ -262,6 +298,7 @@ impl<'c> Walker<'c> {
         let mut words = Vec::with_capacity(simple.words.len());
         for word in &simple.words {
             self.inside(unit, &word.body, frame);
+            self.qualifiers(unit, word);
             super::value::expand(word, &self.variables, unit.map.span(word.span), &mut words);
         }
         let mut assignments = Vec::with_capacity(simple.assignments.len());
@@ -286,14 +323,58 @@ impl<'c> Walker<'c> {
         {
             self.hazard(&hazard::FORK_BOMB, span);
         }
+        if matches!(words.first().and_then(Argument::known), Some(b"[" | b"test")) {
+            self.condition(unit, &simple.words, frame);
+        }
+        if let (Some(word), Some(first)) = (simple.words.first(), words.first_mut()) {
+            super::value::with_modifier(word, first);
+        }
+        let execs = words.first().is_some_and(|word| word.bytes == b"exec");
+        let bare = words.is_empty() && !redirections.is_empty();
         let index = self.execute(words, assignments, redirections, frame, span);
+        if bare {
+            self.emptied_by(index);
+        }
+        if execs {
+            self.replaces_input(index, frame);
+        }
         for (name, value) in known {
             self.set_variable(name, value);
+        }
+        if !simple.words.is_empty() && !simple.assignments.is_empty() && self.keeps_assignments(index) {
+            simple.assignments.iter().for_each(|assignment| self.set_variable(assignment.name, None));
         }
         for position in inside {
             if let Some(command) = self.out.commands.get_mut(position) {
                 command.via = command.via.or(Some(index));
             }
+        }
+    }
+
+    /// Whether an assignment before this command may outlive it: before special builtins and functions it does.
+    fn keeps_assignments(&self, index: usize) -> bool {
+        match self.out.commands.get(index).map(|command| &command.program) {
+            Some(Program::Known(name)) => {
+                matches!(
+                    name.as_slice(),
+                    b":" | b"."
+                        | b"break"
+                        | b"continue"
+                        | b"eval"
+                        | b"exec"
+                        | b"exit"
+                        | b"export"
+                        | b"readonly"
+                        | b"return"
+                        | b"set"
+                        | b"shift"
+                        | b"source"
+                        | b"times"
+                        | b"trap"
+                        | b"unset"
+                ) || self.defined.iter().any(|defined| *name == defined.as_slice())
+            }
+            _ => true,
         }
     }
 
@@ -332,6 +413,7 @@ impl<'c> Walker<'c> {
             risk: Risk::Low,
             effects: start..start,
             knowledge: Knowledge::Catalogue,
+            caged: self.caged,
         });
         self.traits.push(0);
         self.redirect_effects(index, &mut subject);
@@ -348,7 +430,11 @@ impl<'c> Walker<'c> {
         self.finish(index, start, words, assignments, knowledge, &mut subject);
         let jobs = std::mem::take(&mut subject.jobs);
         for job in jobs {
-            self.job(job, index, frame);
+            if subject.cages {
+                self.in_cage(|walker| walker.job(job, index, frame));
+            } else {
+                self.job(job, index, frame);
+            }
         }
         index
     }
@@ -401,6 +487,7 @@ impl<'c> Walker<'c> {
         }
         let defined = self.defined.iter().any(|d| d == name);
         if defined {
+            self.use_alias(name, words, subject);
             self.forget_variables();
         }
         let by_path = name.contains(&b'/') && !is_standard(name);
@@ -416,6 +503,9 @@ impl<'c> Walker<'c> {
             _ => Knowledge::Unknown,
         };
         if let Some(entry) = entry {
+            if entry.style == Style::Plain || is_builtin(base) {
+                self.builtin(base, words, frame, subject);
+            }
             self.apply(entry, words, subject);
             if scans_shells(entry) && !subject.is_understood() {
                 self.scan_shells(words, subject);
@@ -470,74 +560,6 @@ impl<'c> Walker<'c> {
         self.forget_variables();
         Knowledge::Unknown
     }
-
-    /// Walks what a command runs.
-    fn job(&mut self, job: Job, index: usize, frame: Frame) {
-        let span = match &job {
-            Job::Words(words) => words.first().map_or(Span::new(0, 0), |w| w.span),
-            Job::Text { text, .. } => text.span,
-        };
-        if frame.runs >= RUN_DEPTH_MAX {
-            self.problem(&hazard::TOO_DEEP, span);
-            return;
-        }
-        let mut inner = Frame { via: Some(index), runs: frame.runs + 1, depth: frame.depth + 1, ..frame };
-        match job {
-            Job::Words(words) => {
-                let end = words.last().map_or(span.end, |w| w.span.end).max(span.end);
-                inner.place.kind = PlaceKind::Wrapped;
-                let redirections = self.out.commands.get(index).map(|c| c.redirections.clone()).unwrap_or_default();
-                let inherited = redirections
-                    .into_iter()
-                    .filter(|r| r.op == syntax::RedirectOp::Document || r.op == syntax::RedirectOp::Text)
-                    .collect();
-                self.execute(words, Vec::new(), inherited, inner, Span::new(span.start, end));
-            }
-            Job::Text { text, kind } => {
-                inner.place.kind = kind;
-                if text.source.is_some() {
-                    self.unknown_text(&text, index);
-                }
-                let map = self.text_map(&text);
-                let bytes: Vec<u8> = text.bytes.iter().map(|b| if *b == HOLE { b'_' } else { *b }).collect();
-                if text.source.is_none() || bytes.iter().any(|b| *b != b'_') {
-                    self.text(&bytes, map, inner);
-                }
-                self.forget_variables();
-            }
-        }
-    }
-
-    /// Text that is run but only partly known.
-    fn unknown_text(&mut self, text: &Argument, index: usize) {
-        self.hazard(&hazard::TEXT_EXECUTED, text.span);
-        if let Some(traits) = self.traits.get_mut(index) {
-            *traits |= RUNS_WORD;
-        }
-        let effects = self.out.effects.len();
-        if let Some(command) = self.out.commands.get_mut(index) {
-            command.risk = command.risk.max(Risk::High);
-            if command.effects.end == effects {
-                self.out.effects.push(ringfort_core::effect::Effect {
-                    kind: EffectKind::ExecuteText,
-                    target: None,
-                    span: text.span,
-                });
-                command.effects.end += 1;
-            }
-        }
-    }
-
-    fn text_map(&self, text: &Argument) -> Map {
-        let raw = text.span.end.saturating_sub(text.span.start);
-        let length = text.bytes.len();
-        match raw.checked_sub(length) {
-            Some(0) => Map::Offset(text.span.start),
-            // One quote on each side: the decoded bytes stand in the input as they are.
-            Some(2) if text.source.is_none() => Map::Offset(text.span.start + 1),
-            _ => Map::Whole(text.span),
-        }
-    }
 }
 
 fn command_span(command: &syntax::Command<'_>) -> Span {
@@ -545,6 +567,11 @@ fn command_span(command: &syntax::Command<'_>) -> Span {
         syntax::Command::Simple(simple) => simple.span,
         syntax::Command::Compound(compound) => compound.span,
     }
+}
+
+/// Builtins whose words may hold names of variables, subscripts or calculations.
+fn is_builtin(name: &[u8]) -> bool {
+    matches!(name, b"test" | b"[" | b"printf" | b"print" | b"wait" | b"getopts" | b"fc" | b"history" | b"env")
 }
 
 /// Whether the path names a program in a folder that only the system writes.
@@ -576,6 +603,7 @@ fn scans_shells(entry: &Entry) -> bool {
                 | Special::Cd
                 | Special::Declare
                 | Special::Reads
+                | Special::Ringfort
         )
     );
     !entry.wraps && !special && (entry.risk > Risk::Low || entry.options_start)
@@ -593,6 +621,7 @@ fn scans_secrets(entry: &Entry) -> bool {
                 | Special::Alias
                 | Special::Declare
                 | Special::Reads
+                | Special::Ringfort
                 | Special::Find
         )
     );

@@ -6,6 +6,8 @@ use ringfort_core::limits::{ACTIONS_PER_HOUR, LOOP_REPEATS_MAX};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ToolRuleConfig;
+
 /// How much the agent may do by itself, ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -84,6 +86,9 @@ pub struct AutonomyConfig {
     pub deny: Vec<String>,
     /// Command prefixes that are asked about whatever their risk.
     pub ask_commands: Vec<String>,
+    /// Whole commands, word for word, that go ahead without a question, also where there is no cage; what is denied
+    /// stays denied.
+    pub unasked_commands: Vec<String>,
     /// Folders and files that are closed, besides those that always are.
     pub forbidden_paths: Vec<String>,
     /// Folders outside the workspace that may be read and written.
@@ -100,6 +105,10 @@ pub struct AutonomyConfig {
     pub denied_tools: Vec<String>,
     /// Tools that are asked about whatever their arguments.
     pub ask_tools: Vec<String>,
+    /// Rules on the arguments of tools; every rule that names a tool counts.
+    pub tool_rules: Vec<ToolRuleConfig>,
+    /// Models that an agent may switch to unasked, by their ids.
+    pub models: Vec<String>,
     /// Variables of the caller's environment that a command may see.
     pub shell_env_passthrough: Vec<String>,
     /// Longest run of a command that an agent starts, in seconds.
@@ -116,6 +125,7 @@ impl Default for AutonomyConfig {
             allowed_commands: None,
             deny: Vec::new(),
             ask_commands: Vec::new(),
+            unasked_commands: Vec::new(),
             forbidden_paths: Vec::new(),
             allowed_roots: Vec::new(),
             allowed_roots_read_only: Vec::new(),
@@ -124,6 +134,8 @@ impl Default for AutonomyConfig {
             allowed_tools: None,
             denied_tools: Vec::new(),
             ask_tools: Vec::new(),
+            tool_rules: Vec::new(),
+            models: Vec::new(),
             shell_env_passthrough: Vec::new(),
             shell_timeout_secs: None,
         }

@@ -7,11 +7,12 @@
 
 use ringfort_core::obligation::Promise;
 
-use super::{Config, Level, RuntimeKind};
+use super::{Config, GuardConfig, Level, RuntimeKind};
 use crate::domain::HostPattern;
 use crate::path::Place;
-use crate::rule::CommandPrefix;
-use crate::tool::ToolPattern;
+use crate::rule::{CommandPrefix, WholeCommand};
+use crate::tool::argument::{RULES_MAX, ToolRule};
+use crate::tool::{ToolPattern, is_known};
 
 /// Largest number of actions in an hour.
 const ACTIONS_PER_HOUR_MAX: u32 = 1_000_000;
@@ -21,6 +22,10 @@ const REPEATS_MAX: u32 = 10_000;
 const SECONDS_MAX: u64 = 7 * 24 * 3600;
 /// Largest size, in MiB (a pebibyte).
 const MEBIBYTES_MAX: u64 = 1 << 30;
+/// Longest pattern of a text that is blocked. Bytes.
+const BLOCKED_BYTES_MAX: usize = 1 << 10;
+/// Most patterns of texts that are blocked.
+const BLOCKED_MAX: usize = 256;
 /// Most entries of one list.
 const ENTRIES_MAX: usize = 10_000;
 
@@ -98,6 +103,10 @@ impl Checker {
         self.entries(key, list.iter().map(String::as_str), |entry: &str| CommandPrefix::parse(entry).map(drop));
     }
 
+    pub(crate) fn wholes(&mut self, key: &str, list: &[String]) {
+        self.entries(key, list.iter().map(String::as_str), |entry: &str| WholeCommand::parse(entry).map(drop));
+    }
+
     pub(crate) fn programs(&mut self, key: &str, list: &[String]) {
         self.entries(key, list.iter().map(String::as_str), |entry: &str| {
             match CommandPrefix::parse(entry).map(|prefix| prefix.words()) {
@@ -106,6 +115,13 @@ impl Checker {
                 Err(error) => Err(error.to_string()),
             }
         });
+    }
+
+    fn provider(&mut self, key: &str, provider: &str) {
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if provider.is_empty() || provider.len() > 64 || !provider.bytes().all(good) {
+            self.value(key, "a provider's name holds lower-case letters, digits and `-` only");
+        }
     }
 
     pub(crate) fn limits(&mut self, prefix: &str, limits: &super::LimitsConfig) {
@@ -136,6 +152,42 @@ impl Checker {
         }
     }
 
+    pub(crate) fn tool_rules(&mut self, rules: impl Iterator<Item = Result<(), String>>) {
+        for (place, compiled) in rules.enumerate() {
+            if place >= RULES_MAX {
+                return self.value("autonomy.tool_rules", format!("more than {RULES_MAX} rules"));
+            }
+            if let Err(fault) = compiled {
+                let fault = ringfort_core::text::escape_bytes(fault.as_bytes());
+                return self.value("autonomy.tool_rules", format!("rule {}: {fault}", place + 1));
+            }
+        }
+    }
+
+    pub(crate) fn guard(&mut self, guard: &GuardConfig) {
+        let key = "guard.blocked_patterns";
+        if guard.blocked_patterns.len() > BLOCKED_MAX {
+            self.value(key, format!("more than {BLOCKED_MAX} patterns"));
+        }
+        self.entries(key, guard.blocked_patterns.iter(), |pattern: &String| {
+            if pattern.len() > BLOCKED_BYTES_MAX {
+                Err(format!("it is longer than {BLOCKED_BYTES_MAX} bytes"))
+            } else if crate::normal::folded(pattern).chars().count() < 2 {
+                Err("nothing of it is left once case, blanks and invisible characters are folded".to_owned())
+            } else {
+                Ok(())
+            }
+        });
+        for (key, score) in [("guard.review_score", guard.review_score), ("guard.block_score", guard.block_score)] {
+            if let Some(score) = score {
+                self.range(key, score, 1, 100);
+            }
+        }
+        if guard.review_score.zip(guard.block_score).is_some_and(|(review, block)| review >= block) {
+            self.no_effect("guard.review_score", "`guard.block_score` is not above it");
+        }
+    }
+
     pub(crate) fn into_faults(self) -> Vec<Fault> {
         self.faults
     }
@@ -146,6 +198,8 @@ impl Checker {
 pub(crate) fn check(config: &Config, is_idle: impl Fn(&str, &str) -> bool) -> Vec<Fault> {
     let mut checker = Checker::default();
     check_autonomy(config, &mut checker, &is_idle);
+    checker.guard(&config.guard);
+    check_agents(config, &mut checker);
     checker.hosts("egress.domains", &config.egress.domains);
     checker.hosts("egress.denied_domains", &config.egress.denied_domains);
     check_sandbox(config, &mut checker);
@@ -162,9 +216,23 @@ fn check_autonomy(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str
     checker.programs("autonomy.allowed_commands", autonomy.allowed_commands.as_deref().unwrap_or_default());
     checker.prefixes("autonomy.deny", &autonomy.deny);
     checker.prefixes("autonomy.ask_commands", &autonomy.ask_commands);
+    checker.wholes("autonomy.unasked_commands", &autonomy.unasked_commands);
     checker.tools("autonomy.allowed_tools", autonomy.allowed_tools.as_deref().unwrap_or_default());
     checker.tools("autonomy.denied_tools", &autonomy.denied_tools);
     checker.tools("autonomy.ask_tools", &autonomy.ask_tools);
+    checker.tool_rules(autonomy.tool_rules.iter().map(|rule| ToolRule::compile(rule).map(drop)));
+    if let Some(rule) = autonomy.tool_rules.iter().find(|rule| rule.allow && is_known(&rule.tool)) {
+        let message = format!("`allow` of `{}`: that tool is known, and judged by what it does", rule.tool);
+        checker.no_effect("autonomy.tool_rules", message);
+    }
+    checker.entries("autonomy.models", autonomy.models.iter(), |model: &String| {
+        let odd = |c: char| c.is_control() || ringfort_core::text::is_invisible(c);
+        if model.is_empty() || model.len() > 256 || model.chars().any(odd) {
+            Err("it is no id of a model")
+        } else {
+            Ok(())
+        }
+    });
     checker.entries("autonomy.shell_env_passthrough", autonomy.shell_env_passthrough.iter(), |name| variable(name));
     if autonomy.level == Level::Full {
         for key in ["autonomy.ask", "autonomy.ask_commands", "autonomy.ask_tools"] {
@@ -173,8 +241,12 @@ fn check_autonomy(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str
             }
         }
     }
-    if autonomy.level == Level::Readonly && is_idle("autonomy.ask", "autonomy.level") {
-        checker.no_effect("autonomy.ask", "`autonomy.level = \"readonly\"` denies instead of asking");
+    if autonomy.level == Level::Readonly {
+        for key in ["autonomy.ask", "autonomy.unasked_commands"] {
+            if is_idle(key, "autonomy.level") {
+                checker.no_effect(key, "`autonomy.level = \"readonly\"` denies instead of asking");
+            }
+        }
     }
 }
 
@@ -229,12 +301,22 @@ fn check_sandbox(config: &Config, checker: &mut Checker) {
     });
 }
 
-fn check_kept(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str, &str) -> bool) {
-    let provider = &config.policy.provider;
-    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if provider.is_empty() || provider.len() > 64 || !provider.bytes().all(good) {
-        checker.value("policy.provider", "a provider's name holds lower-case letters, digits and `-` only");
+fn check_agents(config: &Config, checker: &mut Checker) {
+    for (name, agent) in &config.agents {
+        let odd = |c: char| c.is_control() || ringfort_core::text::is_invisible(c) || c == '/';
+        let shown = ringfort_core::text::escape_bytes(name.as_bytes());
+        if name.is_empty() || name.len() > ringfort_core::limits::PRINCIPAL_NAME_BYTES_MAX || name.chars().any(odd) {
+            checker.value("agents", format!("`{shown}` is no name of an agent"));
+        } else if let Some(provider) = &agent.provider {
+            checker.provider(&format!("agents.{name}.provider"), provider);
+        } else {
+            checker.no_effect("agents", format!("`[agents.{shown}]` says nothing"));
+        }
     }
+}
+
+fn check_kept(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str, &str) -> bool) {
+    checker.provider("policy.provider", &config.policy.provider);
     let docker = &config.runtime.docker;
     if config.runtime.kind == RuntimeKind::Native && is_idle("runtime.docker", "runtime.kind") {
         checker.no_effect("runtime.docker", "`runtime.kind` is `native`");

@@ -49,7 +49,7 @@ pub struct Zones {
 }
 
 /// Files below a home folder that hold credentials.
-const CREDENTIALS: [&str; 34] = [
+const CREDENTIALS: [&str; 35] = [
     ".netrc",
     "_netrc",
     ".pgpass",
@@ -84,6 +84,7 @@ const CREDENTIALS: [&str; 34] = [
     ".gemini/oauth_creds.json",
     ".claude/.credentials.json",
     ".config/ringfort",
+    ".local/state/ringfort",
 ];
 /// Files and folders from which shells, tools and agents start things, by their names in a project.
 const STARTUP: [&str; 19] = [

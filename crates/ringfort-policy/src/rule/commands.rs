@@ -8,6 +8,7 @@
 //! it cannot bound is asked about by risk; what is closed is denied in the cage too.
 
 use ringfort_core::action::{Command, PathOp};
+use ringfort_core::advice;
 use ringfort_core::decision::{Decision, Risk};
 use ringfort_core::effect::{Effect, EffectKind, Span};
 use ringfort_core::ruling::Ruling;
@@ -15,13 +16,22 @@ use ringfort_core::text::escape_bytes;
 
 use super::draft::Draft;
 use super::{Policy, Role, table};
-use crate::command::analysis::{Analysis, Context, Knowledge, Program, SimpleCommand};
+use crate::command::analysis::{Analysis, Argument, Context, Knowledge, Program, SimpleCommand};
 use crate::command::{analyze, analyze_argv};
 use crate::egress;
 use crate::path::{Setting, Zone};
 
 /// Builtins that start no program and touch no file: no list of programs needs to name them.
 const INERT: [&str; 9] = ["cd", ":", "true", "false", "exit", "return", "break", "continue", "wait"];
+
+/// Ringfort itself: no list needs to name it, for what it runs is judged, and what would change it is denied.
+const OWN_NAME: &[u8] = b"ringfort";
+
+/// Whether the words are those of a check: what it judges does not run.
+fn is_own_check(command: &SimpleCommand) -> bool {
+    matches!(&command.program, Program::Known(name) if *name == OWN_NAME)
+        && command.args.iter().map(Argument::known).find(|word| *word != Some(b"--json")) == Some(Some(b"check"))
+}
 
 /// What a hazard of the analysis asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +73,9 @@ struct Tally {
 }
 
 /// What holds for the whole of an analysis, found once so that the rest is linear.
-struct Facts<'a> {
-    analysis: &'a Analysis,
-    setting: &'a Setting<'a>,
+pub(super) struct Facts<'a> {
+    pub(super) analysis: &'a Analysis,
+    pub(super) setting: &'a Setting<'a>,
     /// Starts and ends of the hazards that are asked about or denied, by their start.
     asked: Vec<(usize, usize)>,
     /// An assignment or definition decides what a program's name means.
@@ -93,6 +103,11 @@ impl<'a> Facts<'a> {
             settled: setting.is_inside(&setting.cwd)
                 && analysis.commands.iter().all(|command| keeps_folder(command, setting)),
         }
+    }
+
+    /// Whether names and folder mean in every command what they mean in the workspace.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled && !self.hijacked
     }
 
     /// Whether a hazard of this command has been asked about.
@@ -183,6 +198,7 @@ impl Policy {
         };
         draft.risk(analysis.risk);
         self.add_analysis(draft, &analysis, setting);
+        self.add_alternatives(draft, &analysis, setting);
         draft.effects(analysis.effects);
     }
 
@@ -202,18 +218,28 @@ impl Policy {
                 .instead(|| "write the command out in a simpler form".to_owned());
         }
         self.add_critical(draft, analysis);
+        let facts = Facts::new(self, analysis, setting);
+        let unasked = self.unasked(&facts);
         for hazard in &analysis.hazards {
+            draft.inside(hazard.caged);
+            draft.waive(unasked.covers_hazard(hazard.rule.id, hazard.span));
             self.add_hazard(draft, hazard.rule.id, hazard.rule.risk, hazard.rule.meaning, hazard.span);
         }
+        draft.waive(false);
         for chain in &analysis.chains {
+            draft.inside(analysis.commands.get(chain.to).is_some_and(|command| command.caged));
             if chain.rule.risk < Risk::Critical {
                 self.add_hazard(draft, chain.rule.id, chain.rule.risk, chain.rule.meaning, chain.span);
             }
         }
-        let facts = Facts::new(self, analysis, setting);
-        for command in &analysis.commands {
+        for (index, command) in analysis.commands.iter().enumerate() {
+            draft.inside(command.caged);
+            self.add_command_lists(draft, &facts, command);
+            draft.waive(unasked.covers(index));
             self.add_simple(draft, &facts, command);
+            draft.waive(false);
         }
+        draft.inside(false);
     }
 
     /// Denies critical risk, wherever in the analysis it stands.
@@ -221,19 +247,21 @@ impl Policy {
         if analysis.risk < Risk::Critical {
             return;
         }
-        let instead = || "leave this part out, or let a person do it outside".to_owned();
+        let generic = "leave this part out, or let a person do it outside";
         let mut named = false;
         let hazards = analysis.hazards.iter().map(|hazard| (hazard.rule, hazard.span));
         let chains = analysis.chains.iter().map(|chain| (chain.rule, chain.span));
         for (rule, span) in hazards.chain(chains).filter(|(rule, _)| rule.risk == Risk::Critical) {
-            draft.add_id(rule.id, Decision::Deny, rule.meaning).at(span).instead(instead);
+            let instead = advice::for_rule(rule.id).unwrap_or(generic);
+            draft.add_id(rule.id, Decision::Deny, rule.meaning).at(span).instead(|| instead.to_owned());
             named = true;
         }
         if named {
             return;
         }
         let span = analysis.commands.iter().find(|command| command.risk == Risk::Critical).map(|command| command.span);
-        let added = draft.add(&table::POLICY_CRITICAL, Decision::Deny, table::POLICY_CRITICAL.meaning).instead(instead);
+        let added = draft.add(&table::POLICY_CRITICAL, Decision::Deny, table::POLICY_CRITICAL.meaning);
+        let added = added.instead(|| generic.to_owned());
         if let Some(span) = span {
             added.at(span);
         }
@@ -265,7 +293,6 @@ impl Policy {
     /// Answers one simple command: lists, then effects, then what is left of its risk.
     fn add_simple(&self, draft: &mut Draft<'_>, facts: &Facts<'_>, command: &SimpleCommand) {
         let setting = facts.setting;
-        self.add_command_lists(draft, facts, command);
         let mut tally = Tally { answered: facts.is_asked(command), ..Tally::default() };
         match (&command.program, command.knowledge) {
             (Program::Unknown(_), _) => {
@@ -304,7 +331,7 @@ impl Policy {
     /// Denies a closed place among the arguments, whatever the program does with it: any program may read its
     /// arguments, and no catalogue knows them all.
     fn add_arguments(&self, draft: &mut Draft<'_>, command: &SimpleCommand, tally: &mut Tally, setting: &Setting<'_>) {
-        if matches!(command.program.name(), Some(b"echo" | b"printf")) {
+        if matches!(command.program.name(), Some(b"echo" | b"printf")) || is_own_check(command) {
             return;
         }
         for argument in &command.args {
@@ -349,7 +376,7 @@ impl Policy {
             Program::Unknown(_) => false,
             Program::Known(_) if command.knowledge == Knowledge::Defined => !facts.hijacked,
             Program::Known(program) => {
-                let inert = INERT.iter().any(|name| program == name.as_bytes());
+                let inert = program == OWN_NAME || INERT.iter().any(|name| program == name.as_bytes());
                 inert || (!facts.hijacked && allowed.iter().any(|entry| entry.allows(program, facts.setting)))
             }
         };
@@ -378,6 +405,7 @@ impl Policy {
         }
         match effect.kind {
             EffectKind::ReadPath => self.add_read(draft, effect, tally, setting),
+            EffectKind::ListPath => self.add_list(draft, effect, tally, setting),
             EffectKind::ReadSecret => self.add_secret(draft, effect, tally, setting),
             EffectKind::WritePath | EffectKind::DeletePath | EffectKind::DeleteTree | EffectKind::Persist => {
                 self.add_write(draft, effect, part, tally);
@@ -387,6 +415,7 @@ impl Policy {
             }
             EffectKind::ExecuteText => tally.caged = Some("it runs code that nobody has read"),
             EffectKind::OpenNetwork => self.add_network(draft, effect, tally),
+            EffectKind::QueryService => self.add_query(draft, effect, tally),
             EffectKind::RewriteHistory => {
                 self.add_unbounded(draft, effect, command, tally, "it rewrites or discards history")
             }
@@ -441,6 +470,21 @@ impl Policy {
                 tally.answered = true;
                 self.add_closed(draft, closed, PathOp::Read, effect.span);
             }
+        }
+    }
+
+    /// Seeing names and sizes: what is closed stays closed, elsewhere they are no content.
+    fn add_list(&self, draft: &mut Draft<'_>, effect: &Effect, tally: &mut Tally, setting: &Setting<'_>) {
+        match self.zone_of(effect, PathOp::Read, setting) {
+            Some(closed @ (Zone::DotFolder(_) | Zone::Forbidden(_) | Zone::Credential)) => {
+                tally.answered = true;
+                self.add_closed(draft, closed, PathOp::Read, effect.span);
+            }
+            None if self.unresolved == Decision::Deny && self.role == Role::Whole => {
+                tally.answered = true;
+                draft.unresolved(table::PATH_UNKNOWN.id, effect.span, table::PATH_UNKNOWN.meaning);
+            }
+            _ => {}
         }
     }
 
@@ -536,6 +580,15 @@ impl Policy {
         }
     }
 
+    /// A question to a service that its own client was set up for: nothing but written words leaves.
+    fn add_query(&self, draft: &mut Draft<'_>, effect: &Effect, tally: &mut Tally) {
+        if let Some(Ok(to)) = effect.target.as_deref().map(egress::parse)
+            && self.add_closed_host(draft, &to, effect.span)
+        {
+            tally.answered = true;
+        }
+    }
+
     /// A configured place that goes away with an effect's target.
     fn forbidden_below(&self, effect: &Effect, setting: &Setting<'_>) -> Option<Zone<'_>> {
         let path = setting.resolve(effect.target.as_deref()?.as_bytes());
@@ -567,7 +620,7 @@ impl Policy {
 /// Whether an effect is more than reading.
 fn changes(effect: &Effect, risk: Risk) -> bool {
     match effect.kind {
-        EffectKind::ReadPath | EffectKind::ReadSecret => false,
+        EffectKind::ReadPath | EffectKind::ListPath | EffectKind::ReadSecret => false,
         EffectKind::ChangeEnvironment => risk >= Risk::Medium,
         EffectKind::WritePath => !effect.target.as_deref().is_some_and(|target| target.starts_with("/dev/")),
         _ => true,

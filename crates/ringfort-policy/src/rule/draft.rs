@@ -23,6 +23,12 @@ pub(super) struct Draft<'p> {
     risk: Risk,
     reasons: Vec<Reason>,
     caged: usize,
+    /// What is being judged runs in a cage of its own: a demand for one is fulfilled.
+    inside: bool,
+    /// A person has said in the policy that there is no question about what is being judged.
+    waived: bool,
+    /// It only finds out what would be answered: nothing milder is looked for.
+    trial: bool,
     effects: Vec<Effect>,
 }
 
@@ -70,7 +76,17 @@ impl<'d> Added<'d> {
 impl<'p> Draft<'p> {
     /// An empty draft.
     pub(super) fn new(policy: &'p Policy, risk: Risk) -> Self {
-        Self { policy, decision: Decision::Allow, risk, reasons: Vec::new(), caged: 0, effects: Vec::new() }
+        Self { policy, decision: Decision::Allow, risk, reasons: Vec::new(), caged: 0, inside: false, waived: false, trial: false, effects: Vec::new() }
+    }
+
+    /// An empty draft of an answer that nobody sees.
+    pub(super) fn trial(policy: &'p Policy) -> Self {
+        Self { trial: true, ..Self::new(policy, Risk::Low) }
+    }
+
+    /// Whether nobody sees the answer.
+    pub(super) fn is_trial(&self) -> bool {
+        self.trial
     }
 
     /// Raises the risk.
@@ -95,6 +111,7 @@ impl<'p> Draft<'p> {
 
     /// [`Draft::add`] for the rules of the command analysis.
     pub(super) fn add_id(&mut self, id: &'static str, decision: Decision, message: impl Into<String>) -> Added<'_> {
+        let decision = if self.waived && decision == Decision::Ask { Decision::Allow } else { decision };
         let stricter = decision > self.decision;
         self.decision = self.decision.max(decision);
         if self.reasons.len() >= REASONS_MAX {
@@ -108,8 +125,21 @@ impl<'p> Draft<'p> {
         Added(self.reasons.last_mut())
     }
 
+    /// Says whether what follows runs in a cage of its own, started by the text itself.
+    pub(super) fn inside(&mut self, inside: bool) {
+        self.inside = inside;
+    }
+
+    /// Says whether the policy waives every question about what follows.
+    pub(super) fn waive(&mut self, waived: bool) {
+        self.waived = waived;
+    }
+
     /// Demands the cage.
     pub(super) fn cage(&mut self, span: Option<Span>, message: impl FnOnce() -> String) {
+        if self.inside || self.waived {
+            return;
+        }
         self.caged += 1;
         if self.caged > CAGED_REASONS_MAX {
             return;
@@ -130,6 +160,20 @@ impl<'p> Draft<'p> {
             decision => {
                 let message = message.into();
                 self.add_id(id, decision, message).at(span).instead(|| "write it out with plain words".to_owned());
+            }
+        }
+    }
+
+    /// How strict it is so far.
+    pub(super) fn decision(&self) -> Decision {
+        self.decision
+    }
+
+    /// Puts something milder in place of the remedy of each reason that asks or denies, where there is something.
+    pub(super) fn advise(&mut self, mut milder: impl FnMut(&Reason) -> Option<String>) {
+        for reason in self.reasons.iter_mut().filter(|reason| reason.decision >= Decision::Ask) {
+            if let Some(text) = milder(reason) {
+                reason.remedy = Some(Remedy::Anyone(text));
             }
         }
     }

@@ -22,20 +22,23 @@ impl Policy {
     /// Rules on one request to the network.
     pub(super) fn egress(&self, egress: &Egress) -> Ruling {
         let mut draft = Draft::new(self, Risk::Medium);
-        let method = egress.method.as_deref();
-        if method
-            .is_some_and(|m| m.is_empty() || m.len() > METHOD_BYTES_MAX || !m.bytes().all(|b| b.is_ascii_alphabetic()))
-        {
+        let span = Span::new(0, egress.url.len().min(URL_BYTES_MAX));
+        self.add_method(&mut draft, egress.method.as_deref(), span);
+        self.add_url(&mut draft, &egress.url, span);
+        draft.finish()
+    }
+
+    /// Adds what is to be said of the method of a request.
+    pub(super) fn add_method(&self, draft: &mut Draft<'_>, method: Option<&str>, span: Span) {
+        let odd = |m: &str| m.is_empty() || m.len() > METHOD_BYTES_MAX || !m.bytes().all(|b| b.is_ascii_alphabetic());
+        if method.is_some_and(odd) {
             draft.risk(Risk::High);
             draft.add(&table::EGRESS_UNREADABLE, Decision::Deny, "the method is none").ring(Ring::Network);
         }
         let reads = method.is_none_or(|m| m.eq_ignore_ascii_case("GET") || m.eq_ignore_ascii_case("HEAD"));
-        let span = Span::new(0, egress.url.len().min(URL_BYTES_MAX));
         if self.is_readonly() && !reads {
-            self.add_readonly(&mut draft, span);
+            self.add_readonly(draft, span);
         }
-        self.add_url(&mut draft, &egress.url, span);
-        draft.finish()
     }
 
     /// Adds what is to be said of one URL.

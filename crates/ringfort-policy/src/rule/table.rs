@@ -54,6 +54,19 @@ rules! {
     POLICY_UNRESOLVED "policy-010" "what would happen is only known at run time"
     POLICY_NO_RULE "policy-011" "no rule of this version covers such an action"
     POLICY_WIDE_WORKSPACE "policy-012" "`/`, the home folder and the folders above it are no workspace"
+    PROMPT_BLOCKED "prompt-001" "`guard.blocked_patterns` names a text that is in it"
+    PROMPT_PHRASE "prompt-002" "the text tries to talk an agent out of its rules"
+    PROMPT_REVIEW "prompt-003" "the risk score reaches `guard.review_score`"
+    PROMPT_BLOCK "prompt-004" "the risk score reaches `guard.block_score`"
+    PROMPT_DEEP "prompt-005" "the arguments are nested too deeply to be searched for blocked texts"
+    SEAM_SCHEDULE "seam-001" "it runs later by itself, when nobody looks"
+    SEAM_JOB_CHANGED "seam-002" "what is stored is not what was added to the schedule"
+    SEAM_INSTALL "seam-003" "what is installed acts in every later session"
+    SEAM_DELEGATE "seam-004" "the agent that takes over is judged by the same policies"
+    SEAM_MODEL_LISTED "seam-005" "`autonomy.models` names the model"
+    SEAM_MODEL "seam-006" "`autonomy.models` does not name the model"
+    SEAM_INTENT "seam-007" "what is about to happen is not what was stated"
+    SEAM_NAME "seam-008" "the name is empty, too long or holds characters that deceive a reader"
     TOOL_NAME "tool-001" "the tool's name is malformed"
     TOOL_DENIED "tool-002" "`autonomy.denied_tools` names the tool"
     TOOL_UNLISTED "tool-003" "`autonomy.allowed_tools` does not name the tool"
@@ -63,6 +76,11 @@ rules! {
     TOOL_HARMLESS "tool-007" "the tool touches nothing outside the conversation"
     TOOL_LISTED "tool-008" "`autonomy.allowed_tools` names the tool"
     TOOL_SEARCH "tool-009" "the tool sends the query to a search service"
+    TOOL_RULE "tool-010" "the call does not fit `[[autonomy.tool_rules]]`"
+    TOOL_TYPED "tool-011" "the text goes to a program that runs already"
+    TOOL_FOREIGN "tool-012" "the tool runs code in a language that is not read"
+    TOOL_MEMORY "tool-013" "the tool changes what later sessions are told"
+    TOOL_UNGUARDED "tool-014" "the call takes a guard of the agent away"
 }
 
 #[cfg(test)]
@@ -74,7 +92,11 @@ mod tests {
         assert!(RULES.windows(2).all(|pair| pair[0].id < pair[1].id));
         for rule in RULES {
             let (area, number) = rule.id.split_once('-').unwrap();
-            assert!(["egress", "path", "policy", "tool"].contains(&area) && number.len() == 3, "{}", rule.id);
+            assert!(
+                ["egress", "path", "policy", "prompt", "seam", "tool"].contains(&area) && number.len() == 3,
+                "{}",
+                rule.id
+            );
             assert!(!rule.meaning.is_empty() && !rule.meaning.ends_with('.'), "{}", rule.id);
         }
     }

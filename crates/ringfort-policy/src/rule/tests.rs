@@ -313,7 +313,7 @@ fn tools_are_ruled_by_what_they_would_do() {
         ("Glob", json!({"pattern": "/etc/*"}), DENIED, "path-002"),
         ("WebFetch", json!({"url": "https://example.com"}), ASKED, "egress-005"),
         ("WebFetch", json!({"url": "http://127.1/"}), DENIED, "egress-003"),
-        ("WebSearch", json!({"query": "x"}), ASKED, "tool-009"),
+        ("WebSearch", json!({"query": "x"}), OPEN, "tool-009"),
         ("TodoWrite", json!({}), OPEN, "tool-007"),
         ("mcp__x__y", json!({}), ASKED, "tool-005"),
         ("", json!({}), DENIED, "tool-001"),
@@ -544,4 +544,63 @@ fn deny_another_program_under_a_listed_name() {
     ] {
         assert_eq!(shell(&policy, text).decision, Deny, "`{text}`");
     }
+}
+
+#[test]
+fn unasked_commands_waive_questions_about_exactly_themselves() {
+    let policy = policy(
+        "[autonomy]\nunasked_commands = [\"git push --force\", \"npm test\", \"./build.sh --fast\", \"sh\", \"make\", \
+         \"timeout 60 make\", \"cat .env\", \"rm -rf ~\", \"cat /etc/shadow\", \"sudo make install\"]",
+    );
+    check(
+        &policy,
+        &[
+            ("git push --force", OPEN, "policy-008"),
+            ("npm test", OPEN, "policy-001"),
+            ("ls && npm test", OPEN, "policy-001"),
+            ("npm test | tail -5", OPEN, "policy-001"),
+            ("./build.sh --fast", OPEN, "policy-001"),
+            ("timeout 60 make", OPEN, "policy-001"),
+            ("cd sub && make", OPEN, "policy-001"),
+            ("cat .env", OPEN, "path-009"),
+            ("sudo make install", OPEN, "policy-001"),
+            // Another word, another program, another command beside it.
+            ("git push --force origin", ASKED, "policy-008"),
+            ("git push", ASKED, "policy-008"),
+            ("npm test --script-shell=./x", CAGED, "policy-002"),
+            ("./npm test", CAGED, "policy-002"),
+            ("npm test; make deploy", CAGED, "policy-002"),
+            ("npm test && git push", ASKED, "policy-008"),
+            ("sub/build.sh --fast", CAGED, "policy-002"),
+            ("npm test $x", ASKED, "command-053"),
+            ("npm $x", ASKED, "command-053"),
+            ("$(npm test)", (Ask, true), "command-010"),
+            // Words that are not what they seem.
+            ("PATH=. npm test", CAGED, "policy-002"),
+            ("FOO=1 npm test", CAGED, "policy-002"),
+            ("export PATH=.; npm test", CAGED, "policy-002"),
+            ("export NODE_OPTIONS=--require=./x; npm test", CAGED, "policy-002"),
+            ("npm() { ./x; }; npm test", CAGED, "policy-002"),
+            ("alias npm=./x; npm test", CAGED, "policy-002"),
+            ("cd .. && npm test", CAGED, "policy-002"),
+            ("cd \"$x\"; make", CAGED, "policy-002"),
+            // What is fed to it is not named.
+            ("cat x | sh", CAGED, "policy-002"),
+            ("sh < x", CAGED, "policy-002"),
+            ("{ sh; } < x", CAGED, "policy-002"),
+            ("cat x | { sh; }", CAGED, "policy-002"),
+            ("sh <<< 'git push'", (Ask, true), "policy-008"),
+            ("npm test > ../out", DENIED, "path-008"),
+            // What is denied stays denied.
+            ("rm -rf ~", DENIED, "command-030"),
+            ("cat /etc/shadow", DENIED, "path-002"),
+        ],
+    );
+    let readonly = "[autonomy]\nlevel = \"readonly\"\nunasked_commands = [\"npm test\"]";
+    assert!(validate(Path::new("test"), readonly).unwrap_err().to_string().contains("has no effect"));
+    for entry in ["", "npm *", "npm $x", "a; b", "a | b", "a > b", "A=1 b", "a &", "(a)", "$(a)", "! a", "a # b", "f() { a; }"] {
+        let text = format!("[autonomy]\nunasked_commands = [\"{entry}\"]");
+        assert!(validate(Path::new("test"), &text).is_err(), "`{entry}`");
+    }
+    assert!(parse_restriction(Path::new("test"), "[autonomy]\nunasked_commands = [\"npm test\"]").is_err());
 }

@@ -76,7 +76,7 @@ fn finds_every_command_in_every_construct() {
         ("f() { a; }; f", &["a", "f"]),
         ("function g { b; }", &["b"]),
         ("[[ -n $(a) && $(b) == x ]]", &["a", "b"]),
-        ("(( x = $(a) + `b` ))", &["a", "b"]),
+        ("(( x = $(a) + `b` ))", &["a", "b", "x"]),
         ("coproc a; coproc N { b; }", &["a", "b"]),
         ("time a; ! b; time -p c", &["a", "b", "c"]),
         ("x=$(a) y=(1 $(b)) z[$(c)]=1", &["a", "b", "c"]),
@@ -569,9 +569,9 @@ fn deny_programs_that_start_shells() {
             "sqlite3 x '.shell sh'",
             "python3 -c 'import os; os.system(\"sh\")'",
             "python3 -Bc 'import os; os.system(\"sh\")'",
-            "python3.12 -Ic 'import subprocess; subprocess.run(input())'",
+            "python3.12 -Ic 'import subprocess as s; s.run(x)'",
             "python3 <<< 'import os; os.system(input())'",
-            "python3 <<E\nimport os\nos.system('x')\nE",
+            "python3 <<E\nimport os\nos.system(input())\nE",
             "perl -lane 'system(\"x\")' f",
             "git clone ext::sh x",
             "gdb -ex '!/bin/sh'",
@@ -759,7 +759,13 @@ fn resolves_targets_without_looking() {
         ("(cd sub); cat a", EffectKind::ReadPath, Some("/srv/job/app/a")),
         ("d=out; echo x > $d/f", EffectKind::WritePath, Some("/srv/job/app/out/f")),
         ("if a; then d=x; fi; cat $d/f", EffectKind::ReadPath, None),
-        ("for d in 1 2; do cat $d; done", EffectKind::ReadPath, None),
+        ("for d in 1 2; do cat $d; done", EffectKind::ReadPath, Some("/srv/job/app/1")),
+        ("for d in 1 $x; do cat $d; done", EffectKind::ReadPath, None),
+        ("for d in a b; do e=$d; done; cat $e", EffectKind::ReadPath, None),
+        ("cat $PWD/a", EffectKind::ReadPath, Some("/srv/job/app/a")),
+        ("cd sub && cat $PWD/a", EffectKind::ReadPath, Some("/srv/job/app/sub/a")),
+        ("cd sub; cat $PWD/a", EffectKind::ReadPath, None),
+        ("d=build; rm -rf \"${d:?}/x\"", EffectKind::DeleteTree, Some("/srv/job/app/build/x")),
         ("for d in one; do cat $d; done", EffectKind::ReadPath, Some("/srv/job/app/one")),
         ("curl https://u@a.example:8/x", EffectKind::OpenNetwork, None),
         ("mkdir -p a", EffectKind::WritePath, Some("/srv/job/app/a")),
@@ -829,4 +835,16 @@ fn deny_what_cannot_be_read() {
     assert!(rules("ls \u{202e}x").contains(&"command-061"));
     assert!(rules("ls \u{1b}[2K").contains(&"command-060"));
     assert_eq!(look("rm -rf /\0").risk, Risk::Critical);
+}
+
+#[test]
+fn deny_brace_sequences_in_another_order_than_the_shells() {
+    for (text, first) in
+        [("m{1..0}", Some("m1")), ("m{0..1}", Some("m0")), ("{c..a}t", Some("ct")), ("m{-1..1}", Some("m-1"))]
+    {
+        assert_eq!(programs(text).first().map(String::as_str), first, "{text}");
+    }
+    for text in ["m{01..03}", "m{1..9..2}", "m{1..-3..-1}", "m{+1..3}", "m{a..3}", "m{1..99999999999999999999}"] {
+        assert_eq!(programs(text), ["?"], "{text}");
+    }
 }

@@ -15,10 +15,10 @@ fn document(name: &str) -> PathBuf {
 #[test]
 fn the_schemas_are_current() {
     for (name, argument, schema) in [
-        ("formats/ringfort.schema.json", "config", schema::config()),
-        ("formats/ringfort-project.schema.json", "project", schema::restriction()),
+        ("formats/ringfort.schema.json", "schema", schema::config()),
+        ("formats/ringfort-project.schema.json", "schema --project", schema::restriction()),
     ] {
-        let renew = format!("cargo run -p ringfort-policy --example documents -- {argument} > docs/{name}");
+        let renew = format!("cargo run -p ringfort -- policy {argument} > docs/{name}");
         let text = fs::read_to_string(document(name)).unwrap_or_default();
         assert!(text == format!("{schema:#}\n"), "`{name}` is not current; renew it with `{renew}`");
     }
@@ -31,7 +31,7 @@ fn every_rule_is_documented_and_every_documented_rule_exists() {
     rules.extend(hazard::RULES.iter().map(|rule| (rule.id, rule.meaning)));
     rules.sort_unstable();
     let expected: Vec<String> = rules.iter().map(|(id, meaning)| format!("| `{id}` | {meaning} |")).collect();
-    let areas = ["command-", "egress-", "path-", "policy-", "tool-"];
+    let areas = ["command-", "egress-", "path-", "policy-", "prompt-", "seam-", "tool-"];
     let own =
         |line: &&str| areas.iter().any(|area| line.strip_prefix("| `").is_some_and(|rest| rest.starts_with(area)));
     let documented: Vec<&str> = text.lines().filter(own).collect();

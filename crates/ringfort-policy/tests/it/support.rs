@@ -5,12 +5,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use ringfort_core::action::{Action, Command};
+use ringfort_core::action::{Action, Command, ToolCall};
+use ringfort_core::decision::Decision;
 use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
+use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
 use ringfort_policy::accept;
-use ringfort_policy::load::{LoadError, Loaded, Sources, load};
+use ringfort_policy::load::{LoadError, Loaded, Sources, load, validate};
+use ringfort_policy::rule::Policy;
 
 /// A folder with the files of every layer.
 pub(crate) struct Files {
@@ -82,4 +85,21 @@ impl Files {
             Err(error) => display(&error, self.folder.path()),
         }
     }
+}
+
+/// The ruling of one text of policy on an action, and the words of it that a test compares.
+pub(crate) fn ruled(policy: &str, action: Action) -> Ruling {
+    let config = validate(Path::new("test"), policy).unwrap();
+    Policy::from_config(&config).decide(&request(action))
+}
+
+/// A call of a tool.
+pub(crate) fn tool(name: &str, arguments: serde_json::Value) -> Action {
+    Action::Tool(ToolCall { name: name.to_owned(), arguments })
+}
+
+/// Decision, whether it holds in the cage only, and the rules that decided.
+pub(crate) fn answer(ruling: &Ruling) -> (Decision, bool, Vec<&str>) {
+    let caged = ruling.decision != Decision::Deny && ruling.obligations.is_isolated();
+    (ruling.decision, caged, ruling.deciding().map(|reason| reason.rule.as_str()).collect())
 }

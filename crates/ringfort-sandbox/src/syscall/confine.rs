@@ -20,6 +20,11 @@ pub(crate) fn die_with_parent() -> Answer<()> {
     prctl(libc::PR_SET_PDEATHSIG, [libc::SIGKILL as libc::c_ulong, 0, 0, 0]).map(|_| ())
 }
 
+/// This process goes on when the thread that started it ends.
+pub(crate) fn live_without_parent() -> Answer<()> {
+    prctl(libc::PR_SET_PDEATHSIG, [0; 4]).map(|_| ())
+}
+
 /// No core, no tracing by equals, files in /proc belong to root.
 pub(crate) fn forbid_dump() -> Answer<()> {
     prctl(libc::PR_SET_DUMPABLE, [0; 4]).map(|_| ())

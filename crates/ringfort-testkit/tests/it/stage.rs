@@ -15,6 +15,7 @@ use ringfort_core::text::Text;
 use ringfort_policy::load::{Sources, load};
 use ringfort_policy::preset::Preset;
 use ringfort_policy::rule::Policy;
+use ringfort_runtime::freeze::Freeze;
 use ringfort_runtime::guard::{Guard, GuardLimits};
 use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
 use ringfort_runtime::providers::{PROVIDERS, select};
@@ -37,10 +38,14 @@ impl Stage {
     /// A pipeline under `preset` that asks `provider` beside native.
     pub(crate) fn pipeline(&self, preset: Preset, provider: Arc<dyn SecurityProvider>) -> Pipeline {
         let clock: Arc<dyn Clock> = Arc::new(FakeClock::new(Timestamp(1_800_000_000_000)));
+        let freeze = Freeze::new(self.place.path().join("freeze"));
+        freeze.create().unwrap();
         Pipeline::new(PipelineParts {
             chain: chain(preset),
             provider,
             guard: Guard::new(self.place.path().join("guard"), GuardLimits::default()),
+            freeze,
+            approvals: Arc::new(ringfort_core::store::NoStore),
             outcomes: ringfort_audit::Durability::Written,
             trail: Arc::new(Trail::open(&self.trail(), Options::new(Arc::clone(&clock))).unwrap()),
             clock,

@@ -25,15 +25,18 @@ use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::{Reason, Ruling};
 use ringfort_core::text::Text;
 use ringfort_policy::load::Loaded;
+use ringfort_policy::path::Setting;
 use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::decide::Decider;
 use ringfort_runtime::providers::{PROVIDERS, select};
-use ringfort_runtime::supervisor::broker::{self, Operation, Reply};
+use ringfort_runtime::supervisor::broker::{self, Operation, Reply, for_agents};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Common, EXIT_ASK, EXIT_DENIED, EXIT_FAILED, EXIT_OK, Failure};
-use crate::output::{self, Detail};
+use crate::output::explain::{analysis, tree, tree_json};
+use crate::output::remedy::Opening;
+use crate::output::{self, Detail, Widening};
 use crate::wiring::{FILE_NAME, World};
 
 /// Most policies that one batch names.
@@ -97,33 +100,69 @@ pub(crate) fn run(args: &CheckArgs, common: &Common) -> Result<u8, Failure> {
         return batch(args, common, &world);
     }
     let cwd = args.cwd.as_ref().map_or_else(|| world.cwd.clone(), |cwd| world.cwd.join(cwd));
-    let action = action(args)?;
-    let ruling = match world.broker() {
-        Some(socket) => nested(socket.as_fd(), args, &world)?,
+    let request = request(&world, action(args)?, &cwd)?;
+    let answered = match world.broker() {
+        Some(socket) => Answered { ruling: nested(socket.as_fd(), args, &world)?, opening: None },
         None => {
             let loaded = world.load(common, Some(&cwd))?;
             for notice in &loaded.notices {
                 writeln!(io::stderr(), "ringfort: {notice}")?;
             }
-            decider(&loaded)?.check(&request(&world, action.clone(), &cwd)?, &door(args.isolated))
+            let door = door(args.isolated);
+            let ruling = decider(&loaded)?.check(&request, &door);
+            if world.is_for_agent() {
+                Answered { ruling: for_agents(ruling), opening: None }
+            } else {
+                let opening = Opening::find(&world, common, loaded, &request, &door, &ruling);
+                Answered { ruling, opening }
+            }
         }
     };
-    let input = match &action {
-        Action::Command(Command::Shell(text)) => Some(text.as_bytes()),
-        _ => None,
-    };
+    let ruling = &answered.ruling;
     let mut out = anstream::stdout().lock();
     if common.json {
-        output::json_line(&mut out, &output::ruling_json(&ruling))?;
+        output::json_line(&mut out, &answered.to_json(&request, args.explain))?;
     } else {
-        let detail = if args.explain { Detail::Full } else { Detail::Brief };
-        output::ruling(&mut out, &ruling, input, detail)?;
+        answered.print(&mut out, &request, args.explain)?;
     }
     Ok(match ruling.decision {
         Decision::Allow => EXIT_OK,
         Decision::Ask => EXIT_ASK,
         Decision::Deny => EXIT_DENIED,
     })
+}
+
+/// What is answered, and what would change it where a person reads.
+struct Answered {
+    ruling: Ruling,
+    opening: Option<Opening>,
+}
+
+impl Answered {
+    fn to_json(&self, request: &Request, explain: bool) -> Value {
+        let mut value = output::ruling_json(&self.ruling);
+        let Some(members) = value.as_object_mut() else { return value };
+        if let Some(opening) = &self.opening {
+            members.insert("remedy".to_owned(), opening.to_json());
+        }
+        if let Some(analysis) = analysis(&request.action, &Setting::from(request)).filter(|_| explain) {
+            members.insert("tree".to_owned(), tree_json(&analysis, &self.ruling));
+        }
+        value
+    }
+
+    fn print(&self, out: &mut dyn Write, request: &Request, explain: bool) -> io::Result<()> {
+        let detail = if explain { Detail::Full } else { Detail::Brief };
+        // An agent's ruling holds nothing that widens.
+        let widening = if self.opening.is_some() { Widening::Hidden } else { Widening::Shown };
+        output::ruling(out, &self.ruling, output::input(&request.action).as_deref(), detail, widening)?;
+        match analysis(&request.action, &Setting::from(request)).filter(|_| explain) {
+            Some(analysis) => tree(out, &analysis, &self.ruling)?,
+            None if explain => output::effects(out, &self.ruling)?,
+            None => {}
+        }
+        self.opening.as_ref().map_or(Ok(()), |opening| opening.print(out))
+    }
 }
 
 /// Inside a cage the policy is out of reach; the supervisor outside is asked.
@@ -135,7 +174,7 @@ fn nested(socket: std::os::fd::BorrowedFd<'_>, args: &CheckArgs, world: &World) 
     match broker::ask(socket, Operation::Check, &args.command, &world.cwd, &world.environment)? {
         Reply::Ruled(ruling) | Reply::Denied(ruling) => Ok(ruling),
         Reply::Failed(why) => Err(Failure::guard(anyhow::anyhow!(why))),
-        Reply::Exited(_) | Reply::Signalled(_) => {
+        Reply::Exited(_) | Reply::Signalled(_) | Reply::Said(_) => {
             Err(Failure::guard(anyhow::anyhow!("the supervisor gave an answer to another question")))
         }
     }

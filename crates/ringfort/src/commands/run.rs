@@ -16,8 +16,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ringfort_core::action::{Action, Command, PathAccess, PathOp};
+use ringfort_core::advice::message_for_agent;
 use ringfort_core::decision::Decision;
 use ringfort_core::door::DoorKind;
+use ringfort_core::obligation::ApprovalChannel;
 use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
@@ -30,7 +32,8 @@ use ringfort_runtime::supervisor::{Ended, Signals};
 use ringfort_sandbox::profile::DegreeRequest;
 
 use super::{Common, Failure};
-use crate::output::{self, Detail};
+use crate::output::remedy::Opening;
+use crate::output::{self, Detail, Widening};
 use crate::wiring::{RunWishes, World, session_name, wire, workspace};
 
 /// The guard failed; nothing has run unless the message says so.
@@ -130,7 +133,7 @@ struct Wishes {
 pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
     if matches!(words.first().and_then(|word| word.to_str()), Some("--help" | "-h")) {
         // Help is the framework's business; it is not on the hot path.
-        return help();
+        return super::help("run");
     }
     let result = parse(words).map_err(guard).and_then(|wishes| {
         let world = World::read().map_err(|error| guard(Failure::guard(error)))?;
@@ -144,18 +147,6 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
             ExitCode::from(failure.status)
         }
     }
-}
-
-fn help() -> ExitCode {
-    let mut command = super::definition();
-    // The options of every command are there only after this.
-    command.build();
-    let text = command.find_subcommand_mut("run").map(|run| run.render_long_help());
-    if let Some(text) = text {
-        // Nobody is left to tell if standard output is closed.
-        drop(write!(anstream::stdout(), "{}", text.ansi()));
-    }
-    ExitCode::SUCCESS
 }
 
 /// A failure of the guard has its own status here; bad usage keeps its own.
@@ -302,7 +293,16 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
             if let Some(why) = &denied.unrecorded {
                 wired.session.warn(why);
             }
-            show_denial(&denied.ruling, &task.request.action, wishes.common.json);
+            let agent = world.is_for_agent();
+            let ruling = if agent { broker::for_agents(denied.ruling) } else { denied.ruling };
+            let door = wired.session.door(DoorKind::Run, terminal.as_ref().map(|_| ApprovalChannel::Trusted));
+            let opening = if agent {
+                None
+            } else {
+                Opening::find(world, &wishes.common, wired.loaded, &task.request, &door, &ruling)
+            };
+            let reader = opening.as_ref().map_or(Reader::Person, Reader::Opened);
+            show_denial(&ruling, &task.request.action, &reader, wishes.common.json);
             Ok(End::Status(EXIT_DENIED))
         }
         RunEnd::Failed(error) => {
@@ -376,23 +376,41 @@ fn report(session: &Session, finished: &Finished, wishes: &Wishes, name: &str) {
     }
 }
 
-/// Shows a denial; the status is the same where nobody is left to read it.
-fn show_denial(ruling: &Ruling, action: &Action, json: bool) {
-    drop(write_denial(ruling, action, json));
+/// Who reads a denial.
+enum Reader<'a> {
+    /// A person, and the reasons say what would change it.
+    Person,
+    /// A person who is shown what would allow it.
+    Opened(&'a Opening),
+    /// A program inside a cage.
+    Agent,
 }
 
-fn write_denial(ruling: &Ruling, action: &Action, json: bool) -> io::Result<()> {
-    let input = match action {
-        Action::Command(Command::Shell(text)) => Some(text.as_bytes()),
-        _ => None,
-    };
+/// Shows a denial; the status is the same where nobody is left to read it.
+fn show_denial(ruling: &Ruling, action: &Action, reader: &Reader<'_>, json: bool) {
+    drop(write_denial(ruling, action, reader, json));
+}
+
+fn write_denial(ruling: &Ruling, action: &Action, reader: &Reader<'_>, json: bool) -> io::Result<()> {
     let mut err = anstream::stderr().lock();
     if json {
-        return output::json_line(&mut err, &output::ruling_json(ruling));
+        let mut value = output::ruling_json(ruling);
+        if let (Reader::Opened(opening), Some(members)) = (reader, value.as_object_mut()) {
+            members.insert("remedy".to_owned(), opening.to_json());
+        }
+        return output::json_line(&mut err, &value);
     }
     let shown: String = action.to_display().chars().take(SHOWN_CHARS_MAX).collect();
     writeln!(err, "ringfort: denied: {shown}")?;
-    output::ruling(&mut err, ruling, input, Detail::Brief)
+    let input = output::input(action);
+    match reader {
+        Reader::Agent => writeln!(err, "{}", message_for_agent(ruling, None)),
+        Reader::Person => output::ruling(&mut err, ruling, input.as_deref(), Detail::Brief, Widening::Shown),
+        Reader::Opened(opening) => {
+            output::ruling(&mut err, ruling, input.as_deref(), Detail::Brief, Widening::Hidden)?;
+            opening.print(&mut err)
+        }
+    }
 }
 
 /// A run inside a cage: the supervisor outside decides, records and launches a sibling cage.
@@ -410,9 +428,13 @@ fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
         Reply::Signalled(signal) => Ok(ended(Ended::Signalled(signal))),
         Reply::Denied(ruling) | Reply::Ruled(ruling) => {
             let words = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
-            show_denial(&ruling, &Action::Command(Command::from_words(words)), wishes.common.json);
+            show_denial(&ruling, &Action::Command(Command::from_words(words)), &Reader::Agent, wishes.common.json);
             Ok(End::Status(EXIT_DENIED))
         }
         Reply::Failed(why) => Err(guard(Failure::guard(anyhow::anyhow!(why)))),
+        Reply::Said(_) => {
+            let error = anyhow::anyhow!("the supervisor gave an answer to another question");
+            Err(guard(Failure::guard(error)))
+        }
     }
 }

@@ -12,9 +12,12 @@ use serde_json::Value;
 use crate::support::{Output, Place};
 
 /// Every subcommand, and its help.
-const HELP: [(&str, &str); 14] = [
+const HELP: [(&str, &str); 23] = [
     ("", include_str!("help/ringfort.txt")),
     ("run", include_str!("help/run.txt")),
+    ("hook", include_str!("help/hook.txt")),
+    ("setup", include_str!("help/setup.txt")),
+    ("freeze", include_str!("help/freeze.txt")),
     ("check", include_str!("help/check.txt")),
     ("scan", include_str!("help/scan.txt")),
     ("trail", include_str!("help/trail.txt")),
@@ -23,6 +26,12 @@ const HELP: [(&str, &str); 14] = [
     ("trail verify", include_str!("help/trail-verify.txt")),
     ("policy", include_str!("help/policy.txt")),
     ("policy accept", include_str!("help/policy-accept.txt")),
+    ("approvals", include_str!("help/approvals.txt")),
+    ("approvals list", include_str!("help/approvals-list.txt")),
+    ("approvals show", include_str!("help/approvals-show.txt")),
+    ("approvals allow", include_str!("help/approvals-allow.txt")),
+    ("approvals deny", include_str!("help/approvals-deny.txt")),
+    ("approvals revoke", include_str!("help/approvals-revoke.txt")),
     ("providers", include_str!("help/providers.txt")),
     ("doctor", include_str!("help/doctor.txt")),
     ("completions", include_str!("help/completions.txt")),

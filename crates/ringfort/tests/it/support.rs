@@ -224,6 +224,11 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// What a program left behind that a test has waited for itself.
+    pub(crate) fn new(status: ExitStatus, stdout: Vec<u8>, stderr: Vec<u8>) -> Self {
+        Self { status, stdout, stderr, elapsed: Duration::ZERO, is_open: false }
+    }
+
     pub(crate) fn out(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }

@@ -6,22 +6,32 @@
 use ringfort_core::effect::EffectKind;
 
 use super::super::hazard;
-use super::Role::{Code, Command, Delete, Execute, Load, Mode as Set, Read, Rule, Shell, Value, Write};
+use super::Role::{Code, Command, Delete, Execute, Fresh, Load, Mode as Set, Read, Rule, Shell, Value, Write};
 use super::{Entry, Language, Mode, Special, Style, attached, critical, flag, high, low, medium, value};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    medium("cp install gcp ditto pax cpio")
+    low("cpio pax")
+        .options(&[
+            value("-O", Write),
+            value("-I -F --file -E --pattern-file", Read),
+            value("-H --format -C --io-size -R --owner -D --directory -b -x -s", Value),
+            value("--rsh-command", Shell),
+        ])
+        .special(Special::Archive),
+    medium("cp install gcp ditto")
         .options(&[
             value("-t --target-directory", Write),
             value("-S --suffix -m -o -g --mode --owner --group", Value),
             flag("-r -R", Set(Mode::Recursive)),
             flag("-d", Set(Mode::Force)),
             value("--strip-program", Execute),
-            value("--rsh-command", Shell),
         ])
         .operands(&[Read])
         .last(Write),
-    medium("rename prename").operands(&[Code(Language::Perl), Write]),
+    low("rename prename file-rename perl-rename")
+        .options(&[value("-e -E", Code(Language::Perl)), flag("-n --nono -v -f --force -s -o -i", Value)])
+        .operands(&[Value, Write])
+        .special(Special::Rename),
     medium("mv gmv mmv vidir exch")
         .options(&[value("-t --target-directory", Write), value("-S --suffix", Value)])
         .operands(&[Write])
@@ -42,12 +52,17 @@ pub(super) const ENTRIES: &[Entry] = &[
     high("shred wipe scrub sdelete")
         .options(&[value("-n --iterations -s --size", Value), value("--random-source", Read)])
         .operands(&[Delete]),
-    medium("mkdir mkfifo mkdirhier").options(&[value("-m --mode", Value)]).operands(&[Write]),
+    // A new folder holds nothing and replaces nothing.
+    low("mkdir mkdirhier").options(&[value("-m --mode -Z", Value)]).operands(&[Fresh]),
+    medium("mkfifo").options(&[value("-m --mode", Value)]).operands(&[Write]),
     medium("touch").options(&[value("-d --date -t", Value), value("-r --reference", Read)]).operands(&[Write]),
-    medium("mktemp tempfile").options(&[value("-p --suffix", Value), attached("--tmpdir", Value)]).operands(&[Value]),
+    low("mktemp tempfile")
+        .options(&[flag("-u --dry-run", Set(Mode::Show)), value("-p", Fresh), value("--suffix -s --prefix", Value), attached("--tmpdir", Fresh)])
+        .operands(&[Fresh]),
     medium("truncate fallocate")
         .options(&[value("-s --size -l -o", Value), value("-r --reference", Read)])
-        .operands(&[Write]),
+        .operands(&[Write])
+        .special(Special::Empties),
     low("tee sponge gtee").operands(&[Write]),
     medium("chmod setfacl")
         .options(&[flag("-R --recursive", Set(Mode::Recursive)), value("--reference", Read), value("-m -x", Value)])
@@ -77,11 +92,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     medium("unzip bsdcpio ar 7z 7za 7zr unrar rar unar jar unsquashfs mksquashfs dpkg-deb rpm2cpio")
         .options(&[value("-d", Write), value("-x -P", Value), flag("-l -t -Z -v", Set(Mode::Show))])
         .operands(&[Read, Value]),
-    medium(
+    low(
         "gzip gunzip bzip2 bunzip2 xz unxz lzma unlzma zstd unzstd lz4 pigz brotli compress uncompress lzop lzip \
          pbzip2 pixz",
     )
-    .options(&[value("-S --suffix -T", Value), value("-o", Write), flag("-c", Value), flag("-l -t", Set(Mode::Show))])
+    .options(&[value("-S --suffix -T", Value), value("-o --output", Write), flag("-c --stdout --to-stdout", Set(Mode::Prints)), flag("-l -t --list --test", Set(Mode::Prints)), value("-D --patch-from", Read)])
     .operands(&[Write])
     .special(Special::Transform),
     medium("patch")
@@ -150,7 +165,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     .always(&[EffectKind::ExecuteText]),
     medium("dos2unix unix2dos").operands(&[Write]),
     medium(
-        "ffmpeg ffprobe sox dot tesseract qrencode optipng jpegoptim cwebp recode enscript",
+        "ffmpeg ffprobe sox tesseract optipng jpegoptim cwebp recode enscript",
     )
     .options(&[
         value("-o --output", Write),
@@ -162,9 +177,19 @@ pub(super) const ENTRIES: &[Entry] = &[
     .style(Style::Long)
     .operands(&[Read])
     .last(Write),
-    medium(
-        "logger wall write mesg notify-send osascript-notify say espeak xclip xsel pbcopy pbpaste wl-copy \
-         wl-paste",
-    )
-    .options(&[attached("-f", Read)]),
+    medium("logger wall write mesg notify-send osascript-notify say espeak").options(&[value("-f --file", Read)]),
+    // What is put there does nothing until a person pastes it; what lies there may be a password.
+    low("pbcopy wl-copy clip"),
+    low("xclip")
+        .options(&[
+            flag("-o -out", super::Role::Effect(EffectKind::Unknown, ringfort_core::decision::Risk::Medium)),
+            value("-selection -se -sel -t -target -d -display -l -loops", Value),
+        ])
+        .style(Style::Long)
+        .operands(&[Read]),
+    low("xsel").options(&[flag(
+        "-o --output",
+        super::Role::Effect(EffectKind::Unknown, ringfort_core::decision::Risk::Medium),
+    )]),
+    medium("pbpaste wl-paste").always(&[EffectKind::Unknown]),
 ];

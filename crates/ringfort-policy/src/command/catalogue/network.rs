@@ -11,52 +11,9 @@ use super::Role::{
     Command, Data, Effect, Execute, Host, Load, Mode as Set, Read, RemoteRead, RemoteWrite, Rule, Shell, Upload, Value,
     Write,
 };
-use super::{Entry, Mode, Special, Style, attached, flag, high, low, medium, value};
+use super::{Entry, Mode, Special, Style, flag, high, low, medium, value};
 
 const NETWORK: &[EffectKind] = &[EffectKind::OpenNetwork];
-
-const CLOUD: &[Entry] = &[
-    low("help version --version --help completion"),
-    medium(
-        "get describe list ls show status logs top explain api-resources api-versions cluster-info wait diff \
-         view",
-    )
-    .always(NETWORK),
-    high("delete destroy remove rm drain terminate purge").always(NETWORK).rule(&hazard::DESTROYS_REMOTE),
-    high(
-        "apply create replace patch edit scale rollout set label annotate cordon uncordon taint expose autoscale \
-         run debug attach port-forward proxy cp auth config certificate login install upgrade uninstall rollback",
-    )
-    .always(NETWORK),
-    high("exec")
-        .style(Style::Posix)
-        .options(&[value("-n --namespace -c --container", Value)])
-        .operands(&[Value, Command])
-        .always(NETWORK),
-];
-
-const TERRAFORM: &[Entry] = &[
-    low("version output metadata"),
-    medium("fmt").always(&[EffectKind::WritePath]),
-    medium("validate show graph providers console workspace").always(&[EffectKind::ExecuteText]),
-    medium("init plan get refresh test login logout").always(&[EffectKind::OpenNetwork, EffectKind::ExecuteText]),
-    high("apply import taint untaint state force-unlock up preview").always(&[
-        EffectKind::OpenNetwork,
-        EffectKind::ExecuteText,
-        EffectKind::Spend,
-    ]),
-    high("destroy down").always(NETWORK).rule(&hazard::DESTROYS_REMOTE),
-];
-
-const GH: &[Entry] = &[
-    low("help version completion alias-list"),
-    medium(
-        "status browse search repo pr issue run workflow cache label project ruleset org config gpg-key \
-         codespace attestation",
-    )
-    .always(NETWORK),
-    high("api auth secret variable ssh-key release gist alias extension").always(NETWORK),
-];
 
 pub(super) const ENTRIES: &[Entry] = &[
     medium("curl")
@@ -179,12 +136,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         .always(NETWORK),
     medium(
         "ping ping6 fping traceroute tracepath mtr dig nslookup host whois drill resolvectl arping kdig dog \
-         nping speedtest speedtest-cli iperf iperf3 ab wrk hey siege vegeta httping telnet-probe finger curlie \
+         nping speedtest speedtest-cli iperf iperf3 ab wrk hey siege vegeta httping telnet-probe curlie \
          grpcurl ntpdate rdate sntp chronyc",
     )
     .options(&[value("-c -i -w -W -s -t -p -I -m -q", Value), value("-f -k", Read)])
     .operands(&[Host])
     .always(NETWORK),
+    low("finger pinky").operands(&[super::Role::Account]),
     low("ip ifconfig netstat ss route arp iwconfig iw ethtool nmcli networkctl bridge tc netplan rfkill \
          networksetup scutil airport")
     .options(&[value("-b -batch", Load)])
@@ -193,32 +151,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     high("mail mailx sendmail mutt msmtp swaks telegram-send twilio sendemail ssmtp exim exim4 postqueue neomutt")
         .options(&[value("-a -A", Upload), value("-s", Value), value("-q -i", Read), value("-F", Load)])
         .always(&[EffectKind::OpenNetwork, EffectKind::Publish]),
-    high("kubectl oc k3s k9s helm kustomize minikube kind eksctl argocd flux istioctl kubeadm kops")
-        .style(Style::Posix)
-        .options(&[value("-n --namespace --context -l --cluster", Value), value("--kubeconfig", Load)])
-        .subs(CLOUD)
-        .always(NETWORK),
-    high(
-        "aws gcloud az doctl hcloud linode-cli oci ibmcloud flyctl fly heroku vercel netlify firebase wrangler \
-         railway supabase scw exo vultr-cli serverless sam cdk amplify eb copilot vault consul nomad op bw lpass \
-         gopass pass doppler",
-    )
-    .style(Style::Posix)
-    .options(&[value("--profile --region --project --output", Value)])
-    .always(NETWORK),
-    high("terraform tofu terragrunt pulumi ansible packer")
-        .style(Style::Posix)
-        .options(&[attached("-chdir", Value)])
-        .subs(TERRAFORM)
-        .always(NETWORK),
     high(
         "ansible-playbook ansible-galaxy ansible-vault salt salt-ssh puppet chef-client knife fab cap pssh pdsh \
          clush mussh parallel-ssh",
     )
     .always(&[EffectKind::OpenNetwork, EffectKind::ExecuteText]),
-    medium("gh glab hub tea jira linear acli")
-        .style(Style::Posix)
-        .options(&[value("-R --repo", Value)])
-        .subs(GH)
-        .always(NETWORK),
 ];

@@ -15,71 +15,12 @@ const PUBLISH: &[EffectKind] = &[EffectKind::OpenNetwork, EffectKind::Publish];
 const WRITE: &[EffectKind] = &[EffectKind::WritePath];
 const NETWORK: &[EffectKind] = &[EffectKind::OpenNetwork];
 
-const NODE: &[Entry] = &[
-    low("ls list la ll root prefix bin help why explain fund config-list licenses completion query version-check -v -h")
-        .options(&[value("-C --prefix --dir", Read)]),
-    medium("pm store env docs repo bugs").always(INSTALL),
-    low("view v info show search s se find outdated audit ping whoami doctor dist-tags diff npm sbom").always(NETWORK),
-    medium(
-        "install i in ins isntall add ci clean-install ic update up upgrade dedupe ddp rebuild link ln import \
-         install-test it cit install-ci-test fetch upgrade-interactive prune uninstall un remove rm r unlink \
-         outdated-fix patch patch-commit deploy dlx-install self-update",
-    )
-    .options(&[value("-C --prefix", Value), value("--registry", Host)])
-    .always(INSTALL),
-    medium(
-        "run run-script rum urn test t tst start stop restart build lint dev serve format check typecheck watch \
-         preview e2e coverage compile prepare storybook generate clean",
-    )
-    .always(RUN),
-    medium("exec x dlx create init innit c")
-        .style(Style::Posix)
-        .options(&[value("-c --call", Shell), value("-p --package -w", Value)])
-        .always(INSTALL),
-    high(
-        "publish unpublish deprecate dist-tag owner access team token login logout adduser profile hook org star \
-         unstar",
-    )
-    .always(PUBLISH)
-    .rule(&hazard::PUBLISHES),
-    medium("pack version shrinkwrap set cache pkg config get workspaces workspace edit explore global profile hook org star unstar").always(WRITE),
-];
-
-const PIP: &[Entry] = &[
-    low("list show freeze check help debug inspect hash tree python-list -V").options(&[
-        flag(
-            "-o --outdated -u --uptodate",
-            super::Role::Effect(EffectKind::OpenNetwork, ringfort_core::decision::Risk::Low),
-        ),
-        value("--log --log-file", Write),
-        value("-r --requirement --path", Read),
-        value("--python", super::Role::Execute),
-    ]),
-    low("version").operands(&[super::Role::Effect(EffectKind::WritePath, ringfort_core::decision::Risk::Medium)]),
-    low("search index").always(NETWORK),
-    medium(
-        "install download wheel uninstall add remove sync lock update upgrade inject ensurepath reinstall tool \
-         pip venv init new cache config python build create self compile env export",
-    )
-    .options(&[
-        value("-r --requirement -e", Load),
-        value("-c --constraint", Read),
-        value("-i --index-url --extra-index-url -f --find-links", Host),
-        value("-t --target --prefix --root -d -w -o", Write),
-    ])
-    .always(INSTALL),
-    medium("run shell runpip x")
-        .style(Style::Posix)
-        .options(&[value("--with --python -p --spec -n", Value)])
-        .operands(&[Command])
-        .always(RUN),
-    high("publish").always(PUBLISH).rule(&hazard::PUBLISHES),
-];
-
 const CARGO: &[Entry] = &[
     low("locate-project pkgid read-manifest verify-project version help --list -V --version")
         .options(&[value("--config", Load), value("--manifest-path", Read)]),
-    low("search info outdated audit deny").always(NETWORK),
+    low("search info").options(&[value("--registry --index", Host)]).always(&[EffectKind::QueryService]),
+    low("report").always(RUN),
+    low("outdated audit deny").always(NETWORK),
     medium(
         "build b check c test t run r bench doc d rustc rustdoc clippy fix miri nextest llvm-cov tarpaulin \
          expand watch package make xtask fuzz insta hack criterion flamegraph asm bloat udeps machete tree metadata \
@@ -92,11 +33,25 @@ const CARGO: &[Entry] = &[
         value("-p -j --features -F", Value),
     ])
     .always(RUN),
-    medium(
-        "fmt new init add remove rm update generate-lockfile fetch vendor clean generate upgrade sort \
-         set-version",
-    )
-    .always(WRITE),
+    // `fmt` and the others behind it may be an alias of the project; what is built in cannot.
+    low("add remove rm")
+        .options(&[
+            value("--git --registry --index", Host),
+            value("--path --manifest-path", Write),
+            value("--config", Load),
+            value("-p --package -F --features --rename --branch --tag --rev", Value),
+        ])
+        .here()
+        .always(&[EffectKind::QueryService]),
+    low("new init")
+        .options(&[value("--name --edition --vcs --registry --color", Value), value("--config", Load)])
+        .operands(&[Write])
+        .here(),
+    medium("update generate-lockfile fetch vendor")
+        .options(&[value("--config", Load), value("--manifest-path", Write), value("-p --precise", Value)])
+        .operands(&[Write])
+        .always(NETWORK),
+    medium("fmt clean generate upgrade sort set-version").always(WRITE),
     high("install binstall uninstall install-update")
         .options(&[value("--git", Host), value("--path", Load), value("--root", Write), value("--version", Value)])
         .always(INSTALL),
@@ -104,7 +59,7 @@ const CARGO: &[Entry] = &[
 ];
 
 const GO: &[Entry] = &[
-    low("version doc help bug fmt-check"),
+    low("version doc help fmt-check telemetry"),
     low("env").options(&[flag("-w -u", super::Role::Rule(&hazard::ENVIRONMENT_LOADS_CODE))]),
     low("vet list")
         .options(&[
@@ -113,7 +68,9 @@ const GO: &[Entry] = &[
             value("-f -mod", Value),
         ])
         .style(Style::Long),
-    medium("build test run generate tool")
+    low("tool").operands(&[super::Role::Effect(EffectKind::ExecuteText, ringfort_core::decision::Risk::Medium)]),
+    medium("bug").always(&[EffectKind::OpenNetwork, EffectKind::Unknown]),
+    medium("build test run generate")
         .options(&[
             value("-exec -toolexec", Shell),
             value("-o", Write),
@@ -142,31 +99,17 @@ const SYSTEM: &[Entry] = &[
     .always(&[EffectKind::OpenNetwork, EffectKind::ExecuteText, EffectKind::ChangePrivilege]),
 ];
 
+const LISTS: &[Entry] = &[low("list"), medium("add remove install uninstall link").always(INSTALL)];
+const RUSTUP: &[Entry] = &[
+    low("show which completions help man -V --version"),
+    low("check").always(&[EffectKind::QueryService]),
+    medium("toolchain target component override").subs(LISTS).always(INSTALL),
+    medium("update install uninstall default self set doc").always(INSTALL),
+    medium("run").style(Style::Posix).operands(&[Value, Command]).always(RUN),
+];
+
 pub(super) const ENTRIES: &[Entry] = &[
-    medium("npm pnpm yarn bun cnpm lerna nx turbo rush corepack ni nr")
-        .style(Style::Posix)
-        .options(&[
-            value("-C --prefix --dir --cwd --filter -F", Value),
-            value("--script-shell", super::Role::Execute),
-            value("--node-options --userconfig", Load),
-            value("--registry", Host),
-        ])
-        .subs(NODE)
-        .always(RUN),
-    medium("npx bunx pnpx uvx pipx-run degit create-react-app create-next-app")
-        .style(Style::Posix)
-        .options(&[value("-p --package --from --with", Value), value("-c --call", Shell), flag("-y", Value)])
-        .always(INSTALL),
-    medium("pip pipx uv poetry pdm rye hatch pipenv easy_install conda mamba micromamba pixi virtualenv")
-        .style(Style::Posix)
-        .options(&[
-            value("--python", super::Role::Execute),
-            value("--cache-dir --log --log-file", Write),
-            value("--config-file", Load),
-            value("-C --directory --project", Read),
-        ])
-        .subs(PIP)
-        .always(RUN),
+    medium("rustup").style(Style::Posix).options(&[flag("-v -q --verbose --quiet", Value)]).subs(RUSTUP).always(RUN),
     medium("cargo cross")
         .style(Style::Posix)
         .options(&[value("--config", Load), value("-C", Read), value("-Z --color", Value)])
@@ -179,8 +122,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         .always(RUN),
     medium(
         "gem bundle bundler composer mix rebar3 cabal stack opam luarocks cpan cpanm nuget dotnet swift pod \
-         carthage flutter dart pub deno-install stackage raco lein clj sbt coursier cs conan vcpkg spack bower \
-         jspm volta nvm fnm n asdf mise rtx rustup pyenv rbenv sdk sdkman goenv direnv devbox nix-shell",
+         carthage flutter dart pub stackage raco lein clj sbt coursier cs conan vcpkg spack asdf mise rtx pyenv rbenv sdk sdkman goenv direnv devbox nix-shell",
     )
     .style(Style::Posix)
     .options(&[flag("--version -v", Set(Mode::Show))])

@@ -63,7 +63,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         ])
         .operands(&[Execute, Value])
         .special(Special::Interpreter(Language::Python)),
-    medium("node nodejs deno tsx ts-node qjs d8 electron jsc")
+    medium("node nodejs tsx ts-node qjs d8 electron jsc")
         .style(Style::Posix)
         .options(&[
             value("-e --eval -p --print", Code(Language::JavaScript)),
@@ -207,11 +207,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     .always(RUN),
     medium(
         "biome oxlint black ruff pyright isort \
-         autopep8 yapf bandit pyflakes pycodestyle pydocstyle vulture shellcheck shfmt \
-         hadolint yamllint jsonlint clang-format clang-tidy cppcheck rustfmt gofmt goimports gofumpt \
+         autopep8 yapf bandit shfmt \
+         clang-format clang-tidy rustfmt gofmt goimports gofumpt \
          ktlint swiftformat swiftlint stylua selene luacheck ormolu fourmolu hlint nixfmt \
-         alejandra taplo typos codespell vale proselint trivy gitleaks dprint djlint \
-         sqlfluff buf ajv license-checker syft grype actionlint ec editorconfig-checker",
+         alejandra taplo typos codespell vale trivy gitleaks dprint djlint \
+         sqlfluff buf ajv license-checker syft grype ec editorconfig-checker",
     )
     .options(&[
         value(

@@ -26,25 +26,6 @@ const TMUX: &[Entry] = &[
         .rule(&hazard::INLINE_CODE),
 ];
 
-/// Options by which a governed caller would choose its own judge.
-const RINGFORT_OPTIONS: &[super::Opt] = &[
-    value("--state --policy --set --workspace", Rule(&hazard::WEAKENS_SECURITY)),
-    flag("--json --verbose -v --redact", Value),
-];
-
-/// Ringfort itself: a run is what it runs; looking is harmless; what would widen weakens.
-const RINGFORT: &[Entry] = &[
-    low("run")
-        .style(Style::Posix)
-        .options(&[
-            value("--state --policy --set --workspace --degree", Rule(&hazard::WEAKENS_SECURITY)),
-            flag("--json --verbose -v --redact --help -h", Value),
-        ])
-        .operands(&[Command]),
-    low("check scan trail providers doctor completions man help").options(RINGFORT_OPTIONS),
-    low("policy").subs(&[low("show validate schema help"), high("accept").rule(&hazard::WEAKENS_SECURITY)]),
-];
-
 pub(super) const ENTRIES: &[Entry] = &[
     medium("sh bash dash zsh ksh mksh ash fish csh tcsh rbash yash oksh pdksh rksh ksh93 nu posh lksh bosh osh ysh")
         .style(Style::Posix)
@@ -68,9 +49,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     .style(Style::Plain)
     .special(Special::Reads),
     low("exit logout bye").style(Style::Plain),
-    medium("enable builtin-load emulate autoload zmodload zcompile sched zle bindkey bind compdef compinit complete compgen")
+    medium("enable builtin-load emulate autoload zmodload zcompile sched zle bindkey compdef compinit complete compgen")
         .always(&[EffectKind::ExecuteText])
         .options(&[value("-f", Load), value("-c -C -x", Shell)]),
+    medium("bind")
+        .options(&[flag("-l -p -P -s -S -v -V -X", Set(Mode::Show)), value("-f -x", Load), value("-q -u -r -m", Value)])
+        .always(&[EffectKind::ExecuteText]),
     low("hash").options(&[value("-p", Rule(&hazard::ENVIRONMENT_LOADS_CODE))]),
     low("history")
         .options(&[value("-w -a", Write), value("-r -n", Read), flag("-c -d", Rule(&hazard::HIDES_TRACES))]),
@@ -107,9 +91,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("-w -E --timeout --conflict-exit-code", Value), value("-c --command", Shell)])
         .operands(&[Write, Command])
         .special(Special::Watch),
-    low("script scriptreplay scriptlive")
+    low("script")
         .options(&[value("-c --command", Shell), value("-O -I -B -T --log-out --log-in --log-io --log-timing", Write)])
-        .operands(&[Write, Command]),
+        .operands(&[Write, Command])
+        .special(Special::Session),
+    low("scriptreplay scriptlive").options(&[value("-I -B -T -t -O -d -m -c", Read)]).operands(&[Read]),
     medium("start-stop-daemon")
         .options(&[value("-x --exec -a --startas", Execute), value("-p --pidfile -O --output", Write), value("-n -u -c -d -s -R -N", Value)])
         .operands(&[Value]),
@@ -212,5 +198,5 @@ pub(super) const ENTRIES: &[Entry] = &[
         .operands(&[Load])
         .always(&[EffectKind::Persist])
         .special(Special::Crontab),
-    high("ringfort").style(Style::Posix).options(RINGFORT_OPTIONS).subs(RINGFORT),
+    low("ringfort").style(Style::Plain).special(Special::Ringfort),
 ];

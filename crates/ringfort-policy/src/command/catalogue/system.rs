@@ -102,7 +102,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         .operands(&[Read]),
     medium(
         "openssl certtool mkcert certbot acme.sh keytool step cfssl easyrsa age-keygen ssh-keyscan minisign \
-         signify cosign notation gpgv sha3sum argon2 tang clevis",
+         signify cosign notation gpgv sha3sum tang clevis",
     )
     .options(&[
         value("-out -keyout -writerand", Write),
@@ -115,14 +115,25 @@ pub(super) const ENTRIES: &[Entry] = &[
     .style(Style::Long)
     .operands(&[Value])
     .special(Special::Transform),
-    medium("age rage sops ansible-vault-file ccrypt mcrypt gocryptfs encfs veracrypt")
+    medium("sops")
         .options(&[
-            value("-o --output", Write),
-            value("-i --identity -R", Read),
-            value("-r", Value),
-            flag("-i", Set(Mode::InPlace)),
-            value("-j", Load),
+            value("--output", Write),
+            flag("-i --in-place", Set(Mode::InPlace)),
+            value("--config", Load),
+            value("-k -p -a --kms --pgp --age --input-type --output-type --extract", Value),
         ])
+        .subs(&[
+            medium("exec-env exec-file")
+                .style(Style::Posix)
+                .operands(&[Read, super::Role::Shell])
+                .always(&[EffectKind::ReadSecret]),
+            medium("edit encrypt decrypt rotate groups updatekeys publish set unset keyservice filestatus")
+                .always(&[EffectKind::ReadSecret]),
+        ])
+        .operands(&[Read])
+        .always(&[EffectKind::ReadSecret]),
+    medium("age rage ccrypt mcrypt gocryptfs encfs veracrypt")
+        .options(&[value("-o --output", Write), value("-i --identity -R", Read), value("-r", Value), value("-j", Load)])
         .operands(&[Read]),
     high("ssh-keygen")
         .options(&[

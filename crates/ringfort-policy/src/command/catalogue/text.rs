@@ -11,9 +11,16 @@ use super::Role::{Code, Execute, List, Load, Mode as Set, Read, Shell, Value, Wr
 use super::{Entry, Language, Mode, Special, Style, attached, flag, low, medium, value};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    low("cat tac wc zcat bzcat xzcat zstdcat gzcat lzcat file cloc tokei scc")
+    low("cat tac wc zcat bzcat xzcat zstdcat gzcat lzcat cloc tokei scc")
         .options(&[value("--files0-from -f --magic-file", Read)])
         .operands(&[Read]),
+    low("file")
+        .options(&[
+            value("-f --files-from -m --magic-file", Read),
+            value("-F --separator -P --parameter -e --exclude", Value),
+            flag("-C --compile", super::Role::Effect(EffectKind::WritePath, Risk::Medium)),
+        ])
+        .operands(&[List]),
     low("bat batcat").options(&[value("--pager", Shell), value("-l -r -H --language --style --theme", Value)]).operands(&[Read]),
     low("head tail ghead gtail")
         .options(&[value("-n -c --lines --bytes --pid -s --sleep-interval", Value)])
@@ -137,12 +144,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("-n -b --digits --suffix-format", Value), value("-f --prefix", Write)])
         .operands(&[Read, Value])
         .always(&[EffectKind::WritePath]),
-    medium("split")
+    low("split")
         .options(&[
             value("-l -b -n -C -a -t --lines --bytes --additional-suffix", Value),
             value("--filter", Shell),
         ])
-        .operands(&[Read, Write]),
+        .operands(&[Read, Write])
+        .here(),
     low("less more most pg")
         .options(&[
             value("-o -O --log-file", Write),
@@ -161,7 +169,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             value("-f --file --restore -l --local-file", Read),
             value("-M --manpath --preprocessor -s -S --sections -L -m -k", Value),
         ])
-        .operands(&[List]),
+        .operands(&[Read]),
     medium(
         "vim vi nvim view vimdiff gvim ex rvim emacs emacsclient ed red nano pico micro helix hx joe jed kak \
          code codium subl gedit mg ne mcedit",
@@ -175,14 +183,17 @@ pub(super) const ENTRIES: &[Entry] = &[
     .style(Style::Long)
     .operands(&[Write]),
     low("echo printf print seq yes true false : pwd basename dirname expr test [ sleep cal ncal banner \
-         figlet cowsay lolcat tput clear reset stty tty uuidgen cowthink toilet jot mcookie pwgen random \
+         figlet tput clear reset stty tty uuidgen toilet jot mcookie pwgen random \
          usleep wait times logname")
     .style(Style::Plain)
     .special(Special::Test),
+    // A cow is a piece of Perl.
+    low("cowsay cowthink").options(&[value("-f", Load), value("-e -T -W", Value)]).operands(&[Value]),
     low("date")
         .options(&[
             value("-s --set", super::Role::Effect(EffectKind::ChangePrivilege, Risk::High)),
-            value("-f --file -r --reference", Read),
+            value("-f --file", Read),
+            value("-r --reference", List),
             value("-d --date -v -j", Value),
             attached("-I --iso-8601 --rfc-3339", Value),
         ]),
@@ -203,12 +214,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         value("-pl -pm -c -e -ac -lgc", super::Role::Effect(EffectKind::ChangePrivilege, Risk::High)),
     ])
     .style(Style::Long),
-    low("which whereis type whence where locate plocate mlocate getopt getopts locale nproc arch uname whoami id groups users who w last lastlog uptime free vmstat iostat mpstat sar \
-         lscpu lsmem lsblk lspci lsusb lsmod lsof lsns lslocks getconf sw_vers system_profiler \
-         lsb_release sensors fdisk-list ps pgrep pidof pstree top htop btop atop iotop nmon \
-         tload env-list jobs dirs fc-list help neofetch fastfetch screenfetch \
-         cpuid getent findmnt infocmp ipcs lsipc numactl-show acpi hwinfo inxi blkid df")
-    .options(&[value("-c -o -C", Value), value("--config -F", Load)]),
+    low("ps")
+        .options(&[value("-p --pid -u --user -U -g --Group -G -t --tty -C -o -O --format --sort -s --sid --ppid -n -q", Value)])
+        .special(Special::Processes),
+    low("pgrep pidof").options(&[value("-u -U -g -G -P -t -s -F --pidfile -d -o -x", Value)]),
+    low("which whereis type whence where getopt getopts locale nproc arch uname whoami id groups users who w \
+         last lastlog uptime free vmstat iostat mpstat sar lscpu lsmem lsblk lspci lsusb lsmod lsof lsns \
+         lslocks getconf sw_vers system_profiler lsb_release sensors pstree top atop iotop nmon tload \
+         env-list jobs dirs fc-list help cpuid getent findmnt infocmp ipcs lsipc numactl-show acpi blkid df")
+        .options(&[value("-c -o -C", Value)]),
+    low("locate plocate mlocate htop btop neofetch fastfetch screenfetch hwinfo inxi").options(&[value("-c -o -C -d -n", Value), value("--config -F", Load)]),
     low("ls dir vdir exa eza lsd")
         .options(&[
             value("-I -w -T --ignore --width --hide --block-size --sort --format", Value),
@@ -216,7 +231,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         ])
         .operands(&[List]),
     low("tree")
-        .options(&[value("-L -P -I --charset --filelimit --sort --timefmt", Value), value("-o", Write)])
+        .options(&[
+            value("-L -P -I --charset --filelimit --sort --timefmt", Value),
+            value("--infofile --gitfile", Read),
+            value("-o", Write),
+            flag("--fromfile --fromtabfile", super::Role::Effect(EffectKind::ReadPath, Risk::Low)),
+        ])
         .operands(&[List]),
     low("du dust ncdu duf")
         .options(&[

@@ -15,6 +15,14 @@ const NETWORK: &[EffectKind] = &[EffectKind::OpenNetwork];
 const WRITE: &[EffectKind] = &[EffectKind::WritePath];
 const HISTORY: &[EffectKind] = &[EffectKind::RewriteHistory];
 
+const PUBLISH: &[EffectKind] = &[EffectKind::OpenNetwork, EffectKind::Publish];
+/// Options of what only fetches.
+const FETCHES: &[super::Opt] = &[
+    value("--upload-pack", Shell),
+    value("--depth --deepen --shallow-since --shallow-exclude -o --server-option -j --jobs --refmap --sort", Value),
+    flag("--exec", Shell),
+];
+
 pub(super) const GIT: &[Entry] = &[
     low("status show rev-parse rev-list ls-files ls-tree cat-file describe blame annotate shortlog name-rev \
          for-each-ref show-ref show-branch merge-base check-ignore check-attr check-ref-format count-objects \
@@ -67,8 +75,26 @@ pub(super) const GIT: &[Entry] = &[
         .options(&[value("-x --exec", Shell), value("-s -X --onto --strategy --strategy-option", Value)])
         .operands(&[Value])
         .always(&[EffectKind::WritePath, EffectKind::RewriteHistory]),
+    // A remote by its name; an address is a host, see the handler.
+    low("ls-remote").options(FETCHES).operands(&[Value]).always(&[EffectKind::QueryService]),
+    low("fetch").options(FETCHES).operands(&[Value]).always(&[EffectKind::QueryService, EffectKind::WritePath]),
+    // Programs of git-extras and their like, found by name on the search path.
+    low("effort standup missing contrib count summary info show-merged-branches show-unmerged-branches show-unmerged-committers \
+         show-tree commits-since locked extras local-commits churn utimes-list line-summary"),
+    medium("authors changelog abort rename-branch rename-remote merge-into create-branch lock unlock ignore archive-file touch \
+            delete-merged-branches delete-tag utimes setup-branch feature bug chore refactor fork-point guilt")
+        .options(&[flag("-g --global --finish", Effect(EffectKind::Unknown, Risk::Medium))])
+        .always(WRITE),
+    low("alias").options(&[flag("--global --local", Value)]).operands(&[Value, Effect(EffectKind::Unknown, Risk::Medium)]),
+    medium("stamp coauthor undo squash psykorebase reset-file graft reauthor rebase-patch fixup").always(&[
+        EffectKind::WritePath,
+        EffectKind::RewriteHistory,
+    ]),
+    high("fresh-branch clear clear-soft obliterate sync").always(HISTORY).rule(&hazard::REWRITES_HISTORY),
+    medium("pr mr").operands(&[Value]).always(&[EffectKind::QueryService, EffectKind::WritePath]),
+    high("release delete-branch delete-submodule pull-request paste scp rscp force-clone").always(PUBLISH).rule(&hazard::PUBLISHES),
     medium(
-        "clone fetch pull ls-remote fetch-pack send-pack request-pull svn p4 submodule-update remote-http http-fetch \
+        "clone pull fetch-pack send-pack request-pull svn p4 submodule-update remote-http http-fetch \
          archimport cvsimport cvsexportcommit",
     )
     .options(&[
@@ -119,9 +145,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         ])
         .subs(GIT)
         .special(Special::Git),
-    low("gitk tig lazygit git-lfs delta-git diff-so-fancy gitui git-cliff pre-commit commitlint lint-staged \
+    low("gitk tig lazygit git-lfs delta-git gitui git-cliff pre-commit commitlint lint-staged \
          husky")
     .always(&[EffectKind::ExecuteText]),
+    low("diff-so-fancy")
+        .options(&[flag("--set-defaults", Effect(EffectKind::Unknown, Risk::Medium)), flag("--colors", Value)]),
     medium("hg svn bzr fossil jj darcs cvs p4 sl repo")
         .style(Style::Posix)
         .options(&[value("--config --config-option", Load), value("-R --cwd", Value)])

@@ -7,15 +7,52 @@ use ringfort_core::decision::Risk;
 use ringfort_core::effect::EffectKind;
 
 use super::super::analysis::{Argument, HOLE, Source};
-use super::super::catalogue::{Entry, Mode, Role};
+use super::super::catalogue::{Entry, Language, Mode, Role};
 use super::super::hazard;
+use super::super::syntax::RedirectOp;
 use super::super::target::{self, Class};
 use super::super::walk::Walker;
 use super::{Job, Subject, contains, split_value};
 
 /// Programs that only look at files, and show no more of them than a search does.
-const LOOKS: [&[u8]; 11] =
+pub(super) const LOOKS: [&[u8]; 11] =
     [b"grep", b"egrep", b"fgrep", b"wc", b"ls", b"stat", b"file", b"du", b"md5sum", b"sha256sum", b"sha1sum"];
+
+/// Tests of `find` whose next word is a value.
+const FIND_VALUES: [&[u8]; 32] = [
+    b"-name",
+    b"-iname",
+    b"-path",
+    b"-ipath",
+    b"-wholename",
+    b"-iwholename",
+    b"-regex",
+    b"-iregex",
+    b"-lname",
+    b"-ilname",
+    b"-type",
+    b"-xtype",
+    b"-user",
+    b"-group",
+    b"-uid",
+    b"-gid",
+    b"-perm",
+    b"-size",
+    b"-mtime",
+    b"-mmin",
+    b"-atime",
+    b"-amin",
+    b"-ctime",
+    b"-cmin",
+    b"-used",
+    b"-links",
+    b"-inum",
+    b"-fstype",
+    b"-maxdepth",
+    b"-mindepth",
+    b"-printf",
+    b"-regextype",
+];
 
 impl Walker<'_> {
     /// Removing a file, or a tree in recursive mode.
@@ -69,6 +106,123 @@ impl Walker<'_> {
         }
     }
 
+    /// A redirection without a program, the last command so far.
+    pub(in crate::command) fn emptied_by(&mut self, index: usize) {
+        let Some(command) = self.out.commands.get(index) else { return };
+        let mut subject = Subject::new(index, command.effects.start, command.span);
+        self.emptied(&[], &[], &mut subject);
+        let end = self.out.effects.len();
+        self.out.risk = self.out.risk.max(subject.risk);
+        if let Some(command) = self.out.commands.get_mut(index) {
+            command.risk = command.risk.max(subject.risk);
+            command.effects.end = end;
+        }
+    }
+
+    /// Files that are cut off: as good as removed, unless they are of the kind that programs write anew anyway.
+    pub(in crate::command) fn emptied(&mut self, args: &[Argument], operands: &[usize], subject: &mut Subject) {
+        const ANEW: [&[u8]; 8] = [b".log", b".out", b".err", b".tmp", b".pid", b".lock", b".txt.new", b".cache"];
+        let anew = |path: &[u8]| ANEW.iter().any(|end| path.ends_with(end));
+        let cut = |arg: &Argument| matches!(arg.bytes.as_slice(), b"-s0" | b"--size=0" | b"--size=00");
+        let pair = |pair: &[Argument]| matches!(pair, [option, size] if matches!(option.bytes.as_slice(), b"-s" | b"--size") && size.bytes == b"0");
+        if !operands.is_empty() && (args.iter().any(cut) || args.windows(2).any(pair)) {
+            for arg in operands.iter().filter_map(|position| args.get(*position)).filter(|arg| !anew(&arg.bytes)) {
+                self.cut_off(arg, &arg.bytes, subject);
+            }
+        }
+        let redirections = self.out.commands.get(subject.index).map(|c| c.redirections.clone()).unwrap_or_default();
+        for redirection in
+            redirections.iter().filter(|r| r.op == RedirectOp::Write && r.descriptor.is_none_or(|d| d == 1))
+        {
+            if !anew(&redirection.target.bytes) {
+                self.cut_off(&redirection.target, &redirection.target.bytes, subject);
+            }
+        }
+    }
+
+    /// A new file whose name nothing has yet.
+    pub(in crate::command) fn fresh(&mut self, arg: &Argument, bytes: &[u8], subject: &mut Subject) {
+        if subject.has(Mode::Show) || bytes.is_empty() {
+            return;
+        }
+        let target = self.resolve(arg, bytes);
+        let class = target::class(&target.path, self.cwd(), self.context);
+        if class != Class::Temporary || !target.certain {
+            self.write(arg, bytes, subject);
+        }
+    }
+
+    /// The expression of `rename`: a substitution without code is harmless, anything else is Perl.
+    pub(in crate::command) fn rename(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+        let operands = self.options(entry, args, subject);
+        let mut operands = operands.iter().filter_map(|position| args.get(*position));
+        if !subject.has(Mode::ProgramGiven)
+            && let Some(expression) = operands.next()
+            && !expression.known().is_some_and(only_substitutes)
+        {
+            self.role(Role::Code(Language::Perl), expression, &expression.bytes, subject);
+        }
+        for arg in operands {
+            self.write(arg, &arg.bytes, subject);
+        }
+        // What is found by the expression lands beside what was there.
+        self.effect(subject, EffectKind::WritePath, self.folder_text(), subject.span, Risk::Medium);
+    }
+
+    fn folder_text(&self) -> Option<String> {
+        self.cwd().map(|folder| String::from_utf8_lossy(folder).into_owned())
+    }
+
+    /// `cp /dev/null file` and its like.
+    pub(in crate::command) fn copied_nothing(&mut self, args: &[Argument], subject: &mut Subject) {
+        let program = self.out.commands.get(subject.index).and_then(|command| command.program.name());
+        let from = |arg: &&Argument| matches!(arg.bytes.as_slice(), b"/dev/null" | b"if=/dev/null");
+        let first = args.iter().find(|arg| arg.bytes.first() != Some(&b'-')).filter(from).is_some();
+        match program {
+            Some(b"cat") if args.len() == 1 => self.emptied(&[], &[], subject),
+            Some(b"cp" | b"install" | b"dd") if first => {
+                if let Some(to) = args.last().cloned() {
+                    let file = to.bytes.strip_prefix(b"of=").unwrap_or(&to.bytes);
+                    self.cut_off(&to, file, subject);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn cut_off(&mut self, arg: &Argument, bytes: &[u8], subject: &mut Subject) {
+        let target = self.resolve(arg, bytes);
+        if target::class(&target.path, self.cwd(), self.context) == Class::Inside {
+            self.effect(subject, EffectKind::DeletePath, target.into_text(), arg.span, Risk::Medium);
+        }
+    }
+
+    /// `cpio` and `pax` take the names of what they pack, or the archive they unpack, from standard input.
+    pub(in crate::command) fn archive(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+        let operands = self.options(entry, args, subject);
+        self.base(entry, subject);
+        let letter = |letter: u8| {
+            args.iter().any(|arg| {
+                arg.bytes.first() == Some(&b'-') && arg.bytes.get(1) != Some(&b'-') && arg.bytes.contains(&letter)
+            })
+        };
+        let packs = letter(b'o') || letter(b'p') || letter(b'w') || args.iter().any(|arg| arg.bytes.starts_with(b"--"));
+        let unpacks = letter(b'i') || letter(b'r') || letter(b'p');
+        if packs && !letter(b't') {
+            self.effect(subject, EffectKind::ReadPath, None, subject.span, Risk::Low);
+        }
+        if unpacks && !letter(b't') {
+            self.effect(subject, EffectKind::WritePath, None, subject.span, Risk::Medium);
+        }
+        for arg in operands.iter().filter_map(|position| args.get(*position)) {
+            if letter(b'p') || letter(b'w') {
+                self.write(arg, &arg.bytes, subject)
+            } else {
+                self.read(arg, &arg.bytes, subject)
+            }
+        }
+    }
+
     pub(in crate::command) fn find(&mut self, args: &[Argument], subject: &mut Subject) {
         let mut at = 0;
         let mut roots = Vec::new();
@@ -116,7 +270,17 @@ impl Walker<'_> {
                     }
                     at += 1;
                 }
-                b"-newer" | b"-samefile" | b"-files0-from" | b"-anewer" | b"-cnewer" => at += 1,
+                b"-files0-from" => {
+                    if let Some(file) = args.get(at) {
+                        self.read(file, &file.bytes, subject);
+                    }
+                    at += 1;
+                }
+                b"-newer" | b"-samefile" | b"-anewer" | b"-cnewer" => at += 1,
+                // The word after a test is its value, as long as it stays one word.
+                test if FIND_VALUES.contains(&test) || test.starts_with(b"-newer") => {
+                    at += usize::from(args.get(at).is_some_and(|value| value.arity == super::Arity::One));
+                }
                 _ if arg.bytes.first() == Some(&HOLE) => self.rule(subject, &hazard::OPTION_UNKNOWN, arg.span),
                 _ => {}
             }
@@ -125,7 +289,15 @@ impl Walker<'_> {
             args.iter().skip_while(|a| !matches!(a.bytes.as_slice(), b"-name" | b"-iname" | b"-path")).nth(1)
         {
             let target = self.resolve(name, &name.bytes);
-            if target::is_secret(&target.path, self.context) && !subject.jobs.is_empty() {
+            let inside = |root: &&Argument| {
+                let place = self.resolve(root, &root.bytes);
+                matches!(
+                    target::class(&place.path, self.cwd(), self.context),
+                    Class::Inside | Class::Whole | Class::Temporary
+                )
+            };
+            let reads = !subject.jobs.is_empty() || !roots.iter().all(inside);
+            if reads && target::is_secret(&target.path, self.context) {
                 self.effect(subject, EffectKind::ReadSecret, None, name.span, Risk::High);
             }
         }
@@ -310,6 +482,30 @@ impl Walker<'_> {
             }
         }
     }
+}
+
+/// Whether a Perl expression is one `s`, `y` or `tr` without code: no `e`, no embedded code, no folder in the result.
+fn only_substitutes(expression: &[u8]) -> bool {
+    let rest = expression.strip_prefix(b"s").or_else(|| expression.strip_prefix(b"y"));
+    let Some((mark, rest)) = rest.or_else(|| expression.strip_prefix(b"tr")).and_then(<[u8]>::split_first) else {
+        return false;
+    };
+    if !matches!(mark, b'/' | b'|' | b',' | b'#' | b'!')
+        || contains(rest, b"(?") && contains(rest, b"{")
+        || contains(rest, b"@")
+    {
+        return false;
+    }
+    let unescaped = |at: &usize| rest.get(at.wrapping_sub(1)) != Some(&b'\\');
+    let marks: Vec<usize> =
+        rest.iter().enumerate().filter(|(_, b)| *b == mark).map(|(at, _)| at).filter(unescaped).collect();
+    let [middle, end] = marks.as_slice() else { return false };
+    let result = rest.get(*middle..*end).unwrap_or(rest);
+    let flags = rest.get(end + 1..).unwrap_or(&[]);
+    flags.iter().all(|b| matches!(b, b'g' | b'i' | b'x' | b's' | b'm' | b'd' | b'r' | b'c'))
+        && !contains(result, b"\\/")
+        && !contains(result, b"..")
+        && (*mark == b'/' || !result.contains(&b'/'))
 }
 
 /// `{}` becomes a file that is only known at run time.

@@ -144,17 +144,29 @@ impl Walker<'_> {
             }
             b"remote" if matches!(operand(0), Some(b"add" | b"set-url")) => self.host_of_remote(args, subject),
             b"remote" if matches!(operand(0), Some(b"update" | b"show" | b"prune")) && !has(b"-n") => {
-                self.effect(subject, EffectKind::OpenNetwork, None, subject.span, Risk::Medium)
+                self.effect(subject, EffectKind::QueryService, None, subject.span, Risk::Low)
             }
             b"subtree" if matches!(operand(0), Some(b"pull" | b"push" | b"add")) => {
                 self.effect(subject, EffectKind::OpenNetwork, None, subject.span, Risk::Medium)
             }
-            b"clone" | b"fetch" | b"pull" | b"ls-remote" | b"push" => {
+            b"clone" | b"fetch" | b"pull" | b"ls-remote" | b"push" | b"pr" | b"mr" => {
+                if !matches!(name, b"clone" | b"pull" | b"push") {
+                    self.git_address(&operands, args, subject);
+                }
                 for arg in args.iter().filter(|a| a.bytes.starts_with(b"ext::") || a.bytes.starts_with(b"fd::")) {
                     self.rule(subject, &hazard::INLINE_CODE, arg.span);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The repository that is asked, where it is written as an address and not as the name of a remote.
+    fn git_address(&mut self, operands: &[usize], args: &[Argument], subject: &mut Subject) {
+        for arg in operands.iter().take(1).filter_map(|position| args.get(*position)) {
+            if arg.bytes.iter().any(|b| matches!(b, b':' | b'/' | b'~')) || arg.source.is_some() {
+                self.host(arg, &arg.bytes, subject);
+            }
         }
     }
 

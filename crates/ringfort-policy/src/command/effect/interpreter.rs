@@ -268,8 +268,7 @@ fn perl_option(word: &[u8]) -> Option<Step> {
     if let Some(module) = word.strip_prefix(b"-M").or_else(|| word.strip_prefix(b"-m")) {
         return reader::is_harmless_module(Language::Perl, module).then_some(Step::Drop(1));
     }
-    let mut letters = word.iter().skip(1).enumerate();
-    while let Some((at, letter)) = letters.next() {
+    for (at, letter) in word.iter().skip(1).enumerate() {
         let rest = word.get(at + 2..).unwrap_or(&[]);
         match letter {
             b'n' | b'p' | b'l' | b'a' | b'w' | b'W' | b'X' | b'0'..=b'9' => {}

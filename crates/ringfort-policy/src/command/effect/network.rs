@@ -203,6 +203,114 @@ impl Walker<'_> {
     }
 }
 
+/// Longest words that a question to a service may have together, in bytes: more would be a message.
+const QUERY_BYTES_MAX: usize = 1024;
+
+impl Walker<'_> {
+    /// A question is only one while all its words are written out, none names a file or another service, and
+    /// nothing else about the command reaches the network. Otherwise it is what it may be: a way to send something.
+    pub(in crate::command) fn settle_queries(&mut self, args: &[Argument], subject: &Subject) {
+        let asks = |kind: EffectKind| kind == EffectKind::QueryService;
+        let own = self.out.effects.get(subject.first_effect..).unwrap_or(&[]);
+        if !own.iter().any(|effect| asks(effect.kind)) {
+            return;
+        }
+        let length: usize = args.iter().map(|arg| arg.bytes.len()).sum();
+        let plain = length <= QUERY_BYTES_MAX
+            && args.iter().all(is_plain_word)
+            && own
+                .iter()
+                .all(|effect| asks(effect.kind) || matches!(effect.kind, EffectKind::ListPath | EffectKind::WritePath));
+        if !plain {
+            for effect in self.out.effects.iter_mut().skip(subject.first_effect).filter(|effect| asks(effect.kind)) {
+                effect.kind = EffectKind::OpenNetwork;
+            }
+        }
+    }
+}
+
+impl Walker<'_> {
+    /// The client of a cloud: it asks where its verb says so, and may do anything otherwise.
+    pub(in crate::command) fn cloud(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
+        let operands = self.options(entry, args, subject);
+        if subject.has(Mode::Show) {
+            return;
+        }
+        let words: Vec<&[u8]> =
+            operands.iter().filter_map(|position| args.get(*position)).filter_map(Argument::known).collect();
+        let asks = |word: &&[u8]| {
+            matches!(*word, b"list" | b"describe" | b"show" | b"ls" | b"help" | b"version" | b"get-caller-identity")
+                || word.starts_with(b"describe-")
+                || word.starts_with(b"list-")
+        };
+        // A verb behind the names of services: nothing before it starts anything.
+        let starts = |word: &&[u8]| {
+            matches!(
+                *word,
+                b"ssh"
+                    | b"run"
+                    | b"exec"
+                    | b"invoke"
+                    | b"start-session"
+                    | b"execute-command"
+                    | b"cp"
+                    | b"sync"
+                    | b"rm"
+                    | b"mv"
+            )
+        };
+        let verb = words.iter().position(asks);
+        if verb.is_some_and(|at| at < 4) && !words.iter().any(starts) {
+            self.effect(subject, EffectKind::QueryService, None, subject.span, Risk::Low);
+            return;
+        }
+        self.base(entry, subject);
+        for arg in operands.iter().filter_map(|position| args.get(*position)) {
+            self.data(arg, &arg.bytes, subject);
+        }
+    }
+}
+
+/// Whether a word is written out and chooses neither a file nor a service.
+fn is_plain_word(arg: &Argument) -> bool {
+    // What is asked for is not to be shown, even by the service that holds it.
+    const SECRETS: [&[u8]; 9] = [
+        b"secret",
+        b"token",
+        b"password",
+        b"credential",
+        b"keyvault",
+        b"access-key",
+        b"appsettings",
+        b"connection-string",
+        b"keys",
+    ];
+    const CHOOSES: [&[u8]; 12] = [
+        b"--registry",
+        b"--server",
+        b"--host",
+        b"--endpoint",
+        b"--kubeconfig",
+        b"--proxy",
+        b"--url",
+        b"--config",
+        b"--userconfig",
+        b"--repository-url",
+        b"--index",
+        b"--template-file",
+    ];
+    let Some(word) = arg.known() else { return false };
+    let (_, value) = split_value(word);
+    let value = value.unwrap_or(word);
+    !contains(word, b"://")
+        && !matches!(value.first(), Some(b'/' | b'~' | b'<'))
+        // A scope of a registry is a name; anything else behind the sign is a file.
+        && (value.first() != Some(&b'@') || value.get(1).is_some_and(u8::is_ascii_alphanumeric) && contains(value, b"/"))
+        && !value.starts_with(b"file")
+        && !CHOOSES.iter().any(|option| word.starts_with(option))
+        && !SECRETS.iter().any(|name| contains(&word.to_ascii_lowercase(), name))
+}
+
 /// The host in a URL or `user@host:port`.
 pub(in crate::command) fn host_of(bytes: &[u8]) -> Option<&[u8]> {
     let rest = match bytes.windows(3).position(|w| w == b"://") {

@@ -65,7 +65,17 @@ const LOADING: [&str; 46] = [
     "RUSTC_WRAPPER",
 ];
 /// Beginnings of variables that give programs options, files or hosts which nobody sees in their words.
-const CONFIGURING: [&str; 36] = [
+const CONFIGURING: [&str; 46] = [
+    "GH_",
+    "GLAB_",
+    "GITLAB_",
+    "AWS_",
+    "AZURE_",
+    "CLOUDSDK_",
+    "HELM_",
+    "npm_",
+    "BUN_",
+    "PNPM_",
     "LD_",
     "CDPATH",
     "DYLD_",
@@ -224,12 +234,53 @@ impl Walker<'_> {
 
     /// `printf -v NAME` sets a variable.
     pub(in crate::command) fn prints(&mut self, args: &[Argument], subject: &mut Subject) {
+        match self.out.commands.get(subject.index).and_then(|command| command.program.name()) {
+            Some(b":" | b"true") => self.emptied(&[], &[], subject),
+            // The `print` of another system copies files to the device that it names.
+            Some(b"print")
+                if args.first().is_some_and(|arg| matches!(arg.bytes.as_slice(), [b'/', b'd' | b'D', b':', ..])) =>
+            {
+                self.effect(subject, EffectKind::WritePath, None, subject.span, Risk::High);
+                subject.partial = true;
+            }
+            _ => {}
+        }
         if let [option, name, ..] = args
             && option.bytes == b"-v"
             && name.bytes.iter().all(|b| is_name(*b))
         {
             self.assignment_effect(&name.bytes, name, subject);
             self.set_variable(&name.bytes, None);
+        }
+    }
+
+    /// `printenv`: the whole environment holds credentials, a variable does where its name says so.
+    pub(in crate::command) fn variables_shown(&mut self, args: &[Argument], subject: &mut Subject) {
+        const SECRETS: [&[u8]; 7] = [b"TOKEN", b"SECRET", b"PASS", b"KEY", b"CRED", b"AUTH", b"COOKIE"];
+        let mut names = args.iter().filter(|arg| arg.bytes.first() != Some(&b'-')).peekable();
+        if names.peek().is_none() {
+            self.effect(subject, EffectKind::Unknown, None, subject.span, Risk::Low);
+        }
+        for arg in names {
+            let named = |secret: &[u8]| contains(&arg.bytes.to_ascii_uppercase(), secret);
+            if arg.source.is_some() || SECRETS.into_iter().any(named) {
+                self.effect(subject, EffectKind::ReadSecret, None, arg.span, Risk::High);
+            }
+        }
+    }
+
+    /// `ps e` without a dash shows the environment of every process.
+    pub(in crate::command) fn environments_shown(
+        &mut self,
+        args: &[Argument],
+        operands: &[usize],
+        subject: &mut Subject,
+    ) {
+        for arg in operands.iter().filter_map(|position| args.get(*position)) {
+            let letters = arg.bytes.iter().all(|b| b"acefghjlmnrsuvwxLSTXZ".contains(b));
+            if letters && arg.bytes.contains(&b'e') || arg.source.is_some() {
+                self.effect(subject, EffectKind::Unknown, None, arg.span, Risk::Low);
+            }
         }
     }
 
@@ -365,7 +416,9 @@ impl Walker<'_> {
     pub(in crate::command) fn append(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
         let operands = self.options(entry, args, subject);
         self.base(entry, subject);
-        let replaced = args
+        // Only its own options: those of the command that it runs mean something else.
+        let own = operands.first().and_then(|first| args.get(..*first)).unwrap_or(args);
+        let replaced = own
             .iter()
             .find(|a| a.bytes.starts_with(b"-I") || a.bytes.starts_with(b"-i") || a.bytes.starts_with(b"--replace"));
         let mut words: Vec<Argument> = operands.iter().filter_map(|position| args.get(*position)).cloned().collect();
@@ -387,6 +440,26 @@ impl Walker<'_> {
             }
             return;
         }
+        // The word that `-I` names stands for the input.
+        let mark = replaced.filter(|option| option.bytes.starts_with(b"-I")).and_then(|option| {
+            let next = args.iter().skip_while(|arg| !std::ptr::eq(*arg, option)).nth(1);
+            option.bytes.get(2..).filter(|mark| !mark.is_empty()).or(next.map(|next| next.bytes.as_slice()))
+        });
+        if let Some(mark) = mark.filter(|mark| *mark != b"{}") {
+            for word in words.iter_mut().filter(|word| contains(&word.bytes, mark)) {
+                *word = Argument { source: Some(Source::Input), ..with_hole(word, mark) };
+            }
+        }
+        if let Some(places) = self.found_by_stages(&words, own, subject) {
+            let marked = words.iter().any(|w| w.bytes == b"{}");
+            let words: Vec<Argument> = if marked {
+                words.into_iter().flat_map(|w| if w.bytes == b"{}" { places.clone() } else { vec![w] }).collect()
+            } else {
+                words.into_iter().chain(places).collect()
+            };
+            subject.jobs.push(Job::Words(words));
+            return;
+        }
         let marks: Vec<&Argument> = words.iter().filter(|w| contains(&w.bytes, b"{}")).collect();
         let only_program = words.len() == 1;
         if replaced.is_none() && marks.is_empty() || !marks.is_empty() || only_program {
@@ -394,7 +467,7 @@ impl Walker<'_> {
                 .into_iter()
                 .map(|w| {
                     if contains(&w.bytes, b"{}") && replaced.is_some() || w.bytes == b"{}" {
-                        Argument { source: Some(Source::Input), ..with_hole(&w) }
+                        Argument { source: Some(Source::Input), ..with_hole(&w, b"{}") }
                     } else {
                         w
                     }
@@ -480,7 +553,8 @@ impl Walker<'_> {
         let mut at = start;
         while let Some(arg) = args.get(at) {
             let (name, value) = split_value(&arg.bytes);
-            if value.is_none() || name.is_empty() || !name.iter().all(|b| is_name(*b)) {
+            // Any word with an equals sign is an assignment, whatever stands before it.
+            if value.is_none() || name.is_empty() || name.first() == Some(&b'-') {
                 break;
             }
             self.assignment_effect(name, arg, subject);
@@ -558,13 +632,13 @@ pub(in crate::command) fn decides_code(name: &[u8]) -> bool {
     LOADING.contains(&text) || LOADING_START.iter().any(|start| text.starts_with(start))
 }
 
-fn with_hole(word: &Argument) -> Argument {
+fn with_hole(word: &Argument, mark: &[u8]) -> Argument {
     let mut bytes = Vec::with_capacity(word.bytes.len());
     let mut rest = word.bytes.as_slice();
     while let Some((first, tail)) = rest.split_first() {
-        if rest.starts_with(b"{}") {
+        if !mark.is_empty() && rest.starts_with(mark) {
             bytes.push(HOLE);
-            rest = rest.get(2..).unwrap_or(&[]);
+            rest = rest.get(mark.len()..).unwrap_or(&[]);
         } else {
             bytes.push(*first);
             rest = tail;

@@ -9,7 +9,8 @@
 
 use std::cell::Cell;
 
-use super::{DEPTH_MAX, Document, Fault, FaultKind, Item, NODES_MAX, Parse, Parsed, Script, Span};
+use super::word::Mode;
+use super::{DEPTH_MAX, Document, Fault, FaultKind, Item, NODES_MAX, Parse, Parsed, Piece, Script, Span, Stopped};
 
 /// A here-document whose body starts after the next newline.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(super) struct Parser<'a> {
     nodes: u32,
     pub(super) pending: Vec<Pending>,
     pub(super) documents: Vec<Document<'a>>,
+    /// Where parsing has stopped, if it has.
+    fault: Cell<Option<Fault>>,
 }
 
 /// Words with a meaning of their own at the start of a command.
@@ -84,6 +87,7 @@ impl<'a> Parser<'a> {
             nodes: 0,
             pending: Vec::new(),
             documents: Vec::new(),
+            fault: Cell::new(None),
         }
     }
 
@@ -98,14 +102,24 @@ impl<'a> Parser<'a> {
             match step {
                 Ok(true) => {}
                 Ok(false) => return Parsed { script, documents: self.documents, fault: None },
-                Err(fault) => return Parsed { script, documents: self.documents, fault: Some(fault) },
+                Err(Stopped) => return Parsed { script, documents: self.documents, fault: self.fault.get() },
             }
         }
     }
 
+    /// Reads the whole text as the body of a document.
+    pub(super) fn expansions(mut self) -> (Vec<Piece<'a>>, Parsed<'a>) {
+        let mut pieces = Vec::new();
+        let stopped = self.pieces(Mode::Document, &mut pieces).is_err();
+        let fault = self.fault.get().filter(|_| stopped);
+        (pieces, Parsed { script: Script::default(), documents: self.documents, fault })
+    }
+
+    #[cold]
     pub(super) fn fault<T>(&self, kind: FaultKind, start: usize) -> Parse<T> {
         let end = self.pos.max(start).min(self.src.len());
-        Err(Fault { kind, span: Span::new(start.min(end), (end + 1).min(self.src.len())) })
+        self.fault.set(Some(Fault { kind, span: Span::new(start.min(end), (end + 1).min(self.src.len())) }));
+        Err(Stopped)
     }
 
     /// Counts one part of the tree.

@@ -51,6 +51,14 @@ impl<'a> Parser<'a> {
                 self.double_quoted(out)?;
             }
             byte if byte.is_ascii_alphabetic() || byte == b'_' => self.named(start, after, quoted, out)?,
+            // zsh: a variable that is split, matched, spread or counted; elsewhere a dollar sign and text.
+            b'=' | b'~' | b'^' | b'+' if is_name(self.byte(after + 1)) && !self.byte(after + 1).is_ascii_digit() => {
+                self.pos = after + 1;
+                self.named(start, after + 1, quoted, out)?;
+                if let Some(Piece::Parameter(parameter)) = out.last_mut() {
+                    parameter.operator = b'~';
+                }
+            }
             b'0'..=b'9' | b'@' | b'*' | b'#' | b'?' | b'-' | b'$' | b'!' => {
                 self.pos = after + 1;
                 out.push(self.simple_parameter(start, after, quoted));

@@ -8,11 +8,11 @@ use ringfort_core::effect::Span;
 
 use super::super::analysis::{Argument, Arity, PlaceKind, Redirection, Source};
 use super::super::effect::Subject;
-use super::super::hazard;
 use super::super::syntax::{
-    Assignment, Body, Compound, CompoundKind, Piece, Redirect, RedirectOp, Script, Word, document_text, is_name,
+    Assignment, Body, Compound, CompoundKind, Piece, Redirect, RedirectOp, Script, document_text, is_name,
 };
 use super::super::value;
+use super::repeat::plain;
 use super::{Frame, Map, Unit, Walker};
 
 impl Walker<'_> {
@@ -87,13 +87,13 @@ impl Walker<'_> {
     /// Runs `bodies` so that no state comes back.
     fn isolated(&mut self, unit: Unit<'_, '_>, bodies: &[Script<'_>], frame: Frame) {
         let variables = self.variables.clone();
-        let folder = (self.cwd.clone(), self.fallback.clone(), self.entered);
+        let folder = (self.cwd.clone(), self.fallback.clone(), self.entered, self.input.clone());
         self.bodies(unit, bodies, frame);
         self.variables = variables;
-        (self.cwd, self.fallback, self.entered) = folder;
+        (self.cwd, self.fallback, self.entered, self.input) = folder;
     }
 
-    fn branches(&mut self, unit: Unit<'_, '_>, bodies: &[Script<'_>], frame: Frame) {
+    pub(super) fn branches(&mut self, unit: Unit<'_, '_>, bodies: &[Script<'_>], frame: Frame) {
         for body in bodies {
             let before = self.variables.clone();
             let cwd = self.cwd.clone();
@@ -106,29 +106,6 @@ impl Walker<'_> {
         }
     }
 
-    fn repeated(&mut self, unit: Unit<'_, '_>, compound: &Compound<'_>, frame: Frame) {
-        let mut names = Vec::new();
-        let wild = compound.bodies.iter().any(|body| changes(body, &mut names, 0));
-        if wild {
-            self.forget_variables();
-        }
-        for name in names {
-            self.set_variable(&name, None);
-        }
-        if let Some(name) = compound.name.as_ref().and_then(plain) {
-            let only = match compound.words.as_slice() {
-                [word] => Some(value::scalar(word, &self.variables, unit.map.span(word.span))),
-                _ => None,
-            };
-            let exact = only.filter(|value| {
-                value.source.is_none() && !value.bytes.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'{'))
-            });
-            self.loads(name, unit.map.span(compound.name.as_ref().map_or_else(|| Span::new(0, 0), |word| word.span)));
-            self.set_variable(name, exact.map(|value| value.bytes));
-        }
-        self.branches(unit, &compound.bodies, frame);
-    }
-
     fn function(&mut self, unit: Unit<'_, '_>, compound: &Compound<'_>, frame: Frame, span: Span) {
         let name = compound.name.as_ref().map(|word| value::scalar(word, &self.variables, unit.map.span(word.span)));
         let known = name.as_ref().and_then(Argument::known).map(<[u8]>::to_vec);
@@ -136,13 +113,17 @@ impl Walker<'_> {
             self.define(name, span);
             self.functions.push(name.clone());
         }
-        let variables = std::mem::take(&mut self.variables);
+        let variables = self.variables.clone();
         self.variables.forget();
         let folder = (self.cwd.take(), self.fallback.take());
         self.cwd.clone_from(&folder.0);
+        // Whoever calls it decides what it reads.
+        let input = self.input.replace(Argument::hole(Source::Input, span));
         self.bodies(unit, &compound.bodies, frame.kind(PlaceKind::Function).perhaps());
+        self.input = input;
         (self.cwd, self.fallback) = folder;
-        self.variables = variables;
+        let inner = std::mem::replace(&mut self.variables, variables);
+        self.variables.inherit(&inner);
         if known.is_some() {
             self.functions.pop();
         }
@@ -150,17 +131,28 @@ impl Walker<'_> {
 
     /// `[[ … ]]`: shells without it see a command, whose `&&`, `||` and `>` have their usual meaning.
     fn test(&mut self, unit: Unit<'_, '_>, compound: &Compound<'_>, frame: Frame) {
-        let mut start = None;
+        self.condition(unit, &compound.words, frame);
+        let (mut start, mut otherwise) = (None, false);
         for (at, word) in compound.words.iter().enumerate() {
             match plain(word) {
-                Some(b"&&" | b"||") => start = Some(at + 1),
-                Some(name) if start == Some(at) && super::catalogue::lookup(name).is_some() => {
+                Some(joint @ (b"&&" | b"||")) => {
+                    start = Some(at + 1);
+                    otherwise = joint == b"||";
+                }
+                // Where there is no such command, `||` goes on with the next word, and `&&` does not.
+                Some(name)
+                    if start == Some(at)
+                        && !matches!(name.first(), Some(b'-' | b'!' | b'('))
+                        && (otherwise || super::catalogue::lookup(name).is_some()) =>
+                {
                     let rest = compound.words.get(at..).unwrap_or(&[]);
                     let operator = matches!(
                         rest.get(1).and_then(plain),
                         Some(b"==" | b"=" | b"!=" | b"=~" | b"<" | b">" | b"-eq" | b"-ne" | b"-lt" | b"-gt")
                     );
-                    if !operator {
+                    if operator {
+                        self.mention(name, frame, unit.map.span(word.span));
+                    } else {
                         let mut words = Vec::new();
                         for word in rest.iter().take_while(|w| !matches!(plain(w), Some(b"&&" | b"||"))) {
                             value::expand(word, &self.variables, unit.map.span(word.span), &mut words);
@@ -198,28 +190,31 @@ impl Walker<'_> {
     fn arithmetic(&mut self, unit: Unit<'_, '_>, compound: &Compound<'_>, frame: Frame) {
         for word in &compound.words {
             let Body::Pieces(pieces) = &word.body else { continue };
-            self.calculated(pieces);
-            let text = value::joined(pieces, &self.variables, unit.map.span(word.span));
-            let first = text.bytes.split(|b| b.is_ascii_whitespace()).find(|part| !part.is_empty()).unwrap_or(&[]);
-            let more = text.bytes.len() > first.len() + 1;
-            if more && first.len() > 1 && super::catalogue::lookup(first).is_some() {
+            let span = unit.map.span(word.span);
+            self.calculates(pieces, span, frame);
+            let text = value::joined(pieces, &self.variables, span);
+            let mut script = false;
+            for part in text.bytes.split(|b| matches!(b, b'(' | b'|' | b'&' | b';' | b'!' | b'\n')) {
+                let mut words = part.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty());
+                let (Some(first), second) = (words.next(), words.next().unwrap_or(&[])) else { continue };
+                // No calculation has an option or a second name there.
+                let spoken = match second {
+                    [b'-', letter, ..] => letter.is_ascii_alphabetic(),
+                    [letter, ..] => is_name(*letter),
+                    [] => false,
+                };
+                let known = first.len() > 1 && super::catalogue::lookup(first).is_some();
+                if spoken || known && (!second.is_empty() || part.trim_ascii().len() > first.len()) {
+                    script = true;
+                } else if first.iter().all(|b| is_name(*b)) && !first.iter().all(u8::is_ascii_digit) {
+                    self.mention(first, frame, span);
+                }
+            }
+            if script || text.bytes.contains(&b';') && compound.kind == CompoundKind::Arithmetic {
                 let bytes = text.bytes.iter().map(|b| if *b == super::HOLE { b'_' } else { *b }).collect::<Vec<u8>>();
                 let inner =
                     Frame { depth: frame.depth + 1, runs: frame.runs + 1, ..frame.kind(PlaceKind::Dialect).perhaps() };
                 self.text(&bytes, Map::Whole(text.span), inner);
-            }
-        }
-    }
-
-    /// Forgets the variables that an arithmetic text names.
-    fn calculated(&mut self, pieces: &[Piece<'_>]) {
-        for piece in pieces {
-            let Piece::Text { bytes, .. } = piece else { continue };
-            if !bytes.iter().any(|b| matches!(b, b'=' | b'+' | b'-')) {
-                continue;
-            }
-            for name in bytes.split(|b| !is_name(*b)).filter(|name| name.first().is_some_and(|b| !b.is_ascii_digit())) {
-                self.set_variable(name, None);
             }
         }
     }
@@ -242,11 +237,7 @@ impl Walker<'_> {
                         self.loads(parameter.name, unit.map.span(parameter.span));
                         self.set_variable(parameter.name, None);
                     }
-                    if parameter.operator == b'@'
-                        && matches!(parameter.operand.as_slice(), [Piece::Text { bytes, .. }] if bytes.first() == Some(&b'P'))
-                    {
-                        self.hazard(&hazard::TEXT_EXECUTED, unit.map.span(parameter.span));
-                    }
+                    self.parameter(parameter, unit.map.span(parameter.span), frame);
                 }
                 Piece::Command { script, .. } => self.substituted(unit, script, frame, PlaceKind::Substitution),
                 Piece::Process { script, .. } => self.substituted(unit, script, frame, PlaceKind::Process),
@@ -260,9 +251,9 @@ impl Walker<'_> {
                     self.variables = variables;
                     (self.cwd, self.fallback, self.entered, self.input) = folder;
                 }
-                Piece::Arithmetic { pieces, .. } => {
+                Piece::Arithmetic { pieces, span } => {
                     self.pieces(unit, pieces, frame);
-                    self.calculated(pieces);
+                    self.calculates(pieces, unit.map.span(*span), frame);
                 }
             }
         }
@@ -294,6 +285,7 @@ impl Walker<'_> {
     pub(super) fn assigned(&mut self, unit: Unit<'_, '_>, assignment: &Assignment<'_>, frame: Frame) -> Argument {
         self.inside(unit, &assignment.value.body, frame);
         self.pieces(unit, &assignment.index, frame);
+        self.assigns(unit, assignment, frame);
         for element in &assignment.elements {
             self.inside(unit, &element.body, frame);
         }
@@ -362,48 +354,4 @@ impl Walker<'_> {
             command.redirections = redirections;
         }
     }
-}
-
-fn plain<'w>(word: &Word<'w>) -> Option<&'w [u8]> {
-    match word.body {
-        Body::Plain(bytes) => Some(bytes),
-        Body::Pieces(_) => None,
-    }
-}
-
-/// Collects the variables that `script` may change; true when it may change any.
-fn changes(script: &Script<'_>, names: &mut Vec<Vec<u8>>, depth: u32) -> bool {
-    use super::super::syntax::Command;
-    if depth > super::RUN_DEPTH_MAX || names.len() > 256 {
-        return true;
-    }
-    script.items.iter().flat_map(|item| &item.pipeline.stages).any(|command| match command {
-        Command::Simple(simple) => {
-            if simple.words.is_empty() {
-                names.extend(simple.assignments.iter().map(|a| a.name.to_vec()));
-            }
-            let Some(first) = simple.words.first() else { return false };
-            let Some(name) = plain(first) else { return true };
-            match name {
-                b"eval" | b"source" | b"." | b"let" | b"builtin" | b"command" | b"printf" | b"trap" => true,
-                b"read" | b"mapfile" | b"readarray" | b"declare" | b"typeset" | b"local" | b"export" | b"readonly"
-                | b"unset" | b"getopts" => {
-                    for word in simple.words.iter().skip(1) {
-                        let Some(text) = plain(word) else { return true };
-                        names.push(text.split(|b| matches!(b, b'=' | b'+' | b'[')).next().unwrap_or(text).to_vec());
-                    }
-                    false
-                }
-                _ => {
-                    super::catalogue::lookup(name.rsplit(|b| *b == b'/').next().unwrap_or(name)).is_none()
-                        && !name.contains(&b'/')
-                }
-            }
-        }
-        Command::Compound(compound) => {
-            names.extend(compound.name.as_ref().and_then(plain).map(<[u8]>::to_vec));
-            compound.kind == CompoundKind::Arithmetic
-                || compound.bodies.iter().any(|body| changes(body, names, depth + 1))
-        }
-    })
 }

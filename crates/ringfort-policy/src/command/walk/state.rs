@@ -8,16 +8,16 @@ use std::rc::Rc;
 
 use ringfort_core::effect::Span;
 
-use super::super::analysis::{Argument, PlaceKind};
+use super::super::analysis::{Argument, Certainty, PlaceKind};
 use super::super::bytes::Bytes;
 use super::super::effect::{Job, Subject};
 use super::super::hazard;
 use super::super::syntax::{AssignForm, Assignment, RedirectOp};
 use super::super::target::{self, Target};
-use super::Walker;
+use super::{Frame, Walker};
 
 /// Most names and files that are remembered.
-const NAMES_MAX: usize = 256;
+pub(super) const NAMES_MAX: usize = 256;
 /// Longest output or file text that is remembered, in bytes.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
@@ -32,6 +32,7 @@ impl Walker<'_> {
     }
 
     pub(in crate::command) fn replace_cwd(&mut self, folder: Option<Rc<[u8]>>) -> Option<Rc<[u8]>> {
+        self.variables.folder.clone_from(&folder);
         std::mem::replace(&mut self.cwd, folder)
     }
 
@@ -106,6 +107,13 @@ impl Walker<'_> {
         self.input.clone()
     }
 
+    /// `exec` with a redirection changes what the commands after it read.
+    pub(super) fn replaces_input(&mut self, index: usize, frame: Frame) {
+        let Some(input) = self.input_of(index) else { return };
+        let certain = frame.place.certainty == Certainty::Always;
+        self.input = Some(if certain { input } else { Argument::hole(super::Source::Input, input.span) });
+    }
+
     /// If the file that runs was written here with known text, that text is walked too.
     pub(in crate::command) fn follow_written(&mut self, arg: &Argument, subject: &mut Subject) {
         let path = self.resolve(arg, &arg.bytes).path;
@@ -171,8 +179,11 @@ fn echoed(words: &[Argument], span: Span) -> Option<Argument> {
     let escapes = words.iter().take(options).any(|w| w.bytes.contains(&b'e'));
     let words = words.get(options..)?;
     let mut text = joined(words, b' ', span)?;
-    if escapes && text.bytes.contains(&b'\\') {
+    if text.bytes.contains(&b'\\') {
+        // Some shells read escapes where others do not, and an octal number has its own form here.
+        let alike = escapes && !text.bytes.windows(2).any(|pair| matches!(pair, b"\\0" | b"\\c"));
         text = Argument { bytes: crate::command::syntax::decode_ansi_c(&text.bytes).into(), span, ..text };
+        text.source = text.source.or((!alike).then_some(super::Source::Input));
     }
     Some(text)
 }

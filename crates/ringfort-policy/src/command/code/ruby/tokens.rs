@@ -117,7 +117,7 @@ impl<'a> Lexer<'a> {
                 b'?' if self.expects() == Expects::Either && spaced && next == Some(b' ') => self.operator()?,
                 b'?' if self.expects() != Expects::Operator => return None,
                 b':' if next == Some(b'"') || next == Some(b'\'') => return None,
-                b':' if next.is_some_and(|b| is_word(b))
+                b':' if next.is_some_and(is_word)
                     && !self.cursor.starts(b"::")
                     && self.expects() != Expects::Operator =>
                 {
