@@ -19,6 +19,7 @@ mod hook;
 mod hook_cage;
 mod hook_child;
 mod hostile;
+mod inline_code;
 mod programs;
 mod pty;
 mod reach;
