@@ -37,5 +37,5 @@ fn deny_inline_code_and_chains_by_what_they_do() {
     }
     let text = "touch made; python3 -c 'import os; os.system(\"rm -rf ~\")'";
     place.run([text]).output().exits(126);
-    assert!(!place.work().join("made").exists(), "nothing of a denied command happens");
+    assert!(!place.work.join("made").exists(), "nothing of a denied command happens");
 }
