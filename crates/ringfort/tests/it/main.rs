@@ -21,6 +21,7 @@ mod hook_cage;
 mod hook_child;
 mod hostile;
 mod one_analysis;
+mod inline_code;
 mod programs;
 mod pty;
 mod reach;
