@@ -371,7 +371,7 @@ fn pipeline(
     Ok(Pipeline::new(PipelineParts {
         chain,
         provider,
-        guard: Guard::new(state.guard(), limits),
+        guard: Guard::new(state.guard(), limits).rebuilt_from(state.trail()),
         freeze: state.freeze(),
         approvals: Arc::new(ApprovalDb::new(state.root())),
         trail,

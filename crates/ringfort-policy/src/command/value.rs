@@ -501,6 +501,7 @@ fn expand_braces(rest: &[Cell], head: &mut Vec<Cell>, out: &mut Vec<Vec<Cell>>, 
             continue;
         }
         let Some((close, choices)) = choices(rest, open) else { continue };
+        let Some(choices) = choices else { return false };
         let (Some(before), Some(after)) = (rest.get(..open), rest.get(close + 1..)) else { return false };
         for choice in choices {
             let mut next: Vec<Cell> = Vec::with_capacity(choice.len() + after.len());
@@ -520,8 +521,8 @@ fn expand_braces(rest: &[Cell], head: &mut Vec<Cell>, out: &mut Vec<Vec<Cell>>, 
     true
 }
 
-/// The end of the brace that opens at `open`, and what it stands for.
-fn choices(cells: &[Cell], open: usize) -> Option<(usize, Vec<Vec<Cell>>)> {
+/// The end of the brace that opens at `open`, and what it stands for, if every shell agrees on that.
+fn choices(cells: &[Cell], open: usize) -> Option<(usize, Option<Vec<Vec<Cell>>>)> {
     let mut depth = 0_usize;
     let mut start = open + 1;
     let mut parts: Vec<Vec<Cell>> = Vec::new();
@@ -532,7 +533,7 @@ fn choices(cells: &[Cell], open: usize) -> Option<(usize, Vec<Vec<Cell>>)> {
             (b'}', false) => {
                 parts.push(cells.get(start..at)?.to_vec());
                 if parts.len() > 1 {
-                    return Some((at, parts));
+                    return Some((at, Some(parts)));
                 }
                 return sequence(&parts.pop()?).map(|range| (at, range));
             }
@@ -546,20 +547,35 @@ fn choices(cells: &[Cell], open: usize) -> Option<(usize, Vec<Vec<Cell>>)> {
     None
 }
 
-/// `a..e` or `1..5`; longer ranges give more words than are expanded.
-fn sequence(cells: &[Cell]) -> Option<Vec<Vec<Cell>>> {
+/// `a..e` or `1..5`, in the order of the shells; longer ranges give more words than are expanded. `Some(None)` for a
+/// sequence with a step or with padding: shells differ in them.
+fn sequence(cells: &[Cell]) -> Option<Option<Vec<Vec<Cell>>>> {
     let text: Vec<u8> = cells.iter().map(|(byte, _)| *byte).collect();
     let text = std::str::from_utf8(&text).ok()?;
     let (from, to) = text.split_once("..")?;
-    let to = to.split_once("..").map_or(to, |(to, _)| to);
-    let cell = |word: String| word.into_bytes().into_iter().map(|byte| (byte, true)).collect::<Vec<Cell>>();
-    if let (Ok(from), Ok(to)) = (from.parse::<i64>(), to.parse::<i64>()) {
-        let (low, high) = (from.min(to), from.max(to));
-        let numbers = low..=high.min(low.saturating_add(BRACE_WORDS_MAX as i64));
-        return Some(numbers.map(|n| cell(n.to_string())).collect());
+    if to.contains("..") {
+        return Some(None);
     }
-    let (&[from], &[to]) = (from.as_bytes(), to.as_bytes()) else { return None };
-    Some((from.min(to)..=from.max(to)).map(|byte| vec![(byte, true)]).collect())
+    if let (Ok(first), Ok(last)) = (from.parse::<i64>(), to.parse::<i64>()) {
+        if [(from, first), (to, last)].iter().any(|(text, number)| number.to_string() != *text) {
+            return Some(None);
+        }
+        let count = first.abs_diff(last).min(BRACE_WORDS_MAX as u64).cast_signed();
+        let step = if first <= last { 1 } else { -1 };
+        let cell = |n: i64| (first + n * step).to_string().into_bytes().into_iter().map(|byte| (byte, true)).collect();
+        return Some(Some((0..=count).map(cell).collect()));
+    }
+    let (&[from], &[to]) = (from.as_bytes(), to.as_bytes()) else {
+        // A number beyond 64 bits, or a mixture: what it gives depends on the shell.
+        let number =
+            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b));
+        return (number(from) && number(to)).then_some(None);
+    };
+    if !(from.is_ascii_alphabetic() && to.is_ascii_alphabetic()) {
+        return Some(None);
+    }
+    let letters = (from.min(to)..=from.max(to)).map(|byte| vec![(byte, true)]);
+    Some(Some(if from <= to { letters.collect() } else { letters.rev().collect() }))
 }
 
 /// In zsh a colon and a letter after a variable change its value: a program named so is not known.

@@ -836,3 +836,15 @@ fn deny_what_cannot_be_read() {
     assert!(rules("ls \u{1b}[2K").contains(&"command-060"));
     assert_eq!(look("rm -rf /\0").risk, Risk::Critical);
 }
+
+#[test]
+fn deny_brace_sequences_in_another_order_than_the_shells() {
+    for (text, first) in
+        [("m{1..0}", Some("m1")), ("m{0..1}", Some("m0")), ("{c..a}t", Some("ct")), ("m{-1..1}", Some("m-1"))]
+    {
+        assert_eq!(programs(text).first().map(String::as_str), first, "{text}");
+    }
+    for text in ["m{01..03}", "m{1..9..2}", "m{1..-3..-1}", "m{+1..3}", "m{a..3}", "m{1..99999999999999999999}"] {
+        assert_eq!(programs(text), ["?"], "{text}");
+    }
+}

@@ -9,6 +9,7 @@
     reason = "a helper of a test fails like the test"
 )]
 
+mod agents;
 mod approvals;
 mod attack;
 mod attack_life;
@@ -24,6 +25,7 @@ mod reach;
 mod refusals;
 mod remembered;
 mod streams;
+mod setup;
 mod support;
 mod terminal;
 mod widen;
