@@ -168,6 +168,20 @@ fn deny_everything_while_frozen() {
 }
 
 #[test]
+fn deny_by_a_freeze_that_has_no_room_to_be_written() {
+    let place = Place::new();
+    assert_eq!(verdict(&place, &bash(&place, "git status")).0, "none");
+    // No file may grow or be written; as with a full disk, that is an error and no signal.
+    let text = "trap '' XFSZ; ulimit -f 0; exec \"$RF\" freeze";
+    let frozen = place.program("bash", ["-c", text]).env("RF", crate::support::binary()).output().exits(0);
+    assert!(frozen.err().contains("could not be recorded"), "{frozen}");
+    let (answer, why) = verdict(&place, &bash(&place, "git status"));
+    assert!(answer == "deny" && why.contains("guard-005"), "{answer} {why}");
+    place.ringfort(["freeze", "--off"]).output().exits(0);
+    assert_eq!(verdict(&place, &bash(&place, "git status")).0, "none");
+}
+
+#[test]
 fn deny_the_ninth_equal_call_across_processes() {
     let place = Place::new();
     let message = bash(&place, "cat notes.txt");
