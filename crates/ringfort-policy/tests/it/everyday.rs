@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** each class of what goes ahead has at least as many neighbours that do not.
 
-use ringfort_core::decision::Decision::{self, Allow};
+use ringfort_core::decision::Decision::{self, Allow, Ask, Deny};
 use ringfort_core::door::{Door, DoorKind, Standing};
 use ringfort_policy::load::validate;
 use ringfort_policy::preset::Preset;
@@ -356,8 +356,30 @@ fn deny_neighbours_of_writing_in_the_workspace() {
             &["echo x | pbcopy", "echo x | xclip", "echo x | xclip -selection clipboard", "pwd | xsel -i"],
             &["pbpaste", "xclip -o", "xclip -o -selection clipboard", "wl-paste", "xsel -o"],
         ),
-        ("programs of another system", &["print -r x", "print x"], &["print /D:C:\\x y", "print /d:lpt1 y"]),
+        (
+            "programs of another system",
+            &["print -r x", "print x", "csrutil status"],
+            &["print /D:C:\\x y", "print /d:lpt1 y", "csrutil disable"],
+        ),
     ]);
+}
+
+#[test]
+fn deny_is_no_answer_to_what_a_person_may_allow() {
+    let policy = Policy::from_config(&validate("test".as_ref(), Preset::Supervised.text()).unwrap());
+    for (text, expected) in [
+        ("find . -name '*.js' | xargs sed -i 's/a/b/'", Ask),
+        ("find src -type f -print0 | xargs -0 touch", Ask),
+        ("find . -name '*.o' | xargs rm", Ask),
+        ("find / -name x | xargs cat", Ask),
+        // The first letter of a name may be a dash here.
+        ("ls | xargs sed -i 's/a/b/'", Deny),
+        ("cat list | xargs sed -i 's/a/b/'", Deny),
+        ("find $x | xargs sed -i 's/a/b/'", Deny),
+        ("find . -printf '%f\n' | xargs sed -i 's/a/b/'", Deny),
+    ] {
+        assert_eq!(answer(&policy, text), expected, "{text}");
+    }
 }
 
 #[test]

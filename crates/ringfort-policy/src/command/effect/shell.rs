@@ -475,7 +475,8 @@ impl Walker<'_> {
                 .collect();
         }
         if replaced.is_none() {
-            words.push(Argument::hole(Source::Input, subject.span));
+            let found = self.found_words(own, subject);
+            words.extend(found.unwrap_or_else(|| vec![Argument::hole(Source::Input, subject.span)]));
         }
         if words.first().is_some_and(|w| matches!(w.bytes.as_slice(), b"sh" | b"bash" | b"zsh" | b"dash" | b"eval"))
             && words.len() <= 3
