@@ -23,7 +23,6 @@ use super::analysis::{
     Analysis, Argument, Certainty, Context, HOLE, Knowledge, Place, PlaceKind, Problem, Program, Redirection,
     SimpleCommand, Source, Timing,
 };
-use super::bytes::Bytes;
 use super::catalogue::{self, Entry, Special, Style};
 use super::effect::{Job, RUNS_WORD, SHELL, Subject};
 use super::hazard::{self, Rule};
@@ -304,20 +303,14 @@ impl<'c> Walker<'c> {
         let mut assignments = Vec::with_capacity(simple.assignments.len());
         for assignment in &simple.assignments {
             let value = self.assigned(unit, assignment, frame);
+            if simple.words.is_empty() {
+                // One after the other: the next may be made of this one.
+                self.assign(assignment, &value);
+            }
             assignments.push((assignment.name.to_vec(), value));
         }
         let redirections = self.redirections(unit, &simple.redirects, frame);
         let inside = first..self.out.commands.len();
-        let known: Vec<(&[u8], Option<Bytes>)> = if words.is_empty() {
-            simple
-                .assignments
-                .iter()
-                .zip(&assignments)
-                .map(|(a, (_, value))| (a.name, self.new_value(a, value)))
-                .collect()
-        } else {
-            Vec::new()
-        };
         let fork = stages > 1 || frame.place.timing == Timing::Background;
         if fork && words.first().is_some_and(|w| w.known().is_some_and(|name| self.functions.iter().any(|f| f == name)))
         {
@@ -333,9 +326,6 @@ impl<'c> Walker<'c> {
         let index = self.execute(words, assignments, redirections, frame, span);
         if execs {
             self.replaces_input(index, frame);
-        }
-        for (name, value) in known {
-            self.set_variable(name, value);
         }
         if !simple.words.is_empty() && !simple.assignments.is_empty() && self.keeps_assignments(index) {
             simple.assignments.iter().for_each(|assignment| self.set_variable(assignment.name, None));

@@ -72,8 +72,21 @@ impl Walker<'_> {
         }
     }
 
+    /// Sets a variable as far as its value is certain.
+    pub(super) fn assign(&mut self, assignment: &Assignment<'_>, value: &Argument) {
+        let number = value.source == Some(super::Source::Arithmetic)
+            && assignment.form == AssignForm::Set
+            && value.bytes.iter().all(|b| b.is_ascii_digit() || *b == super::HOLE);
+        if number {
+            self.variables.set_number(assignment.name);
+        } else {
+            let value = self.new_value(assignment, value);
+            self.set_variable(assignment.name, value);
+        }
+    }
+
     /// The value of a variable after `assignment`, if it is certain.
-    pub(super) fn new_value(&self, assignment: &Assignment<'_>, value: &Argument) -> Option<Bytes> {
+    fn new_value(&self, assignment: &Assignment<'_>, value: &Argument) -> Option<Bytes> {
         let text = value.known()?;
         match assignment.form {
             AssignForm::Set => Some(value.bytes.clone()),
