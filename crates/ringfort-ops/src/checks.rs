@@ -6,6 +6,7 @@
 //! **Invariant:** the list is the order in which checks are shown; a check that cannot look reports a failure.
 
 mod cage;
+mod hooks;
 mod kernel;
 mod policy;
 mod provider;
@@ -20,11 +21,14 @@ use ringfort_sandbox::probe::HostFeatures;
 use serde::Serialize;
 
 use crate::attempts::Attempt;
+use crate::setup::{Heard, Look, Scope};
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
+    /// Nothing that holds or fails; good to know.
+    Info,
     /// It holds.
     Pass,
     /// It holds with a reservation.
@@ -70,6 +74,36 @@ pub struct Subject<'a> {
     pub refused: Result<Refused, String>,
     /// A really confined child.
     pub cage: Result<Evidence, String>,
+    /// How every agent stands, in each scope.
+    pub agents: Result<Vec<AgentSeen>, String>,
+}
+
+/// How one agent stands in one scope.
+#[derive(Clone, Debug)]
+pub struct AgentSeen {
+    /// Its name as people know it.
+    pub title: &'static str,
+    /// Its word on the command line.
+    pub name: &'static str,
+    /// Whose configuration was looked at.
+    pub scope: Scope,
+    /// What it says, or why it cannot be read.
+    pub look: Result<Look, String>,
+    /// Whether set-up wrote it and it was not undone.
+    pub recorded: bool,
+    /// Whether the agent was found on this machine.
+    pub found: bool,
+    /// What its hook answered; only where it is wired.
+    pub proof: Option<Proof>,
+}
+
+/// What a hook answered when it was asked as its agent does.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// To something that every policy denies.
+    pub forbidden: Result<Heard, String>,
+    /// To something that does nothing.
+    pub harmless: Result<Heard, String>,
 }
 
 /// A forbidden request that was really put through the pipeline.
@@ -94,7 +128,7 @@ pub struct Check {
 
 /// Every check, in the order in which they are shown.
 pub static CHECKS: &[Check] =
-    &[kernel::ENTRY, cage::ENTRY, wiring::ENTRY, policy::ENTRY, provider::ENTRY, record::ENTRY];
+    &[kernel::ENTRY, cage::ENTRY, wiring::ENTRY, hooks::ENTRY, policy::ENTRY, provider::ENTRY, record::ENTRY];
 
 impl Check {
     fn pass(&self, message: impl Into<String>) -> Report {

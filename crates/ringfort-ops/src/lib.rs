@@ -10,4 +10,4 @@ pub mod attempts;
 pub mod checks;
 pub mod setup;
 
-pub use checks::{CHECKS, Check, Evidence, Report, Status, Subject};
+pub use checks::{AgentSeen, CHECKS, Check, Evidence, Proof, Report, Status, Subject};

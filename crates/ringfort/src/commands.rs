@@ -17,6 +17,7 @@ pub(crate) mod policy;
 pub(crate) mod providers;
 pub(crate) mod run;
 pub(crate) mod scan;
+pub(crate) mod setup;
 pub(crate) mod trail;
 
 use std::ffi::OsString;
@@ -90,6 +91,7 @@ pub(crate) enum Sub {
     Policy(policy::PolicyArgs),
     Providers(providers::ProvidersArgs),
     Hook(hook::HookArgs),
+    Setup(setup::SetupArgs),
     Freeze(freeze::FreezeArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
@@ -117,6 +119,7 @@ pub(crate) fn main() -> ExitCode {
         // `ringfort --json run …`: options before the command. They mean the same there.
         Sub::Run(args) => return run::main(args.to_words(&common)),
         Sub::Hook(args) => return hook::main(args.to_words(&common)),
+        Sub::Setup(args) => setup::run(&args, &common),
         Sub::Freeze(args) => freeze::run(&args, &common),
         Sub::Check(args) => check::run(&args, &common),
         Sub::Scan(args) => scan::run(&args),

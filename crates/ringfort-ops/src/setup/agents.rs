@@ -41,8 +41,8 @@ pub struct Agent {
     pub strip: fn(&Ground, Scope, Read<'_>) -> Changes,
     /// Looks how it stands.
     pub look: fn(&Ground, Scope, Read<'_>) -> Result<Look, SetupError>,
-    /// What the agent writes to the hook before this shell command, in this folder.
-    pub call: fn(&str, &str) -> Value,
+    /// What the agent writes to the hook before this shell command, in this folder and session.
+    pub call: fn(&str, &str, &str) -> Value,
     /// How the agent takes an answer.
     pub hear: fn(&Answer) -> Heard,
     /// What a person should know after wiring, beside the standing.

@@ -152,7 +152,11 @@ impl Files {
             Errno::LOOP | Errno::XDEV | Errno::NOTDIR => not_regular(),
             source => FileError::System { what: "reach", path: path.to_owned(), source: source.into() },
         };
-        let mut folder = open(&root, flags, Mode::empty()).map_err(system)?;
+        let mut folder = match open(&root, flags, Mode::empty()) {
+            // There is no project, so it says nothing.
+            Err(Errno::NOENT | Errno::NOTDIR) if make.is_none() => return Ok(None),
+            other => other.map_err(system)?,
+        };
         let mut reached = root;
         let mut make = make;
         for part in folders {

@@ -19,9 +19,9 @@ const DEPTH_MAX: usize = 64;
 pub enum Dialect {
     /// RFC 8259.
     Strict,
-    /// With comments and trailing commas.
+    /// With comments.
     Comments,
-    /// JSON5: also bare keys and single quotes.
+    /// JSON5: also trailing commas, bare keys and single quotes.
     Json5,
 }
 
@@ -338,9 +338,10 @@ impl Reader<'_> {
     fn object(&mut self, depth: usize) -> Result<Kind, JsonError> {
         self.at += 1;
         let mut members = Vec::new();
+        let mut comma = false;
         loop {
             self.blank()?;
-            if self.closes(b'}', members.is_empty())? {
+            if self.closes(b'}', comma)? {
                 return Ok(Kind::Object(members));
             }
             let start = self.at;
@@ -353,44 +354,47 @@ impl Reader<'_> {
             self.blank()?;
             let value = self.node(depth + 1)?;
             members.push(Member { key, span: start..self.at, value });
-            self.separator(b'}')?;
+            comma = self.separator(b'}')?;
         }
     }
 
     fn array(&mut self, depth: usize) -> Result<Kind, JsonError> {
         self.at += 1;
         let mut nodes = Vec::new();
+        let mut comma = false;
         loop {
             self.blank()?;
-            if self.closes(b']', nodes.is_empty())? {
+            if self.closes(b']', comma)? {
                 return Ok(Kind::Array(nodes));
             }
             nodes.push(self.node(depth + 1)?);
-            self.separator(b']')?;
+            comma = self.separator(b']')?;
         }
     }
 
     /// Whether the container ends here; after a comma only where trailing commas are allowed.
-    fn closes(&mut self, end: u8, empty: bool) -> Result<bool, JsonError> {
+    fn closes(&mut self, end: u8, comma: bool) -> Result<bool, JsonError> {
         if self.peek() != Some(end) {
             return Ok(false);
         }
-        let before = self.text.get(..self.at).unwrap_or_default().trim_end();
-        if !empty && before.ends_with(',') && self.dialect == Dialect::Strict {
+        if comma && self.dialect != Dialect::Json5 {
             return Err(self.wrong("a comma stands before the end"));
         }
         self.at += 1;
         Ok(true)
     }
 
-    fn separator(&mut self, end: u8) -> Result<(), JsonError> {
+    /// Takes a comma if there is one; else the end has to follow.
+    fn separator(&mut self, end: u8) -> Result<bool, JsonError> {
         self.blank()?;
         match self.peek() {
-            Some(b',') => self.at += 1,
-            Some(byte) if byte == end => {}
-            _ => return Err(self.wrong("a comma or the end is expected")),
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(byte) if byte == end => Ok(false),
+            _ => Err(self.wrong("a comma or the end is expected")),
         }
-        Ok(())
     }
 
     fn key(&mut self) -> Result<String, JsonError> {

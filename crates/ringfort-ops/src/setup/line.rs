@@ -29,14 +29,17 @@ pub enum Stands {
     After,
 }
 
-/// Whether the program `timeout` is there, which stops a hook that stands still.
+/// What stops a hook that stands still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopper {
-    /// It is.
-    Timeout,
-    /// It is not: a hook that stands still is left to the agent's own time-out.
+    /// The program `timeout`, at this place.
+    Timeout(&'static str),
+    /// There is none: a hook that stands still is left to the agent's own time-out.
     None,
 }
+
+/// Where the program `timeout` is looked for.
+pub const TIMEOUT_PLACES: &[&str] = &["/usr/bin/timeout", "/bin/timeout"];
 
 /// The line for one agent and event.
 ///
@@ -49,7 +52,7 @@ pub fn line(binary: &Path, words: &[&str], stands: Stands, stopper: Stopper) -> 
     });
     let Some(path) = path else { return Err(SetupError::Binary { path: binary.to_owned() }) };
     let run = match stopper {
-        Stopper::Timeout => format!("timeout -k 1 {STOP_SECONDS} {MARK}"),
+        Stopper::Timeout(program) => format!("{program} -k 1 {STOP_SECONDS} {MARK}"),
         Stopper::None => MARK.to_owned(),
     };
     let script = match stands {
@@ -82,7 +85,7 @@ mod tests {
     fn a_line_is_recognised_and_quotes_the_path() {
         for path in ["/usr/bin/ringfort", "/opt/ring fort/ringfort", "/home/o'neil/ringfort", "/a/$HOME/`x`/ringfort"] {
             for stands in [Stands::Before, Stands::After] {
-                let text = line(&PathBuf::from(path), &["claude-code"], stands, Stopper::Timeout).unwrap();
+                let text = line(&PathBuf::from(path), &["claude-code"], stands, Stopper::Timeout("/usr/bin/timeout")).unwrap();
                 assert!(is_ours(&text), "{text}");
                 assert!(text.contains(&quoted(path)), "{text}");
             }
@@ -123,7 +126,7 @@ mod tests {
             }
             for shell in ["sh", "bash"] {
                 for (stands, expected) in [(Stands::Before, before), (Stands::After, after)] {
-                    for stopper in [Stopper::Timeout, Stopper::None] {
+                    for stopper in [Stopper::Timeout("/usr/bin/timeout"), Stopper::None] {
                         let text = line(&fake, &["codex"], stands, stopper).unwrap();
                         let text = format!("{text} <<'END'\n{{}}\nEND\n");
                         #[expect(clippy::disallowed_methods, reason = "a test starts the line as an agent does")]

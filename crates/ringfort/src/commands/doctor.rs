@@ -33,6 +33,7 @@ use ringfort_sandbox::probe::probe;
 use ringfort_sandbox::profile::DegreeRequest;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::setup::survey::survey;
 use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
 use crate::output;
 use crate::wiring::{RunWishes, Wired, World, session_name, wire};
@@ -86,6 +87,7 @@ pub(crate) fn run(args: &DoctorArgs, common: &Common) -> Result<u8, Failure> {
 
 fn show(out: &mut dyn io::Write, report: &Report) -> io::Result<()> {
     let (colour, word) = match report.status {
+        Status::Info => ("36", "info"),
         Status::Pass => ("32", "pass"),
         Status::Warn => ("33;1", "warn"),
         Status::Fail => ("31;1", "FAIL"),
@@ -136,7 +138,8 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
         }
         Err(failure) => (Err(failure.error.to_string()), Err(failure.error.to_string())),
     };
-    let subject = Subject { host: probe(), state: &places.state, policy, provider, refused, cage };
+    let agents = survey(world, common).map_err(|failure| failure.error.to_string());
+    let subject = Subject { host: probe(), state: &places.state, policy, provider, refused, cage, agents };
     Ok(CHECKS.iter().flat_map(|check| (check.look)(&subject)).collect())
 }
 

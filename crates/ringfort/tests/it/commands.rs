@@ -12,10 +12,11 @@ use serde_json::Value;
 use crate::support::{Output, Place};
 
 /// Every subcommand, and its help.
-const HELP: [(&str, &str); 22] = [
+const HELP: [(&str, &str); 23] = [
     ("", include_str!("help/ringfort.txt")),
     ("run", include_str!("help/run.txt")),
     ("hook", include_str!("help/hook.txt")),
+    ("setup", include_str!("help/setup.txt")),
     ("freeze", include_str!("help/freeze.txt")),
     ("check", include_str!("help/check.txt")),
     ("scan", include_str!("help/scan.txt")),

@@ -9,12 +9,14 @@
     reason = "a helper of a test fails like the test"
 )]
 
+mod agents;
 mod approvals;
 mod attack;
 mod attack_life;
 mod broker;
 mod commands;
 mod hook;
+mod hook_cage;
 mod hook_child;
 mod hostile;
 mod programs;
@@ -23,6 +25,7 @@ mod reach;
 mod refusals;
 mod remembered;
 mod streams;
+mod setup;
 mod support;
 mod terminal;
 mod widen;

@@ -76,11 +76,11 @@ fn look(ground: &Ground, scope: Scope, read: Read<'_>) -> Result<Look, SetupErro
     Ok(look)
 }
 
-fn call(command: &str, cwd: &str) -> Value {
+fn call(command: &str, cwd: &str, session: &str) -> Value {
     json!({
-        "session_id": "ringfort-doctor", "transcript_path": "/dev/null", "cwd": cwd, "permission_mode": "default",
+        "session_id": session, "transcript_path": "/dev/null", "cwd": cwd, "permission_mode": "default",
         "hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": { "command": command },
-        "tool_use_id": "ringfort-doctor",
+        "tool_use_id": session,
     })
 }
 

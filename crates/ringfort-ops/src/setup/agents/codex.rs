@@ -195,11 +195,11 @@ fn look(ground: &Ground, scope: Scope, read: Read<'_>) -> Result<Look, SetupErro
     Ok(look)
 }
 
-fn call(command: &str, cwd: &str) -> Value {
+fn call(command: &str, cwd: &str, session: &str) -> Value {
     json!({
-        "session_id": "ringfort-doctor", "turn_id": "ringfort-doctor", "transcript_path": null, "cwd": cwd,
+        "session_id": session, "turn_id": session, "transcript_path": null, "cwd": cwd,
         "hook_event_name": "PreToolUse", "model": "none", "permission_mode": "default", "tool_name": "Bash",
-        "tool_input": { "command": command }, "tool_use_id": "ringfort-doctor",
+        "tool_input": { "command": command }, "tool_use_id": session,
     })
 }
 

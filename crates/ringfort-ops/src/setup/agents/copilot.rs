@@ -63,9 +63,9 @@ fn look(ground: &Ground, scope: Scope, read: Read<'_>) -> Result<Look, SetupErro
     Ok(look)
 }
 
-fn call(command: &str, cwd: &str) -> Value {
+fn call(command: &str, cwd: &str, session: &str) -> Value {
     json!({
-        "sessionId": "ringfort-doctor", "timestamp": 0, "cwd": cwd, "toolName": "bash",
+        "sessionId": session, "timestamp": 0, "cwd": cwd, "toolName": "bash",
         "toolArgs": { "command": command },
     })
 }

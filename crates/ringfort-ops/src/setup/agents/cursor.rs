@@ -60,12 +60,12 @@ fn file(ground: &Ground, scope: Scope) -> HookFile {
     }
 }
 
-fn call(command: &str, cwd: &str) -> Value {
+fn call(command: &str, cwd: &str, session: &str) -> Value {
     json!({
-        "conversation_id": "ringfort-doctor", "generation_id": "ringfort-doctor", "model": "none",
-        "session_id": "ringfort-doctor", "hook_event_name": "preToolUse", "cursor_version": "0",
+        "conversation_id": session, "generation_id": session, "model": "none",
+        "session_id": session, "hook_event_name": "preToolUse", "cursor_version": "0",
         "workspace_roots": [cwd], "tool_name": "Shell", "tool_input": { "command": command },
-        "tool_use_id": "ringfort-doctor", "cwd": cwd,
+        "tool_use_id": session, "cwd": cwd,
     })
 }
 

@@ -73,9 +73,9 @@ fn look(ground: &Ground, scope: Scope, read: Read<'_>) -> Result<Look, SetupErro
     Ok(look)
 }
 
-fn call(command: &str, cwd: &str) -> Value {
+fn call(command: &str, cwd: &str, session: &str) -> Value {
     json!({
-        "session_id": "ringfort-doctor", "transcript_path": "/dev/null", "cwd": cwd,
+        "session_id": session, "transcript_path": "/dev/null", "cwd": cwd,
         "hook_event_name": "BeforeTool", "timestamp": "1970-01-01T00:00:00.000Z",
         "tool_name": "run_shell_command", "tool_input": { "command": command },
     })

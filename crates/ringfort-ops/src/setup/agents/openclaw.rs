@@ -166,9 +166,9 @@ fn look(ground: &Ground, scope: Scope, read: Read<'_>) -> Result<Look, SetupErro
     Ok(Look::Wired { line: ground.line(&[ENTRY.name], Stands::Before)? })
 }
 
-fn call(command: &str, cwd: &str) -> Value {
+fn call(command: &str, cwd: &str, session: &str) -> Value {
     json!({
-        "hook_event_name": "before_tool_call", "session_id": "ringfort-doctor", "agent_id": "doctor",
-        "tool_use_id": "ringfort-doctor", "tool_name": "exec", "tool_input": { "command": command }, "cwd": cwd,
+        "hook_event_name": "before_tool_call", "session_id": session, "agent_id": "doctor",
+        "tool_use_id": session, "tool_name": "exec", "tool_input": { "command": command }, "cwd": cwd,
     })
 }

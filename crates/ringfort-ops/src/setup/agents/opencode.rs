@@ -75,9 +75,9 @@ fn look(ground: &Ground, scope: Scope, read: Read<'_>) -> Result<Look, SetupErro
     })
 }
 
-fn call(command: &str, cwd: &str) -> Value {
+fn call(command: &str, cwd: &str, session: &str) -> Value {
     json!({
-        "hook_event_name": "tool.execute.before", "session_id": "ringfort-doctor", "tool_use_id": "ringfort-doctor",
+        "hook_event_name": "tool.execute.before", "session_id": session, "tool_use_id": session,
         "tool_name": "bash", "tool_input": { "command": command, "description": "" }, "cwd": cwd, "workspace": cwd,
     })
 }

@@ -15,7 +15,7 @@ fn ground() -> Ground {
         config: PathBuf::from("/home/u/.config"),
         told: Vec::new(),
         binary: PathBuf::from("/usr/bin/ringfort"),
-        stopper: Stopper::Timeout,
+        stopper: Stopper::Timeout("/usr/bin/timeout"),
     }
 }
 
@@ -100,7 +100,6 @@ fn deny_to_call_it_wired_when_the_agent_is_told_not_to_ask() {
     }
 }
 
-/// The digest is the one that Codex 0.169.0 has accepted for these very bytes.
 #[test]
 fn codex_trust_is_kept_in_its_own_block() {
     let (agent, disk) = (agent("codex").unwrap(), Disk::default());
@@ -127,7 +126,7 @@ fn codex_trust_is_kept_in_its_own_block() {
     disk.wire(agent, Scope::User).unwrap();
     assert!(matches!(disk.look(agent, Scope::User), Look::Wired { .. }));
     for (from, to) in [("sha256:", "sha256:0"), ("[features]", "[features]\nhooks = false")] {
-        let weak = disk.read(&config).unwrap().unwrap().replacen(from, to, 1);
+        let weak = disk.read(&config).unwrap().unwrap().replace(from, to);
         let other = Disk::default();
         other.0.borrow_mut().extend(disk.0.borrow().clone());
         other.0.borrow_mut().insert(config.clone(), weak);

@@ -23,7 +23,7 @@ pub(super) const ENTRY: Agent = Agent {
     },
     strip: |_, _, _| Ok(Vec::new()),
     look: |_, _, _| Ok(Look::Absent),
-    call: |_, _| Value::Null,
+    call: |_, _, _| Value::Null,
     hear: |_| Heard::Through("there is no hook".to_owned()),
     note: "",
 };

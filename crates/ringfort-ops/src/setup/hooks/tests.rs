@@ -15,7 +15,7 @@ fn ground(binary: &str) -> Ground {
         config: PathBuf::from("/home/u/.config"),
         told: Vec::new(),
         binary: PathBuf::from(binary),
-        stopper: Stopper::Timeout,
+        stopper: Stopper::Timeout("/usr/bin/timeout"),
     }
 }
 

@@ -13,7 +13,9 @@ fn dialects_read_what_their_programs_read() {
         ("{\"a\": [1, 2.5e3, true, null, \"x\\n\\u00e4\"]}", Some(Strict)),
         ("\u{feff}{}", Some(Strict)),
         (" [ ] ", Some(Strict)),
-        ("{\"a\": 1, // why\n /* and */ \"b\": 2,}", Some(Comments)),
+        ("{\"a\": 1, // why\n /* and */ \"b\": 2}", Some(Comments)),
+        ("{\"a\": 1, // why\n }", Some(Json5)),
+        ("[1,]", Some(Json5)),
         ("{a: 'it\\'s \"x\"', $b_1: .5, c: +1, d: Infinity,}", Some(Json5)),
         ("{\"a\": 1", None),
         ("{\"a\" 1}", None),
@@ -54,9 +56,9 @@ fn an_edit_touches_nothing_but_its_own_entry() {
         ),
         ("{\"hooks\": {\"E\": []}}", "{\"hooks\": {\"E\": [{\"command\":\"x\"}]}}"),
     ] {
-        let edited = push(text, Dialect::Comments, &["hooks", "E"], &value).unwrap();
+        let edited = push(text, Dialect::Json5, &["hooks", "E"], &value).unwrap();
         assert_eq!(edited, expected, "{text}");
-        parse(&edited, Dialect::Comments).unwrap();
+        parse(&edited, Dialect::Json5).unwrap();
     }
 }
 
