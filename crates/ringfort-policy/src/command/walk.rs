@@ -115,6 +115,8 @@ pub(super) struct Walker<'c> {
     pub(super) defined: Vec<Vec<u8>>,
     /// Aliases and their values, the last of a name last.
     pub(super) aliases: Vec<(Vec<u8>, Argument)>,
+    /// Whether a word before has `$'…'` in it, whose text some shells would read otherwise.
+    pub(super) dollar_quotes: bool,
     /// Arrays whose subscripts are text.
     pub(super) tables: Vec<Vec<u8>>,
     pub(super) functions: Vec<Vec<u8>>,
@@ -150,6 +152,7 @@ impl<'c> Walker<'c> {
             entered: true,
             defined: Vec::new(),
             aliases: Vec::new(),
+            dollar_quotes: false,
             tables: Vec::new(),
             functions: Vec::new(),
             traits: Vec::new(),
@@ -322,6 +325,8 @@ impl<'c> Walker<'c> {
         if let (Some(word), Some(first)) = (simple.words.first(), words.first_mut()) {
             super::value::with_modifier(word, first);
         }
+        self.dollar_quotes |= simple.dollar_quotes;
+        self.after_background(unit, simple, &words, frame);
         let execs = words.first().is_some_and(|word| word.bytes == b"exec");
         let bare = words.is_empty() && !redirections.is_empty();
         let index = self.execute(words, assignments, redirections, frame, span);
