@@ -10,6 +10,7 @@
 mod alias;
 mod evaluate;
 mod job;
+mod named;
 mod repeat;
 mod scope;
 mod state;
@@ -23,11 +24,12 @@ use super::analysis::{
     Analysis, Argument, Certainty, Context, HOLE, Knowledge, Place, PlaceKind, Problem, Program, Redirection,
     SimpleCommand, Source, Timing,
 };
-use super::catalogue::{self, Entry, Special, Style};
+use super::catalogue::{self, Style};
 use super::effect::{Job, RUNS_WORD, SHELL, Subject};
 use super::hazard::{self, Rule};
 use super::syntax::{self, Document, FaultKind, Joint, Script};
 use super::value::Variables;
+use named::{is_builtin, is_standard, scans_secrets, scans_shells};
 
 /// Deepest nesting of commands that run commands.
 const RUN_DEPTH_MAX: u32 = 32;
@@ -562,63 +564,4 @@ fn command_span(command: &syntax::Command<'_>) -> Span {
         syntax::Command::Simple(simple) => simple.span,
         syntax::Command::Compound(compound) => compound.span,
     }
-}
-
-/// Builtins whose words may hold names of variables, subscripts or calculations.
-fn is_builtin(name: &[u8]) -> bool {
-    matches!(name, b"test" | b"[" | b"printf" | b"print" | b"wait" | b"getopts" | b"fc" | b"history" | b"env")
-}
-
-/// Whether the path names a program in a folder that only the system writes.
-fn is_standard(name: &[u8]) -> bool {
-    const FOLDERS: [&[u8]; 8] = [
-        b"/bin",
-        b"/sbin",
-        b"/usr/bin",
-        b"/usr/sbin",
-        b"/usr/local/bin",
-        b"/usr/local/sbin",
-        b"/opt/homebrew/bin",
-        b"/snap/bin",
-    ];
-    let folder = name.iter().rposition(|b| *b == b'/').and_then(|at| name.get(..at)).unwrap_or(&[]);
-    FOLDERS.contains(&folder)
-}
-
-/// Whether a shell among the arguments of this program is a sign that it is made to start one.
-fn scans_shells(entry: &Entry) -> bool {
-    let special = matches!(
-        entry.special,
-        Some(
-            Special::Shell
-                | Special::Git
-                | Special::Container
-                | Special::Test
-                | Special::Alias
-                | Special::Cd
-                | Special::Declare
-                | Special::Reads
-                | Special::Ringfort
-        )
-    );
-    !entry.wraps && !special && (entry.risk > Risk::Low || entry.options_start)
-}
-
-/// Whether a credential among the arguments of this program is read by it.
-fn scans_secrets(entry: &Entry) -> bool {
-    let names_only = matches!(
-        entry.special,
-        Some(
-            Special::Ssh
-                | Special::Test
-                | Special::Git
-                | Special::Cd
-                | Special::Alias
-                | Special::Declare
-                | Special::Reads
-                | Special::Ringfort
-                | Special::Find
-        )
-    );
-    !names_only && !entry.wraps && !entry.names_files && !entry.names.starts_with("ssh-")
 }
