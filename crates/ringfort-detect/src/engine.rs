@@ -6,7 +6,7 @@
 //! **Invariant:** built once, at the first text; a rule's pattern compiles when its keyword is first seen. If the
 //! embedded rules cannot be read, [`Engine::broken`] is set and everything counts as a secret.
 
-use std::sync::{LazyLock, OnceLock};
+use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind, StartKind};
 use ringfort_core::decision::Risk;
@@ -14,6 +14,7 @@ use ringfort_core::finding::Confidence;
 
 use crate::detectors::{Candidate, DETECTORS, Detector, LOOK_BACK_BYTES_MAX, Match, Sight};
 use crate::grow::Tail;
+use crate::keyword::{self, SHORT_TEXT_BYTES};
 use crate::rules::{Before, Case, Pattern, RULES, Rule};
 use crate::shape;
 
@@ -23,7 +24,7 @@ const PATTERN_REACH_BYTES: usize = 2048;
 /// From this length on a text is worth the fast automaton. Bytes.
 const LONG_TEXT_BYTES: usize = 4096;
 
-static SHARED: LazyLock<Engine> = LazyLock::new(|| Engine::new(DETECTORS, RULES));
+static SHARED: OnceLock<Engine> = OnceLock::new();
 
 /// All rules, ready to be asked.
 #[derive(Debug)]
@@ -71,7 +72,19 @@ pub(crate) struct Hit {
 impl Engine {
     /// The engine of the embedded rules.
     pub(crate) fn shared() -> &'static Self {
-        &SHARED
+        SHARED.get_or_init(|| Self::new(DETECTORS, RULES))
+    }
+
+    /// Whether nothing can be found in `text`, which is told without building the engine: only for a short text, and
+    /// only while there is no engine yet.
+    pub(crate) fn is_needless(text: &[u8]) -> bool {
+        text.len() <= SHORT_TEXT_BYTES && SHARED.get().is_none() && !keyword::occurs(text)
+    }
+
+    /// Every keyword.
+    #[cfg(test)]
+    pub(crate) fn keywords(&self) -> &[Vec<u8>] {
+        &self.keywords
     }
 
     /// Builds an engine of `detectors` and of `rules`, a JSON list.

@@ -11,6 +11,7 @@
 mod detectors;
 mod engine;
 mod grow;
+mod keyword;
 mod redact;
 mod rules;
 mod shape;

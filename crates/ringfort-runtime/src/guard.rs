@@ -3,7 +3,8 @@
 //!
 //! In: a principal, the digest of principal and action, the time. Out: nothing, or the reason for a denial.
 //! State: `guard/<digest of the principal>.json` below the state folder, locked while it is read and written, so
-//! that several processes count together; it survives restarts.
+//! that several processes count together; it survives restarts. Where it is missing, the budget is rebuilt from the
+//! newest entries of the trail, so that removing it frees nothing that is still seen there.
 //!
 //! **Invariant:** counters that cannot be read, locked or written are a denial. Nine different reads are no loop,
 //! the ninth equal action within the window is. Time that runs backwards never frees budget. An action of low risk
@@ -14,9 +15,11 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ringfort_audit::read::Reader;
 use ringfort_core::clock::Timestamp;
 use ringfort_core::decision::Decision;
 use ringfort_core::digest::{Digest, DigestWriter};
+use ringfort_core::entry::{Entry, EntryKind};
 use ringfort_core::limits::{ACTIONS_PER_HOUR, LOOP_REPEATS_MAX, LOOP_WINDOW};
 use ringfort_core::principal::Principal;
 use ringfort_core::ruling::{Reason, Remedy};
@@ -29,6 +32,10 @@ const BUDGET_WINDOW: Duration = Duration::from_secs(3600);
 const BUCKET: Duration = Duration::from_secs(60);
 /// Most recent actions that the loop guard keeps.
 const RECENT_MAX: usize = 256;
+/// Most of the trail's newest entries from which missing counters are rebuilt.
+const REBUILD_ENTRIES_MAX: usize = 2048;
+/// The fact of an entry about an action that used no budget.
+pub(crate) const UNCOUNTED: &str = "uncounted";
 /// Largest counter file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
@@ -54,6 +61,7 @@ impl Default for GuardLimits {
 pub struct Guard {
     folder: PathBuf,
     limits: GuardLimits,
+    trail: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -65,10 +73,26 @@ struct Counters {
     recent: Vec<(u64, Digest)>,
 }
 
+impl Counters {
+    fn add(&mut self, at: Timestamp) {
+        let bucket = at.0 - at.0 % millis(BUCKET);
+        match self.buckets.iter_mut().find(|(start, _)| *start == bucket) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => self.buckets.push((bucket, 1)),
+        }
+    }
+}
+
 impl Guard {
     /// Counts in `folder`, which exists with mode 0700.
     pub fn new(folder: PathBuf, limits: GuardLimits) -> Self {
-        Self { folder, limits }
+        Self { folder, limits, trail: None }
+    }
+
+    /// Rebuilds the counters of a principal that has none from the record in `trail`.
+    #[must_use]
+    pub fn rebuilt_from(self, trail: PathBuf) -> Self {
+        Self { trail: Some(trail), ..self }
     }
 
     /// Counts one action, or says why it must not happen.
@@ -80,7 +104,12 @@ impl Guard {
     /// The reason for the denial: budget, loop, or counters that cannot be trusted.
     pub fn charge(&self, principal: &Principal, action: Digest, now: Timestamp) -> Result<(), Box<Reason>> {
         let mut file = self.lock(principal).map_err(|error| unusable(&error))?;
-        let mut counters = read(&mut file).map_err(|error| unusable(&error))?;
+        let counters = match read(&mut file) {
+            Ok(Some(counters)) => Ok(counters),
+            Ok(None) => self.rebuild(principal, now),
+            Err(error) => Err(error),
+        };
+        let mut counters = counters.map_err(|error| unusable(&error))?;
         let verdict = self.count(&mut counters, action, now);
         write(&mut file, &counters).map_err(|error| unusable(&error))?;
         verdict
@@ -98,6 +127,20 @@ impl Guard {
         Ok(std::fs::File::from(file))
     }
 
+    /// What the record still says of the budget that a principal has used. The loop guard starts anew: its window is
+    /// shorter than anybody needs to remove a file.
+    fn rebuild(&self, principal: &Principal, now: Timestamp) -> std::io::Result<Counters> {
+        let mut counters = Counters::default();
+        let Some(trail) = self.trail.as_ref().filter(|trail| trail.exists()) else { return Ok(counters) };
+        let reader = Reader::open(trail).map_err(std::io::Error::other)?;
+        for record in reader.tail(REBUILD_ENTRIES_MAX).map_err(std::io::Error::other)? {
+            if uses_budget(&record.entry, principal) && now.since(record.time) <= BUDGET_WINDOW {
+                counters.add(record.time);
+            }
+        }
+        Ok(counters)
+    }
+
     fn count(&self, counters: &mut Counters, action: Digest, now: Timestamp) -> Result<(), Box<Reason>> {
         let loop_start = now.0.saturating_sub(millis(self.limits.loop_window));
         counters.recent.retain(|(at, _)| *at >= loop_start);
@@ -109,17 +152,13 @@ impl Guard {
             return Err(self.looping());
         }
 
-        let bucket = now.0 - now.0 % millis(BUCKET);
         let first = now.0.saturating_sub(millis(BUDGET_WINDOW) + millis(BUCKET));
         counters.buckets.retain(|(start, _)| *start > first);
         let used: u64 = counters.buckets.iter().map(|(_, count)| u64::from(*count)).sum();
         if used >= u64::from(self.limits.actions_per_hour) {
             return Err(self.exhausted());
         }
-        match counters.buckets.iter_mut().find(|(start, _)| *start == bucket) {
-            Some((_, count)) => *count = count.saturating_add(1),
-            None => counters.buckets.push((bucket, 1)),
-        }
+        counters.add(now);
         Ok(())
     }
 
@@ -148,24 +187,35 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Whether an entry is about an action of this principal that went ahead, and was counted.
+fn uses_budget(entry: &Entry, principal: &Principal) -> bool {
+    let went_ahead = match entry.kind {
+        EntryKind::Intent => true,
+        EntryKind::Verdict => entry.decision.is_some_and(|decision| decision < Decision::Deny),
+        EntryKind::Outcome | EntryKind::Approval | EntryKind::Event => false,
+    };
+    went_ahead && entry.principal.as_ref() == Some(principal) && !entry.facts.contains_key(UNCOUNTED)
+}
+
 fn unusable(error: &std::io::Error) -> Box<Reason> {
     let message = format!("the action counters cannot be used: {error}");
     let remedy = Remedy::Person(
-        "look at the folder `guard` below the state folder; removing a broken counter file starts it anew".to_owned(),
+        "look at the folder `guard` below the state folder; a broken counter file that is removed is made anew from the record".to_owned(),
     );
     Box::new(Reason::new("guard-003", Decision::Deny, message).remedy(remedy))
 }
 
-fn read(file: &mut std::fs::File) -> std::io::Result<Counters> {
+/// The counters, or none where the file was made just now.
+fn read(file: &mut std::fs::File) -> std::io::Result<Option<Counters>> {
     let mut text = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
     if text.is_empty() {
-        return Ok(Counters::default());
+        return Ok(None);
     }
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(std::io::Error::other("the counter file is too large"));
     }
-    serde_json::from_slice(&text).map_err(std::io::Error::other)
+    serde_json::from_slice(&text).map(Some).map_err(std::io::Error::other)
 }
 
 /// Writes the counters over the old ones in one call, padded with blanks to the old length, so that a process killed
@@ -179,69 +229,4 @@ fn write(file: &mut std::fs::File, counters: &Counters) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOUR_MS: u64 = 3_600_000;
-
-    fn guard(limits: GuardLimits) -> (tempfile::TempDir, Guard, Principal) {
-        let folder = tempfile::tempdir().unwrap();
-        let guard = Guard::new(folder.path().to_owned(), limits);
-        (folder, guard, Principal::try_user("ada").unwrap())
-    }
-
-    fn rule(result: Result<(), Box<Reason>>) -> String {
-        result.map_or_else(|reason| reason.rule, |()| "allowed".to_owned())
-    }
-
-    #[test]
-    fn deny_the_ninth_equal_action_and_no_different_one() {
-        let (_folder, guard, ada) = guard(GuardLimits::default());
-        let same = Digest::of(b"same");
-        let now = Timestamp(HOUR_MS);
-        for n in 0..9_u8 {
-            assert_eq!(rule(guard.charge(&ada, Digest::of(&[n]), now)), "allowed", "different action {n}");
-        }
-        for n in 0..8 {
-            assert_eq!(rule(guard.charge(&ada, same, now)), "allowed", "equal action {n}");
-        }
-        assert_eq!(rule(guard.charge(&ada, same, now)), "guard-002");
-        let other = ada.try_child("agent").unwrap();
-        assert_eq!(rule(guard.charge(&other, same, now)), "allowed", "another principal");
-        let later = now.after(LOOP_WINDOW + Duration::from_millis(1));
-        assert_eq!(rule(guard.charge(&ada, same, later)), "allowed", "after the window");
-    }
-
-    #[test]
-    fn deny_beyond_the_budget_across_restarts_and_clock_tricks() {
-        let limits = GuardLimits { actions_per_hour: 3, ..GuardLimits::default() };
-        let (folder, guard, ada) = guard(limits);
-        let now = Timestamp(10 * HOUR_MS);
-        for n in 0..3_u8 {
-            assert_eq!(rule(guard.charge(&ada, Digest::of(&[n]), now)), "allowed");
-        }
-        let restarted = Guard::new(folder.path().to_owned(), limits);
-        for (at, expected) in [
-            (now, "guard-001"),
-            (Timestamp(now.0 + HOUR_MS - 1), "guard-001"),
-            (Timestamp(now.0 - 5 * HOUR_MS), "guard-001"),
-            (Timestamp(now.0 + HOUR_MS + 61_000), "allowed"),
-        ] {
-            assert_eq!(rule(restarted.charge(&ada, Digest::of(b"next"), at)), expected, "at {}", at.0);
-        }
-    }
-
-    #[test]
-    fn deny_when_the_counters_are_broken() {
-        let (folder, guard, ada) = guard(GuardLimits::default());
-        assert_eq!(rule(guard.charge(&ada, Digest::of(b"a"), Timestamp(1))), "allowed");
-        let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-        for broken in ["{", "{\"buckets\":[],\"recent\":[],\"more\":1}", "null"] {
-            std::fs::write(&file, broken).unwrap();
-            assert_eq!(rule(guard.charge(&ada, Digest::of(b"a"), Timestamp(2))), "guard-003", "`{broken}`");
-        }
-        std::fs::remove_file(&file).unwrap();
-        std::os::unix::fs::symlink("/dev/null", &file).unwrap();
-        assert_eq!(rule(guard.charge(&ada, Digest::of(b"a"), Timestamp(3))), "guard-003");
-    }
-}
+mod tests;

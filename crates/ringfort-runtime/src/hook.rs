@@ -23,6 +23,7 @@ mod copilot;
 mod cursor;
 mod gemini;
 mod generic;
+pub mod judge;
 pub mod message;
 mod openclaw;
 mod opencode;
@@ -90,6 +91,8 @@ pub enum Moment {
     Prompt,
     /// A session starts, or starts again.
     SessionStart,
+    /// A session has ended.
+    SessionEnd,
     /// The agent wants to stop.
     Stop,
     /// Anything else that has happened.

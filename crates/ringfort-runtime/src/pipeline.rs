@@ -29,12 +29,12 @@ use serde_json::Value;
 use crate::approve::{Answer, Approver, Asked, Question, Remember, Remembered, later, unanswered, unreadable};
 use crate::decide::Decider;
 use crate::freeze::Freeze;
-use crate::guard::Guard;
+use crate::guard::{Guard, UNCOUNTED};
 use crate::own::Own;
 
 /// Most of an action that stands in the record, in bytes: an attempt of any length fits into an entry, so that none
 /// can keep itself off the record. The digest of the request beside it binds the whole.
-const ACTION_BYTES_MAX: usize = 16 << 10;
+pub(crate) const ACTION_BYTES_MAX: usize = 16 << 10;
 /// Most of a reason that stands in the record, in bytes.
 const WHY_BYTES_MAX: usize = 1 << 10;
 /// Most reasons of a denial that stand in the record.
@@ -189,6 +189,9 @@ impl Pipeline {
         let verdict = self.approve(verdict, request, door, approver);
         let verdict = self.contain(verdict);
         let mut entry = Entry::about(EntryKind::Verdict, request, described(request));
+        if charge == Charge::Again {
+            entry = entry.fact(UNCOUNTED, true);
+        }
         if verdict.decision == Decision::Ask {
             entry = entry.fact("answer", "left to the agent, unverified");
         }
@@ -289,7 +292,7 @@ impl Pipeline {
         if ruling.decision == Decision::Deny {
             return ruling; // a refused action uses no budget
         }
-        if ruling.effects.is_empty() && ruling.risk == Risk::Low {
+        if is_free(&ruling) {
             return ruling; // what has no effect can be repeated for ever
         }
         match self.guard.charge(&request.principal, request.repeat_digest(), self.clock.now()) {
@@ -412,7 +415,10 @@ impl Pipeline {
     }
 
     fn record_as(&self, entry: Entry, door: &Door, ruling: &Ruling, durability: Durability) -> Result<(), Reason> {
-        let entry = entry.at(door.kind, door.standing).ruled(ruling);
+        let mut entry = entry.at(door.kind, door.standing).ruled(ruling);
+        if is_free(ruling) && ruling.decision == Decision::Allow {
+            entry = entry.fact(UNCOUNTED, true);
+        }
         self.append(&entry, durability).map_err(|error| {
             let message = format!("what happens cannot be recorded: {error}");
             let remedy =
@@ -441,6 +447,11 @@ impl Pipeline {
 fn why(ruling: &Ruling) -> Vec<Value> {
     let messages = ruling.deciding().map(|reason| Value::from(cut(reason.message.clone(), WHY_BYTES_MAX)));
     messages.take(WHY_REASONS_MAX).collect()
+}
+
+/// Whether an action uses no budget.
+fn is_free(ruling: &Ruling) -> bool {
+    ruling.effects.is_empty() && ruling.risk == Risk::Low
 }
 
 /// The action as it stands in the record: escaped for people, and redacted.

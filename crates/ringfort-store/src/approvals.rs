@@ -223,7 +223,8 @@ fn keep(
              ON CONFLICT (digest) DO UPDATE SET
                  session_key = excluded.session_key, shape_key = excluded.shape_key, session = excluded.session,
                  shape = excluded.shape, reasons = excluded.reasons, asked_last = excluded.asked_last,
-                 times = times + 1, expires = excluded.expires, state = 'waiting', answered_by = NULL",
+                 times = times + 1, expires = excluded.expires, state = 'waiting', answered_by = NULL
+             WHERE state <> 'refused' OR expires <= excluded.asked",
             params![
                 question.keys.exact.as_bytes().to_vec(),
                 key(&question.keys.session),

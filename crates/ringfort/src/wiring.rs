@@ -371,7 +371,7 @@ fn pipeline(
     Ok(Pipeline::new(PipelineParts {
         chain,
         provider,
-        guard: Guard::new(state.guard(), limits),
+        guard: Guard::new(state.guard(), limits).rebuilt_from(state.trail()),
         freeze: state.freeze(),
         approvals: Arc::new(ApprovalDb::new(state.root())),
         trail,
@@ -390,13 +390,7 @@ fn own(world: &World) -> Option<Own> {
     Own::new(&executable, world.variable("PATH").unwrap_or_default())
 }
 
-/// Everything that a hook needs.
-pub(crate) struct HookWired {
-    /// Decides and records.
-    pub(crate) pipeline: Pipeline,
-}
-
-/// Composes what a hook needs: as for a run, but for everything that a cage needs.
+/// Composes the spine of a hook: as for a run, but for everything that a cage needs.
 ///
 /// # Errors
 ///
@@ -406,12 +400,11 @@ pub(crate) fn wire_hook(
     common: &Common,
     state: &StateFolder,
     workspace: &Path,
-) -> Result<HookWired, Failure> {
+) -> Result<Pipeline, Failure> {
     let loaded = world.load(common, Some(workspace))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(state, &clock)?);
-    let pipeline = pipeline(world, &loaded, &loaded.effective(), state, trail, &clock)?;
-    Ok(HookWired { pipeline })
+    pipeline(world, &loaded, &loaded.effective(), state, trail, &clock)
 }
 
 /// A policy file that lies where the program writes cannot be changed by it: the next run would obey the change.

@@ -126,10 +126,12 @@ pub fn shape_of(command: &Command, cwd: &Path, workspace: &Path, home: Option<&P
     if !is_plain(&analysis) {
         return None;
     }
-    let leaves = analysis
-        .effects
-        .iter()
-        .any(|effect| matches!(effect.kind, EffectKind::OpenNetwork | EffectKind::Publish | EffectKind::Spend));
+    let leaves = analysis.effects.iter().any(|effect| {
+        matches!(
+            effect.kind,
+            EffectKind::OpenNetwork | EffectKind::QueryService | EffectKind::Publish | EffectKind::Spend
+        )
+    });
     let mut shaper =
         Shaper { analysis: &analysis, setting: &setting, leaves, zones: Zones::default(), parts: Vec::new() };
     let mut after = 0;
@@ -154,6 +156,7 @@ fn is_plain(analysis: &Analysis) -> bool {
         }
         EffectKind::WritePath
         | EffectKind::OpenNetwork
+        | EffectKind::QueryService
         | EffectKind::Publish
         | EffectKind::Spend
         | EffectKind::RewriteHistory => true,

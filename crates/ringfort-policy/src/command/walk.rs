@@ -330,7 +330,11 @@ impl<'c> Walker<'c> {
             super::value::with_modifier(word, first);
         }
         let execs = words.first().is_some_and(|word| word.bytes == b"exec");
+        let bare = words.is_empty() && !redirections.is_empty();
         let index = self.execute(words, assignments, redirections, frame, span);
+        if bare {
+            self.emptied_by(index);
+        }
         if execs {
             self.replaces_input(index, frame);
         }
@@ -420,10 +424,7 @@ impl<'c> Walker<'c> {
             self.assignment_effect(name, &Argument { bytes: bytes.into(), ..value.clone() }, &mut subject);
         }
         let knowledge = match &first {
-            None => {
-                self.emptied(&[], &[], &mut subject);
-                Knowledge::Catalogue
-            }
+            None => Knowledge::Catalogue,
             Some(first) => self.program(first, &words, frame, &mut subject),
         };
         self.finish(index, start, words, assignments, knowledge, &mut subject);

@@ -6,6 +6,9 @@
 use ringfort_core::limits::PATH_BYTES_MAX;
 use ringfort_core::text::is_invisible;
 
+/// Longest name of a file that systems open, in bytes; a longer one is cut or refused.
+const NAME_BYTES_MAX: usize = 255;
+
 /// Why a path cannot be trusted as it is spelled. It is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -16,6 +19,9 @@ pub enum PathFault {
     /// It is longer than the system opens.
     #[error("it is longer than {PATH_BYTES_MAX} bytes")]
     TooLong,
+    /// A name in it is longer than the system opens, and some programs cut it off.
+    #[error("a name in it is longer than {NAME_BYTES_MAX} bytes")]
+    NameTooLong,
     /// It holds a NUL or another control character.
     #[error("it holds a control character")]
     Control,
@@ -52,6 +58,9 @@ pub fn fault_of(path: &[u8]) -> Option<PathFault> {
     }
     if path.len() > PATH_BYTES_MAX {
         return Some(PathFault::TooLong);
+    }
+    if path.len() > NAME_BYTES_MAX && path.split(|b| *b == b'/').any(|name| name.len() > NAME_BYTES_MAX) {
+        return Some(PathFault::NameTooLong);
     }
     // Most paths hold nothing of what follows.
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._- +,=@#()[]{}!".contains(b);

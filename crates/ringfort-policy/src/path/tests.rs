@@ -156,6 +156,8 @@ fn deny_spellings_that_could_mean_something_else() {
         assert_eq!(fault_of(path), Some(expected), "{:?}", String::from_utf8_lossy(path));
     }
     assert_eq!(fault_of(&vec![b'a'; PATH_BYTES_MAX + 1]), Some(PathFault::TooLong));
+    assert_eq!(fault_of(&[&[b'a'; 256][..], b"/../x"].concat()), Some(PathFault::NameTooLong));
+    assert_eq!(fault_of(&[&[b'a'; 255][..], b"/x"].concat()), None);
     for path in [
         "a b.txt",
         "100%",

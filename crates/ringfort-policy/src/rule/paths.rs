@@ -34,6 +34,10 @@ impl Policy {
             PathOp::Write => EffectKind::WritePath,
             PathOp::Execute => EffectKind::ExecuteFile,
         };
+        if climbs_within_a_name(path) {
+            let meaning = "two dots stand within a name, which some programs read as the folder above";
+            draft.unresolved(table::PATH_SPELLING.id, span, meaning);
+        }
         let target = Some(String::from_utf8_lossy(&judged.path).into_owned());
         draft.effects(vec![Effect { kind, target, span }]);
         if op != PathOp::Read && self.is_readonly() && judged.zone != Zone::Device {
@@ -159,4 +163,11 @@ impl Policy {
             .ring(Ring::Authorization)
             .widen(|| "`autonomy.level = \"supervised\"`: agents may then change what is in the workspace".to_owned());
     }
+}
+
+/// Whether two dots stand between letters or digits, where a program that takes something out of names leaves a climb.
+fn climbs_within_a_name(path: &[u8]) -> bool {
+    path.windows(4).any(|part| {
+        matches!(part, [before, b'.', b'.', after] if before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric())
+    })
 }

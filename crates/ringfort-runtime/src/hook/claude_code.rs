@@ -30,6 +30,7 @@ pub(super) fn moment(event: &str) -> Moment {
         "PostToolUse" | "PostToolUseFailure" => Moment::AfterTool,
         "UserPromptSubmit" => Moment::Prompt,
         "SessionStart" => Moment::SessionStart,
+        "SessionEnd" => Moment::SessionEnd,
         "Stop" | "SubagentStop" => Moment::Stop,
         // It comes before something, but only makes the conversation shorter.
         "PreCompact" | "PermissionDenied" => Moment::Other,

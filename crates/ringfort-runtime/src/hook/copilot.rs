@@ -27,6 +27,7 @@ fn moment(event: &str) -> Moment {
         "postToolUse" | "postToolUseFailure" => Moment::AfterTool,
         "userPromptSubmitted" => Moment::Prompt,
         "sessionStart" => Moment::SessionStart,
+        "sessionEnd" => Moment::SessionEnd,
         "agentStop" | "subagentStop" => Moment::Stop,
         // It comes before something, but only makes the conversation shorter.
         "preCompact" => Moment::Other,

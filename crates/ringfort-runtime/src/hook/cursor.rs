@@ -33,6 +33,7 @@ fn moment(event: &str) -> Moment {
         "postToolUse" | "postToolUseFailure" | "afterShellExecution" | "afterMCPExecution" => Moment::AfterTool,
         "beforeSubmitPrompt" => Moment::Prompt,
         "sessionStart" => Moment::SessionStart,
+        "sessionEnd" => Moment::SessionEnd,
         "stop" | "subagentStop" => Moment::Stop,
         // It comes before something, but only makes the conversation shorter.
         "preCompact" => Moment::Other,

@@ -26,6 +26,7 @@ fn moment(event: &str) -> Moment {
         "AfterTool" => Moment::AfterTool,
         "BeforeAgent" => Moment::Prompt,
         "SessionStart" => Moment::SessionStart,
+        "SessionEnd" => Moment::SessionEnd,
         "AfterAgent" => Moment::Stop,
         // They come before something that has no effect outside the conversation.
         "BeforeModel" | "BeforeToolSelection" | "PreCompress" => Moment::Other,

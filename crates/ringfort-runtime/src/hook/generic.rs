@@ -36,6 +36,7 @@ fn moment(event: &str) -> Moment {
         "after-tool" => Moment::AfterTool,
         "prompt" => Moment::Prompt,
         "session-start" => Moment::SessionStart,
+        "session-end" => Moment::SessionEnd,
         "stop" => Moment::Stop,
         // Every other event is refused: this form has no others.
         _ => Moment::BeforeOther,

@@ -18,11 +18,15 @@ use std::path::{Path, PathBuf};
 
 use ringfort_core::ruling::{Remedy, Ruling};
 use ringfort_core::text::Text;
+use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::hook::INPUT_BYTES_MAX;
+use crate::hook::judge::Saying;
 
 /// Largest packet in either direction, in bytes.
 pub const PACKET_BYTES_MAX: usize = 128 << 10;
@@ -43,6 +47,8 @@ pub enum Operation {
     Run,
     /// Say what would be ruled.
     Check,
+    /// Judge the message of an agent's hook, which is the first of the streams.
+    Hook,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,6 +90,8 @@ pub enum Reply {
     Denied(Ruling),
     /// What would be ruled.
     Ruled(Ruling),
+    /// What is to be said to an agent.
+    Said(Saying),
     /// The guard failed.
     Failed(String),
 }
@@ -178,6 +186,70 @@ pub fn ask(
     cwd: &Path,
     environment: &[(OsString, OsString)],
 ) -> io::Result<Reply> {
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    ask_with(socket, operation, words, cwd, environment, [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
+}
+
+/// Has the supervisor judge the message that an agent wrote to its hook.
+///
+/// # Errors
+///
+/// There is no supervisor at the other end, or it broke off: that is a denial.
+pub fn ask_hook(
+    socket: BorrowedFd<'_>,
+    agent: &str,
+    event: Option<&str>,
+    message: &[u8],
+    cwd: &Path,
+) -> io::Result<Reply> {
+    let file = rustix::fs::memfd_create("message", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut rest = message;
+    while !rest.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    rustix::fs::fcntl_add_seals(&file, SEALS)?;
+    let words: Vec<OsString> = std::iter::once(agent).chain(event).map(OsString::from).collect();
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    ask_with(socket, Operation::Hook, &words, cwd, &[], [file.as_fd(), stdout.as_fd(), stderr.as_fd()])
+}
+
+/// What must be sealed of a message, so that reading it neither waits nor sees it change.
+const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE);
+
+/// The message of a client's hook: all of a sealed memory file, bounded.
+///
+/// # Errors
+///
+/// It is something else, or too long.
+pub fn read_message(file: &OwnedFd) -> io::Result<Vec<u8>> {
+    // Only memory files can be sealed: a pipe would be waited for, and a file on a foreign file system too.
+    if !rustix::fs::fcntl_get_seals(file)?.contains(SEALS) {
+        return Err(io::Error::other("the message is no sealed memory file"));
+    }
+    let size = usize::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(usize::MAX);
+    if size > INPUT_BYTES_MAX {
+        return Err(io::Error::other(format!("the message is longer than {INPUT_BYTES_MAX} bytes")));
+    }
+    let mut bytes = vec![0; size];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *rest, filled as u64))? {
+            0 => return Err(io::Error::other("the message is cut")),
+            count => filled += count,
+        }
+    }
+    Ok(bytes)
+}
+
+fn ask_with(
+    socket: BorrowedFd<'_>,
+    operation: Operation,
+    words: &[OsString],
+    cwd: &Path,
+    environment: &[(OsString, OsString)],
+    streams: [BorrowedFd<'_>; 3],
+) -> io::Result<Reply> {
     let packet = Packet {
         v: VERSION,
         op: operation,
@@ -190,8 +262,8 @@ pub fn ask(
         return Err(io::Error::other("the command and its environment are too long for the broker"));
     }
     let (mine, theirs) = pair()?;
-    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    let descriptors = [theirs.as_fd(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+    let [stdin, stdout, stderr] = streams;
+    let descriptors = [theirs.as_fd(), stdin, stdout, stderr];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)) {

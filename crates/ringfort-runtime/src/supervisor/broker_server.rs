@@ -9,21 +9,25 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ringfort_core::action::{Action, Command};
-use ringfort_core::door::Door;
+use ringfort_core::door::{Door, DoorKind};
 use ringfort_core::entry::Entry;
+use ringfort_core::obligation::ApprovalChannel;
 use ringfort_core::principal::Principal;
 use ringfort_core::request::Provenance;
 use ringfort_core::text::Text;
 use ringfort_sandbox::launch::{Cage, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::broker::{Introduction, Operation, Reply, for_agents, receive, reply};
+use super::broker::{self, Introduction, Operation, Reply, for_agents, receive, reply};
 use super::stdio::Inside;
 use crate::approve::Approver;
-use crate::pipeline::{Outcome, shown};
+use crate::hook;
+use crate::hook::judge::{Bench, Saying};
+use crate::pipeline::{ACTION_BYTES_MAX, Outcome, shown};
 use crate::session::{Session, Task, TaskError};
 
 /// Most sibling cages at once.
@@ -178,12 +182,23 @@ impl<'a> BrokerServer<'a> {
                 FLOOD_WINDOW.as_secs()
             )));
         }
-        let bytes: u64 = introduction.words.iter().map(|word| word.as_bytes().len() as u64).sum();
+        let message = match introduction.operation {
+            Operation::Hook => match broker::read_message(&introduction.streams[0]) {
+                Ok(message) => Some(message),
+                Err(error) => return Some(Reply::Failed(error.to_string())),
+            },
+            Operation::Run | Operation::Check => None,
+        };
+        let words: u64 = introduction.words.iter().map(|word| word.as_bytes().len() as u64).sum();
+        let bytes = words + message.as_ref().map_or(0, |message| message.len().min(ACTION_BYTES_MAX) as u64);
         if !self.recorded.take(bytes, self.service.session.clock.monotonic()) {
             let minutes = RECORD_WINDOW.as_secs() / 60;
             return Some(Reply::Failed(format!("more requests than the record keeps within {minutes} minutes")));
         }
         let Introduction { operation, words, cwd, environment, channel, streams } = introduction;
+        if let Some(message) = message {
+            return Some(self.judge(&words, &message, cwd).map_or_else(Reply::Failed, Reply::Said));
+        }
         let Service { session, door, approver, principal, .. } = &self.service;
         let task = match session.task(principal, Provenance::Agent, words.clone(), &cwd, environment) {
             Ok(task) => task,
@@ -220,6 +235,32 @@ impl<'a> BrokerServer<'a> {
         }
     }
 
+    /// Judges the message that an agent inside wrote to its hook, as the agent that the socket stands for. What it asks
+    /// about happens inside the cage that it speaks from.
+    fn judge(&self, words: &[Text], message: &[u8], cwd: PathBuf) -> Result<Saying, String> {
+        let Service { session, principal, .. } = &self.service;
+        let names: Vec<_> = words.iter().map(Text::to_lossy).collect();
+        let (name, event) = match names.as_slice() {
+            [name] => (name, None),
+            [name, event] => (name, Some(event.as_ref())),
+            _ => return Err("a hook names its agent, and an event at most".to_owned()),
+        };
+        let agent = hook::agent(name).ok_or("there is no such agent")?;
+        let call = agent.parse(message, event).map_err(|malformed| malformed.to_string())?;
+        let door = session.door(DoorKind::Hook, Some(ApprovalChannel::Person));
+        let bench = Bench {
+            pipeline: &session.pipeline,
+            door: &door,
+            principal,
+            session: &session.name,
+            // By its name only: what is outside the cage is not looked at for whoever is inside.
+            cwd: call.cwd.clone().or_else(|| call.root.clone()).unwrap_or(cwd),
+            workspace: &session.workspace,
+            home: &session.home,
+        };
+        Ok(bench.judge(&call))
+    }
+
     /// Puts on the record what was asked for and came to no ruling: a missing program, a folder outside.
     fn refuse(&self, words: Vec<Text>, error: &TaskError) {
         let Service { session, principal, door, .. } = &self.service;
@@ -253,7 +294,7 @@ impl<'a> BrokerServer<'a> {
             Reply::Exited(status) => Outcome { result: "exited", facts: vec![("status", (*status).into())] },
             Reply::Signalled(signal) => Outcome { result: "signalled", facts: vec![("signal", (*signal).into())] },
             Reply::Failed(why) => Outcome { result: "failed", facts: vec![("error", why.clone().into())] },
-            Reply::Denied(_) | Reply::Ruled(_) => Outcome { result: "failed", facts: Vec::new() },
+            Reply::Denied(_) | Reply::Ruled(_) | Reply::Said(_) => Outcome { result: "failed", facts: Vec::new() },
         };
         self.finish(&sibling.task, outcome);
         // A client that has gone needs no answer.

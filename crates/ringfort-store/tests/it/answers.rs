@@ -128,6 +128,9 @@ fn deny_answers_to_what_does_not_wait() {
     store.ask(&refused, NOW).unwrap();
     store.refuse(&refused.keys.exact, "ada", NOW).unwrap();
     assert_eq!(store.take(&refused.keys, later(1)).unwrap(), Taken::Refused { by: "ada".to_owned() });
+    // Whoever looked before the no and asks after it does not undo it.
+    store.ask(&refused, later(1)).unwrap();
+    assert_eq!(store.take(&refused.keys, later(1)).unwrap(), Taken::Refused { by: "ada".to_owned() });
     assert_eq!(store.take(&refused.keys, NOW.after(QUESTION_LIFE)).unwrap(), Taken::Nothing, "a no expires");
     assert!(store.allow(&refused.keys.exact, Extent::Once, ONCE_LIFE, "ada", NOW).is_err());
     assert_eq!(store.revoke(99, "ada", NOW).map(drop), Err(StoreError::NoGrant(99)));

@@ -174,7 +174,7 @@ fn nested(socket: std::os::fd::BorrowedFd<'_>, args: &CheckArgs, world: &World) 
     match broker::ask(socket, Operation::Check, &args.command, &world.cwd, &world.environment)? {
         Reply::Ruled(ruling) | Reply::Denied(ruling) => Ok(ruling),
         Reply::Failed(why) => Err(Failure::guard(anyhow::anyhow!(why))),
-        Reply::Exited(_) | Reply::Signalled(_) => {
+        Reply::Exited(_) | Reply::Signalled(_) | Reply::Said(_) => {
             Err(Failure::guard(anyhow::anyhow!("the supervisor gave an answer to another question")))
         }
     }

@@ -432,5 +432,9 @@ fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
             Ok(End::Status(EXIT_DENIED))
         }
         Reply::Failed(why) => Err(guard(Failure::guard(anyhow::anyhow!(why)))),
+        Reply::Said(_) => {
+            let error = anyhow::anyhow!("the supervisor gave an answer to another question");
+            Err(guard(Failure::guard(error)))
+        }
     }
 }

@@ -16,6 +16,7 @@ mod attack_life;
 mod broker;
 mod commands;
 mod hook;
+mod hook_cage;
 mod hook_child;
 mod hostile;
 mod programs;

@@ -68,7 +68,7 @@ const GH: &[Entry] = &[
     low("help version --version completion reference environment exit-codes formatting mintty a11y accessibility"),
     low("status").options(FORGE).always(ASKS),
     low("browse").options(FORGE).always(ASKS),
-    medium("search").options(FORGE).always(ASKS),
+    low("search").options(FORGE).always(ASKS),
     medium("pr issue run workflow repo release label cache ruleset rs org project codespace cs gist agent agent-task agent-tasks attestation at")
         .style(Style::Posix)
         .options(&[value("-R --repo", Value)])
@@ -78,7 +78,7 @@ const GH: &[Entry] = &[
     medium("auth").subs(GH_AUTH).always(UNKNOWN),
     low("config alias").subs(GH_LOCAL),
     medium("extension extensions ext").subs(GH_EXTENSION).always(INSTALL),
-    medium("api")
+    low("api")
         .options(&[
             value("-X --method", Effect(EffectKind::Publish, Risk::High)),
             value("-f --raw-field -F --field", Effect(EffectKind::Publish, Risk::High)),

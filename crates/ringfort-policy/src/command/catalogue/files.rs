@@ -10,7 +10,7 @@ use super::Role::{Code, Command, Delete, Execute, Fresh, Load, Mode as Set, Read
 use super::{Entry, Language, Mode, Special, Style, attached, critical, flag, high, low, medium, value};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    medium("cpio pax")
+    low("cpio pax")
         .options(&[
             value("-O", Write),
             value("-I -F --file -E --pattern-file", Read),

@@ -106,6 +106,19 @@ impl Walker<'_> {
         }
     }
 
+    /// A redirection without a program, the last command so far.
+    pub(in crate::command) fn emptied_by(&mut self, index: usize) {
+        let Some(command) = self.out.commands.get(index) else { return };
+        let mut subject = Subject::new(index, command.effects.start, command.span);
+        self.emptied(&[], &[], &mut subject);
+        let end = self.out.effects.len();
+        self.out.risk = self.out.risk.max(subject.risk);
+        if let Some(command) = self.out.commands.get_mut(index) {
+            command.risk = command.risk.max(subject.risk);
+            command.effects.end = end;
+        }
+    }
+
     /// Files that are cut off: as good as removed, unless they are of the kind that programs write anew anyway.
     pub(in crate::command) fn emptied(&mut self, args: &[Argument], operands: &[usize], subject: &mut Subject) {
         const ANEW: [&[u8]; 8] = [b".log", b".out", b".err", b".tmp", b".pid", b".lock", b".txt.new", b".cache"];

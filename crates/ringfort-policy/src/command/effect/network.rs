@@ -303,8 +303,9 @@ fn is_plain_word(arg: &Argument) -> bool {
     let (_, value) = split_value(word);
     let value = value.unwrap_or(word);
     !contains(word, b"://")
-        && !matches!(value.first(), Some(b'@' | b'/' | b'~' | b'<'))
-            | (word.first() == Some(&b'@') && contains(word, b"/"))
+        && !matches!(value.first(), Some(b'/' | b'~' | b'<'))
+        // A scope of a registry is a name; anything else behind the sign is a file.
+        && (value.first() != Some(&b'@') || value.get(1).is_some_and(u8::is_ascii_alphanumeric) && contains(value, b"/"))
         && !value.starts_with(b"file")
         && !CHOOSES.iter().any(|option| word.starts_with(option))
         && !SECRETS.iter().any(|name| contains(&word.to_ascii_lowercase(), name))

@@ -65,7 +65,17 @@ const LOADING: [&str; 46] = [
     "RUSTC_WRAPPER",
 ];
 /// Beginnings of variables that give programs options, files or hosts which nobody sees in their words.
-const CONFIGURING: [&str; 36] = [
+const CONFIGURING: [&str; 46] = [
+    "GH_",
+    "GLAB_",
+    "GITLAB_",
+    "AWS_",
+    "AZURE_",
+    "CLOUDSDK_",
+    "HELM_",
+    "npm_",
+    "BUN_",
+    "PNPM_",
     "LD_",
     "CDPATH",
     "DYLD_",

@@ -193,23 +193,24 @@ impl Walker<'_> {
             let span = unit.map.span(word.span);
             self.calculates(pieces, span, frame);
             let text = value::joined(pieces, &self.variables, span);
-            let mut parts = text.bytes.split(|b| b.is_ascii_whitespace()).filter(|part| !part.is_empty());
-            let first = parts.next().unwrap_or(&[]);
-            let (more, second) = (text.bytes.len() > first.len() + 1, parts.next().unwrap_or(&[]));
-            // No calculation has an option or a second name there.
-            let spoken = match second {
-                [b'-', letter, ..] => letter.is_ascii_alphabetic(),
-                [letter, ..] => is_name(*letter),
-                [] => false,
-            };
-            let name = !first.is_empty() && first.iter().all(|b| is_name(*b));
-            if name
-                && !first.iter().all(u8::is_ascii_digit)
-                && !(more && super::catalogue::lookup(first).is_some())
-                && !spoken
-            {
-                self.mention(first, frame, span);
-            } else if spoken || more && first.len() > 1 && super::catalogue::lookup(first).is_some() {
+            let mut script = false;
+            for part in text.bytes.split(|b| matches!(b, b'(' | b'|' | b'&' | b';' | b'!' | b'\n')) {
+                let mut words = part.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty());
+                let (Some(first), second) = (words.next(), words.next().unwrap_or(&[])) else { continue };
+                // No calculation has an option or a second name there.
+                let spoken = match second {
+                    [b'-', letter, ..] => letter.is_ascii_alphabetic(),
+                    [letter, ..] => is_name(*letter),
+                    [] => false,
+                };
+                let known = first.len() > 1 && super::catalogue::lookup(first).is_some();
+                if spoken || known && (!second.is_empty() || part.trim_ascii().len() > first.len()) {
+                    script = true;
+                } else if first.iter().all(|b| is_name(*b)) && !first.iter().all(u8::is_ascii_digit) {
+                    self.mention(first, frame, span);
+                }
+            }
+            if script || text.bytes.contains(&b';') && compound.kind == CompoundKind::Arithmetic {
                 let bytes = text.bytes.iter().map(|b| if *b == super::HOLE { b'_' } else { *b }).collect::<Vec<u8>>();
                 let inner =
                     Frame { depth: frame.depth + 1, runs: frame.runs + 1, ..frame.kind(PlaceKind::Dialect).perhaps() };

@@ -1,4 +1,30 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lines that once started a program which the analysis did not see, made short.
 
-pub(crate) const LINES: &[&str] = &["m1"];
+pub(crate) const LINES: &[&str] = &[
+    "m{1..0}",
+    "env - PATH=\"$PATH\" m{1..0}",
+    "m{0..4..2}; m{4..0..3}; m{01..03}; ?{b..a}",
+    "(((exec > o; m0)))",
+    "((x | m0))",
+    "((x || m1 & m2))",
+    "cat <<'E'\n\"\nE\nread 'a[$(m0)]' <<< x",
+    "declare -l v=M0; $v",
+    "history -s m0; fc -s m0",
+    "shopt -s expand_aliases\nalias q=eval\nq 'm0'",
+    "v=x; declare -n r=v; for r in v; do r=m0; done; $v",
+    "x='a[$(m0)]'; echo $((x))",
+    "x='a[$(m0)]'; echo ${a[x]}",
+    "x='a[$(m0)]'; for ((i=x;i<0;)); do :; done",
+    "((m0))",
+    "[[ x || m0 ]]",
+    "alias q=eval\nq m0",
+    "v=x; v=m0 : ; $v",
+    "env 'BASH_FUNC_q%%=() { m0; }' bash -c q",
+    "echo 'x\\nm0' | sh",
+    "echo 'm0' | xargs -I x sh -c x",
+    "exec 0<<E; sh\nm0\nE",
+    "sh -c '. /dev/stdin' <<< 'm0'",
+    "f() { sh; }; echo m0 | f",
+    "v=m; i=1; for x in a b; do $v$i; : $((i=2)); done",
+];
