@@ -54,7 +54,10 @@ const CLAUDE: Real = Real {
 const CODEX: Real = Real {
     name: "codex",
     program: "codex",
-    settings: (".codex/hooks.json", "{\"hooks\":{\"Stop\":[{\"hooks\":[{\"type\":\"command\",\"command\":\"true\"}]}]}}"),
+    settings: (
+        ".codex/hooks.json",
+        "{\"hooks\":{\"Stop\":[{\"hooks\":[{\"type\":\"command\",\"command\":\"true\"}]}]}}",
+    ),
     config: Some((
         ".codex/config.toml",
         "model = \"none\"\nmodel_provider = \"here\"\napproval_policy = \"never\"\nsandbox_mode = \"danger-full-access\"\n\
@@ -258,7 +261,10 @@ fn allow_and_deny(real: &'static Real) {
     let doctor = session.place.program(&session.hook, ["doctor", "--json"]).output();
     let proven = doctor.out().lines().filter(|line| line.contains("\"check\":\"hooks\"")).count();
     assert_eq!(proven, 2, "{doctor}");
-    assert!(!doctor.out().lines().any(|line| line.contains("\"check\":\"hooks\"") && !line.contains("\"pass\"")), "{doctor}");
+    assert!(
+        !doctor.out().lines().any(|line| line.contains("\"check\":\"hooks\"") && !line.contains("\"pass\"")),
+        "{doctor}"
+    );
     let undone = session.place.program(&session.hook, ["setup", real.name, "--undo"]).output();
     assert_eq!(undone.code(), Some(0), "{undone}");
     for (path, content) in &session.before {
