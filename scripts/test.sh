@@ -91,6 +91,9 @@ stage 'formatting' cargo fmt --all --check
 stage 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
 stage 'release build' build_release
 stage 'tests' cargo test --workspace --locked --no-fail-fast
+if [ -d "${RINGFORT_CORPORA:-}" ]; then
+    stage 'figures over corpora' cargo run --quiet --locked -p ringfort-testkit -- corpora --ratchet
+fi
 stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 stage 'demonstration' scripts/demo.sh
 if [ "$(id -u)" -eq 0 ]; then

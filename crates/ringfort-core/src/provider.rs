@@ -6,13 +6,16 @@
 //! **Invariant:** a provider is never trusted to keep deny-by-default or narrow-only. The runtime asks `native` as
 //! well, takes the strictest, and turns a panic, an error or a missed deadline into a denial.
 
+use crate::action::{Action, Command, PathAccess, PathOp, ToolCall};
 use crate::clock::Timestamp;
+use crate::decision::{Decision, Risk};
 use crate::digest::Digest;
 use crate::door::Standing;
 use crate::entry::Entry;
 use crate::request::Request;
 use crate::ruling::Ruling;
 use crate::signal::{Response, Signal};
+use crate::text::Text;
 
 /// Whether a provider can be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +62,26 @@ pub trait SecurityProvider: Send + Sync {
 
     /// Rules on one request under one policy of the chain.
     fn decide(&self, request: &Request, context: &Context) -> Ruling;
+
+    /// Whether shell text may run, asked like `like`; the decision of [`SecurityProvider::decide`].
+    fn is_command_allowed(&self, text: &[u8], like: &Request, context: &Context) -> Decision {
+        self.decide(&like.with(Action::Command(Command::Shell(Text::new(text)))), context).decision
+    }
+
+    /// How much harm shell text can do; the risk of [`SecurityProvider::decide`].
+    fn command_risk(&self, text: &[u8], like: &Request, context: &Context) -> Risk {
+        self.decide(&like.with(Action::Command(Command::Shell(Text::new(text)))), context).risk
+    }
+
+    /// Whether a path may be touched; the decision of [`SecurityProvider::decide`].
+    fn is_path_allowed(&self, path: &[u8], op: PathOp, like: &Request, context: &Context) -> Decision {
+        self.decide(&like.with(Action::Path(PathAccess { path: Text::new(path), op })), context).decision
+    }
+
+    /// Whether a tool may be called; the decision of [`SecurityProvider::decide`].
+    fn is_tool_allowed(&self, call: &ToolCall, like: &Request, context: &Context) -> Decision {
+        self.decide(&like.with(Action::Tool(call.clone())), context).decision
+    }
 
     /// Takes a copy of an entry; the trail keeps the original whatever this answers.
     ///

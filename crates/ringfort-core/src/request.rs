@@ -48,6 +48,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// The same principal, place and context, for another action.
+    #[must_use]
+    pub fn with(&self, action: Action) -> Self {
+        Self { action, ..self.clone() }
+    }
+
     /// The canonical digest, SHA-256 over every field that an approval depends on.
     ///
     /// The session is left out: an approval "for this session" is remembered beside it, and the same action keeps

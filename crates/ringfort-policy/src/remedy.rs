@@ -104,8 +104,22 @@ impl Change {
 
     /// The line of TOML below its section; `None` where one is to be removed.
     pub fn line(&self) -> Option<String> {
-        let value = toml::Value::try_from(self.value.as_ref()?).ok()?;
+        let mut value = self.value.clone()?;
+        without_nulls(&mut value);
+        let value = toml::Value::try_from(value).ok()?;
         Some(format!("{} = {value}", self.name()))
+    }
+}
+
+/// TOML has no word for an absent value.
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(without_nulls);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_nulls),
+        _ => {}
     }
 }
 
@@ -131,6 +145,7 @@ enum To {
     Set(&'static str),
     Flag(bool),
     Add(Vec<String>),
+    Push(Value),
     Remove(String),
     Drop,
 }
@@ -159,6 +174,11 @@ impl Documents {
                         list.push(entry);
                     }
                 }
+                *value = Value::Array(list);
+            }
+            To::Push(entry) => {
+                let mut list = value.as_array().cloned().unwrap_or_default();
+                list.push(entry.clone());
                 *value = Value::Array(list);
             }
             To::Remove(entry) => {

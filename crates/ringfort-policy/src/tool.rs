@@ -186,9 +186,7 @@ fn read_at<'a>(name: &str, arguments: &'a Value, depth: usize) -> Result<Call<'a
         Kind::Memory => call.acts.push(Act::Remember),
         Kind::Batch => batch(object, &mut call, depth)?,
     }
-    if kind != Kind::Batch {
-        Inspector::known(kind, &mut call.acts).object(object, 0)?;
-    }
+    Inspector::known(kind, &mut call.acts).object(object, 0)?;
     if call.acts.len() > ACTS_MAX { Err(CallFault::TooMany) } else { Ok(call) }
 }
 

@@ -61,6 +61,11 @@ impl Decider {
         door.resolve(self.decide(request, door.standing))
     }
 
+    /// The policies in the chain, outermost first.
+    pub fn chain(&self) -> &Arc<[Policy]> {
+        &self.chain
+    }
+
     /// The digests of the policies in the chain.
     pub fn policies(&self) -> Vec<Digest> {
         self.chain.iter().map(Policy::digest).collect()

@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod profile;
 pub mod providers;
 pub mod run;
+pub mod seam;
 pub mod session;
 pub mod state;
 pub mod supervisor;

@@ -265,6 +265,11 @@ impl Pipeline {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// The policies in the chain, outermost first: what a child of a principal inherits.
+    pub fn chain(&self) -> &Arc<[Policy]> {
+        self.decider.chain()
+    }
+
     /// The digests of the policies in the chain.
     pub fn policies(&self) -> Vec<Digest> {
         self.decider.policies()

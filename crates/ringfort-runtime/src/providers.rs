@@ -13,6 +13,7 @@ pub mod worker;
 use std::sync::Arc;
 
 use ringfort_core::provider::{Availability, SecurityProvider};
+use ringfort_policy::config::Config;
 use ringfort_policy::rule::Policy;
 
 /// One entry of the registry.
@@ -49,6 +50,20 @@ pub enum SelectError {
         /// Why, and what to do.
         reason: String,
     },
+}
+
+/// The provider that the configuration selects for an agent, built and ready; `None` is whoever has no name there.
+///
+/// # Errors
+///
+/// [`SelectError`]: nothing was built, and the agent must not start.
+pub fn select_for(
+    registry: &[ProviderEntry],
+    config: &Config,
+    agent: Option<&str>,
+    chain: &Arc<[Policy]>,
+) -> Result<Arc<dyn SecurityProvider>, SelectError> {
+    select(registry, config.provider_for(agent), chain)
 }
 
 /// The provider called `name`, built and ready.

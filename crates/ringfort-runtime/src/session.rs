@@ -136,6 +136,33 @@ impl Session {
         Ok(Task { request, program, argv, cwd, environment })
     }
 
+    /// A request for what is only asked about: its program need not be there.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError`]: there are no words, or too many, or the folder lies outside the workspace.
+    pub fn question(
+        &self,
+        principal: &Principal,
+        provenance: Provenance,
+        words: Vec<Text>,
+        cwd: &Path,
+    ) -> Result<Request, TaskError> {
+        if words.is_empty() || words.len() > ARGV_WORDS_MAX {
+            return Err(TaskError::Size);
+        }
+        Ok(Request {
+            principal: principal.clone(),
+            action: Action::Command(Command::from_words(words)),
+            session: self.name.clone(),
+            cwd: self.folder(cwd)?,
+            workspace: self.workspace.clone(),
+            home: Some(self.home.clone()),
+            provenance,
+            bindings: Vec::new(),
+        })
+    }
+
     /// Starts an admitted task in a cage.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ pub mod clock;
 pub mod corpus;
 pub mod dial;
 pub mod evaluate;
+pub mod fuzz;
+pub mod goals;
 pub mod provider;
 pub mod rates;
 pub mod report;

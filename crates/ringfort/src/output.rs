@@ -14,12 +14,15 @@ use std::io::{self, Write};
 use ringfort_core::action::{Action, Command};
 use ringfort_core::decision::Decision;
 use ringfort_core::effect::Span;
-use ringfort_core::ruling::{Remedy, Ruling};
+use ringfort_core::ruling::{Reason, Remedy, Ruling};
+use ringfort_core::score;
 use ringfort_core::text::{escape_bytes, is_invisible};
 use serde_json::{Value, json};
 
-/// Longest part of an input that is shown around a span. Bytes.
+/// Longest part of an input that is shown around a span. Bytes, and characters once escaped.
 const SHOWN_BYTES_MAX: usize = 160;
+/// Most reasons that say the same of different words.
+const SAME_MAX: usize = 3;
 /// Most reasons and effects that a person is shown.
 const LINES_MAX: usize = 24;
 
@@ -82,6 +85,7 @@ pub(crate) fn ruling_json(ruling: &Ruling) -> Value {
         "effects": ruling.effects,
         "obligations": ruling.obligations.to_words(),
         "reasons": reasons,
+        "score": score::of(ruling),
     })
 }
 
@@ -125,7 +129,13 @@ pub(crate) fn ruling(
         Detail::Brief => ruling.deciding().collect(),
         Detail::Full => ruling.reasons.iter().collect(),
     };
-    for reason in reasons.iter().take(LINES_MAX) {
+    let same = |a: &Reason, b: &Reason| a.rule == b.rule && a.message == b.message && a.decision == b.decision;
+    // The same again says nothing new.
+    let few = |(at, reason): &(usize, &&Reason)| {
+        reasons.iter().take(*at).filter(|earlier| same(earlier, reason)).count() < SAME_MAX
+    };
+    let shown: Vec<&Reason> = reasons.iter().enumerate().filter(few).map(|(_, reason)| *reason).collect();
+    for reason in shown.iter().take(LINES_MAX) {
         writeln!(
             out,
             "  {}{}{} {} [{}]",
@@ -147,11 +157,13 @@ pub(crate) fn ruling(
             }
         }
     }
-    if reasons.len() > LINES_MAX {
-        writeln!(out, "  … and {} more reasons (--json shows all)", reasons.len() - LINES_MAX)?;
+    let more = reasons.len() - shown.len().min(LINES_MAX);
+    if more > 0 {
+        writeln!(out, "  … and {more} more reasons (--json shows all)")?;
     }
     if detail == Detail::Full {
         obligations(out, ruling)?;
+        score_line(out, ruling)?;
     }
     Ok(())
 }
@@ -159,6 +171,14 @@ pub(crate) fn ruling(
 fn obligations(out: &mut dyn Write, ruling: &Ruling) -> io::Result<()> {
     let words = ruling.obligations.to_words();
     if words.is_empty() { Ok(()) } else { writeln!(out, "obligations: {}", words.join(", ")) }
+}
+
+/// The score and what it is made of.
+fn score_line(out: &mut dyn Write, ruling: &Ruling) -> io::Result<()> {
+    let score = score::of(ruling);
+    let parts: Vec<String> =
+        score.parts.iter().take(LINES_MAX).map(|part| format!("{} {}", part.what, part.points)).collect();
+    writeln!(out, "score: {}{}{}", score.total, if parts.is_empty() { "" } else { " = " }, parts.join(" + "))
 }
 
 /// Prints the effects of an action that is no command.
@@ -207,7 +227,12 @@ fn excerpt(out: &mut dyn Write, input: &[u8], span: Span) -> io::Result<()> {
     let end = line_end.min(start + SHOWN_BYTES_MAX).max(span.start);
     let part = |from: usize, to: usize| escape_bytes(input.get(from..to.max(from)).unwrap_or_default());
     let stop = span.end.min(end);
-    let (lead, words, tail) = (part(start, span.start), part(span.start, stop), part(stop, end));
+    // What is escaped grows: the bound holds for what is shown, too.
+    let lead: Vec<char> = part(start, span.start).chars().collect();
+    let lead: String = lead.iter().skip(lead.len().saturating_sub(SHOWN_BYTES_MAX / 2)).collect();
+    let words: String = part(span.start, stop).chars().take(SHOWN_BYTES_MAX - lead.chars().count()).collect();
+    let left = SHOWN_BYTES_MAX.saturating_sub(lead.chars().count() + words.chars().count());
+    let tail: String = part(stop, end).chars().take(left).collect();
     writeln!(out, "      | {lead}{words}{tail}")?;
     let width = words.chars().count().max(1);
     writeln!(out, "      | {}{}", " ".repeat(lead.chars().count()), "^".repeat(width))

@@ -20,7 +20,6 @@ use ringfort_core::clock::Clock;
 use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
 use ringfort_policy::load::{Loaded, Sources, load};
-use ringfort_policy::rule::Effective;
 use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::guard::{Guard, GuardLimits};
 use ringfort_runtime::own::Own;
@@ -296,6 +295,8 @@ pub(crate) struct RunWishes<'a> {
     pub(crate) degree: DegreeRequest,
     /// The session's scratch folder is needed for private folders (no mount namespace).
     pub(crate) session: String,
+    /// The program that is to run, as it is named; it may be an agent that the configuration knows.
+    pub(crate) program: String,
 }
 
 /// Composes a session.
@@ -334,7 +335,8 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
     let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
 
-    let pipeline = pipeline(world, &loaded, &effective, &state, trail, &clock)?;
+    let agent = loaded.config.agent_of(&wishes.program);
+    let pipeline = pipeline(world, &loaded, agent, &state, trail, &clock)?;
     let session = Session {
         pipeline,
         name: wishes.session,
@@ -356,13 +358,14 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
 fn pipeline(
     world: &World,
     loaded: &Loaded,
-    effective: &Effective,
+    agent: Option<&str>,
     state: &StateFolder,
     trail: Arc<Trail>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Pipeline, Failure> {
     let chain: Arc<[ringfort_policy::rule::Policy]> = loaded.chain.clone().into();
-    let provider = providers::select(PROVIDERS, &loaded.config.policy.provider, &chain).map_err(Failure::guard)?;
+    let provider = providers::select_for(PROVIDERS, &loaded.config, agent, &chain).map_err(Failure::guard)?;
+    let effective = loaded.effective();
     let limits = GuardLimits {
         actions_per_hour: effective.actions_per_hour_max,
         repeats_max: effective.loop_repeats_max,
@@ -400,11 +403,12 @@ pub(crate) fn wire_hook(
     common: &Common,
     state: &StateFolder,
     workspace: &Path,
+    agent: &str,
 ) -> Result<Pipeline, Failure> {
     let loaded = world.load(common, Some(workspace))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(state, &clock)?);
-    pipeline(world, &loaded, &loaded.effective(), state, trail, &clock)
+    pipeline(world, &loaded, Some(agent), state, trail, &clock)
 }
 
 /// A policy file that lies where the program writes cannot be changed by it: the next run would obey the change.

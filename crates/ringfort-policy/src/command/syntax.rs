@@ -128,6 +128,8 @@ pub struct Simple<'a> {
     pub words: Vec<Word<'a>>,
     /// Redirections, in order.
     pub redirects: Vec<Redirect<'a>>,
+    /// Whether it holds `$'…'` or `$"…"`, where some shells see a dollar sign before a quote.
+    pub dollar_quotes: bool,
     /// Where it stands.
     pub span: Span,
 }

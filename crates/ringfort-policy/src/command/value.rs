@@ -140,7 +140,7 @@ impl Variables {
     /// The variables of a new shell that this one starts; `handed` when it is given some by name.
     pub(super) fn fresh(&self, handed: bool) -> Self {
         let home = self.value(b"HOME").map(Bytes::from);
-        let changed = self.known.iter().any(|variable| variable.name != &b"HOME"[..]);
+        let changed = self.known.iter().any(|variable| variable.name != b"HOME"[..]);
         let mut fresh = Self {
             folder: self.folder.clone(),
             wild: self.wild || handed || changed || self.linked,

@@ -10,6 +10,7 @@
 mod alias;
 mod evaluate;
 mod job;
+mod named;
 mod repeat;
 mod scope;
 mod state;
@@ -23,12 +24,12 @@ use super::analysis::{
     Analysis, Argument, Certainty, Context, HOLE, Knowledge, Place, PlaceKind, Problem, Program, Redirection,
     SimpleCommand, Source, Timing,
 };
-use super::bytes::Bytes;
-use super::catalogue::{self, Entry, Special, Style};
+use super::catalogue::{self, Style};
 use super::effect::{Job, RUNS_WORD, SHELL, Subject};
 use super::hazard::{self, Rule};
 use super::syntax::{self, Document, FaultKind, Joint, Script};
 use super::value::Variables;
+use named::{is_builtin, is_standard, scans_secrets, scans_shells};
 
 /// Deepest nesting of commands that run commands.
 const RUN_DEPTH_MAX: u32 = 32;
@@ -116,6 +117,8 @@ pub(super) struct Walker<'c> {
     pub(super) defined: Vec<Vec<u8>>,
     /// Aliases and their values, the last of a name last.
     pub(super) aliases: Vec<(Vec<u8>, Argument)>,
+    /// Whether a word before has `$'…'` in it, whose text some shells would read otherwise.
+    pub(super) dollar_quotes: bool,
     /// Arrays whose subscripts are text.
     pub(super) tables: Vec<Vec<u8>>,
     pub(super) functions: Vec<Vec<u8>>,
@@ -151,6 +154,7 @@ impl<'c> Walker<'c> {
             entered: true,
             defined: Vec::new(),
             aliases: Vec::new(),
+            dollar_quotes: false,
             tables: Vec::new(),
             functions: Vec::new(),
             traits: Vec::new(),
@@ -304,20 +308,14 @@ impl<'c> Walker<'c> {
         let mut assignments = Vec::with_capacity(simple.assignments.len());
         for assignment in &simple.assignments {
             let value = self.assigned(unit, assignment, frame);
+            if simple.words.is_empty() {
+                // One after the other: the next may be made of this one.
+                self.assign(assignment, &value);
+            }
             assignments.push((assignment.name.to_vec(), value));
         }
         let redirections = self.redirections(unit, &simple.redirects, frame);
         let inside = first..self.out.commands.len();
-        let known: Vec<(&[u8], Option<Bytes>)> = if words.is_empty() {
-            simple
-                .assignments
-                .iter()
-                .zip(&assignments)
-                .map(|(a, (_, value))| (a.name, self.new_value(a, value)))
-                .collect()
-        } else {
-            Vec::new()
-        };
         let fork = stages > 1 || frame.place.timing == Timing::Background;
         if fork && words.first().is_some_and(|w| w.known().is_some_and(|name| self.functions.iter().any(|f| f == name)))
         {
@@ -329,6 +327,8 @@ impl<'c> Walker<'c> {
         if let (Some(word), Some(first)) = (simple.words.first(), words.first_mut()) {
             super::value::with_modifier(word, first);
         }
+        self.dollar_quotes |= simple.dollar_quotes;
+        self.after_background(unit, simple, &words, frame);
         let execs = words.first().is_some_and(|word| word.bytes == b"exec");
         let bare = words.is_empty() && !redirections.is_empty();
         let index = self.execute(words, assignments, redirections, frame, span);
@@ -337,9 +337,6 @@ impl<'c> Walker<'c> {
         }
         if execs {
             self.replaces_input(index, frame);
-        }
-        for (name, value) in known {
-            self.set_variable(name, value);
         }
         if !simple.words.is_empty() && !simple.assignments.is_empty() && self.keeps_assignments(index) {
             simple.assignments.iter().for_each(|assignment| self.set_variable(assignment.name, None));
@@ -567,63 +564,4 @@ fn command_span(command: &syntax::Command<'_>) -> Span {
         syntax::Command::Simple(simple) => simple.span,
         syntax::Command::Compound(compound) => compound.span,
     }
-}
-
-/// Builtins whose words may hold names of variables, subscripts or calculations.
-fn is_builtin(name: &[u8]) -> bool {
-    matches!(name, b"test" | b"[" | b"printf" | b"print" | b"wait" | b"getopts" | b"fc" | b"history" | b"env")
-}
-
-/// Whether the path names a program in a folder that only the system writes.
-fn is_standard(name: &[u8]) -> bool {
-    const FOLDERS: [&[u8]; 8] = [
-        b"/bin",
-        b"/sbin",
-        b"/usr/bin",
-        b"/usr/sbin",
-        b"/usr/local/bin",
-        b"/usr/local/sbin",
-        b"/opt/homebrew/bin",
-        b"/snap/bin",
-    ];
-    let folder = name.iter().rposition(|b| *b == b'/').and_then(|at| name.get(..at)).unwrap_or(&[]);
-    FOLDERS.contains(&folder)
-}
-
-/// Whether a shell among the arguments of this program is a sign that it is made to start one.
-fn scans_shells(entry: &Entry) -> bool {
-    let special = matches!(
-        entry.special,
-        Some(
-            Special::Shell
-                | Special::Git
-                | Special::Container
-                | Special::Test
-                | Special::Alias
-                | Special::Cd
-                | Special::Declare
-                | Special::Reads
-                | Special::Ringfort
-        )
-    );
-    !entry.wraps && !special && (entry.risk > Risk::Low || entry.options_start)
-}
-
-/// Whether a credential among the arguments of this program is read by it.
-fn scans_secrets(entry: &Entry) -> bool {
-    let names_only = matches!(
-        entry.special,
-        Some(
-            Special::Ssh
-                | Special::Test
-                | Special::Git
-                | Special::Cd
-                | Special::Alias
-                | Special::Declare
-                | Special::Reads
-                | Special::Ringfort
-                | Special::Find
-        )
-    );
-    !names_only && !entry.wraps && !entry.names_files && !entry.names.starts_with("ssh-")
 }

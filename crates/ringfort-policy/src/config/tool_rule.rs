@@ -16,8 +16,10 @@ pub struct ToolRuleConfig {
     /// The tools it is about; a `*` at the end stands for any rest.
     pub tool: String,
     /// Whether a call that fits goes ahead unasked, where nobody knows what the tool does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow: bool,
     /// The arguments that it may have, and no others; absent means any.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<BTreeMap<String, ArgumentConfig>>,
 }
 
@@ -39,27 +41,37 @@ pub struct ArgumentConfig {
     #[serde(rename = "type")]
     pub kind: ArgumentType,
     /// The type of its elements, where it is an array.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<ArgumentType>,
     /// Most elements, where it is an array.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_items: Option<u32>,
     /// Whether it must be there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
     /// The only values that it may have.
-    #[serde(rename = "enum")]
+    #[serde(rename = "enum", skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<ArgumentValue>>,
     /// A regular expression that its whole text must match.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     /// Fewest bytes of its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub min_length: Option<u32>,
     /// Most bytes of its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<u32>,
     /// The lowest number.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub min: Option<i64>,
     /// The highest number.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<i64>,
     /// Whether its text must be a path in the workspace or an allowed root.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub path: bool,
     /// The only hosts that its text, a URL, may lead to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Vec<String>>,
 }
 

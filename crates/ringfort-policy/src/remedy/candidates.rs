@@ -9,7 +9,7 @@ use ringfort_core::action::{Action, Command};
 use ringfort_core::effect::Span;
 use ringfort_core::ruling::{Reason, Ruling};
 use ringfort_core::text::escape_bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Case, Documents, Edit, File, To, quoted};
 use crate::command::analysis::{Analysis, Context, Program, SimpleCommand};
@@ -73,9 +73,17 @@ pub(super) fn for_reason(case: &Case<'_>, documents: &Documents, ruling: &Ruling
         }
         "tool-004" => remove(&mut all, documents, reason, "autonomy.ask_tools"),
         "tool-005" | "tool-009" => {
-            let risk = "agents may then call this tool unasked; a list names every tool that may be called, so add the \
-                        others that are in use";
-            all.extend(tool(case).map(|name| add("autonomy.allowed_tools", name, risk)));
+            let risk = "every agent may then call this tool unasked, with any arguments";
+            let rule = |name: String| json!({ "tool": name, "allow": true });
+            all.extend(tool(case).map(|name| edit(File::User, "autonomy.tool_rules", To::Push(rule(name)), risk)));
+        }
+        "prompt-001" => remove(&mut all, documents, reason, "guard.blocked_patterns"),
+        "prompt-003" => drop_both(&mut all, "guard.review_score"),
+        "prompt-004" => drop_both(&mut all, "guard.block_score"),
+        "seam-006" => {
+            if let Action::ModelSwitch(switch) = case.action {
+                all.push(add("autonomy.models", switch.to.clone(), "every agent may then switch to this model"));
+            }
         }
         "door-001" => unasked(&mut all),
         // What is only known at run time, and places that are asked about.
@@ -95,6 +103,12 @@ pub(super) fn for_reason(case: &Case<'_>, documents: &Documents, ruling: &Ruling
         all.push([user, project].concat());
     }
     all
+}
+
+/// The line goes, of the user's file or of the project's.
+fn drop_both(all: &mut Vec<Vec<Edit>>, key: &'static str) {
+    all.push(edit(File::User, key, To::Drop, "the score then stops nothing any more, for every agent"));
+    drop_key(all, key);
 }
 
 fn edit(file: File, key: &'static str, to: To, risk: &str) -> Vec<Edit> {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use ringfort_core::action::{Egress, PathAccess, PathOp, ToolCall};
+use ringfort_core::action::{Egress, ModelSwitch, PathAccess, PathOp, ToolCall};
 use ringfort_core::door::Standing;
 use ringfort_core::text::Text;
 use serde_json::json;
@@ -149,8 +149,31 @@ fn rows() -> Vec<(&'static str, &'static str, Action, &'static str, &'static [&'
         ("[autonomy]\ndenied_tools = [\"TodoWrite\"]", "", tool("TodoWrite"), "tool-002", &["autonomy.denied_tools"]),
         ("[autonomy]\nallowed_tools = [\"Read\"]", "", tool("TodoWrite"), "tool-003", &["autonomy.allowed_tools"]),
         ("[autonomy]\nask_tools = [\"TodoWrite\"]", "", tool("TodoWrite"), "tool-004", &["autonomy.ask_tools"]),
-        ("", "", tool("frobnicate"), "tool-005", &["autonomy.allowed_tools"]),
+        ("", "", tool("frobnicate"), "tool-005", &["autonomy.tool_rules"]),
         ("[autonomy]\nunresolved = \"deny\"", "", url("https://example.com/"), "egress-005", &["egress.domains"]),
+        (
+            "[[autonomy.tool_rules]]\ntool = \"other\"\nallow = true\narguments.a = { type = \"string\" }",
+            "",
+            tool("frobnicate"),
+            "tool-005",
+            &["autonomy.tool_rules"],
+        ),
+        (
+            "[guard]\nblocked_patterns = [\"abc\", \"def\"]",
+            "",
+            shell("echo xDEFx"),
+            "prompt-001",
+            &["guard.blocked_patterns"],
+        ),
+        ("[guard]\nblock_score = 1", "", shell("touch x"), "prompt-004", &["guard.block_score"]),
+        ("", "[guard]\nreview_score = 1", shell("touch x"), "prompt-003", &["guard.review_score"]),
+        (
+            "",
+            "",
+            Action::ModelSwitch(ModelSwitch { from: None, to: "m-1".to_owned() }),
+            "seam-006",
+            &["autonomy.models"],
+        ),
         ("", "[autonomy]\nlevel = \"readonly\"", shell("touch x"), "policy-004", &["autonomy.level"]),
         ("", "[autonomy]\nask = \"all\"", shell("ls"), "policy-009", &["autonomy.ask"]),
         ("", "[autonomy]\ndeny = [\"ls\"]", shell("ls"), "policy-006", &["autonomy.deny"]),

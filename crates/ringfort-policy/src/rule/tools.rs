@@ -69,7 +69,12 @@ impl Policy {
             }
         }
         for act in &read.acts {
-            self.add_act(draft, act, setting);
+            match act {
+                Act::Search if vouched => {
+                    draft.add(&table::TOOL_LISTED, Decision::Allow, table::TOOL_LISTED.meaning);
+                }
+                act => self.add_act(draft, act, setting),
+            }
         }
     }
 

@@ -126,13 +126,18 @@ impl<'v, 'a> Inspector<'v, 'a> {
             Kind::Shell | Kind::Watch => {
                 depth == 0 && (meaning == Meaning::Command || FOLDER.iter().any(|known| same(name, known)))
             }
-            Kind::Patch | Kind::Skill | Kind::Schedule => depth == 0 && meaning == Meaning::Command,
+            Kind::Patch => depth == 0 && meaning == Meaning::Command,
+            // The name of a skill, or of a command of the agent's own.
+            Kind::Skill => {
+                let is_name = |word: &str| word.starts_with('/') || !word.contains(char::is_whitespace);
+                depth == 0 && same(name, "command") && value.as_str().is_some_and(is_name)
+            }
             Kind::Edit => {
                 let known = || value.as_str().is_some_and(|command| EDITING.contains(&command));
                 meaning == Meaning::Path || meaning == Meaning::Command && known()
             }
             Kind::Read | Kind::Write | Kind::List | Kind::Glob | Kind::Grep | Kind::Move => meaning == Meaning::Path,
-            Kind::Code(_) => depth == 0 && (meaning == Meaning::Command || same(name, "source")),
+            Kind::Code(_) => depth == 0 && (same(name, "script") || same(name, "source")),
             Kind::Fetch => depth == 0 && meaning == Meaning::Url,
             _ => false,
         }

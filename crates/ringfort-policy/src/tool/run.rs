@@ -13,6 +13,10 @@ use super::{Act, Call, CallFault, patch};
 /// Shells whose text is read like any other.
 const SHELLS: [&str; 6] = ["bash", "dash", "ksh", "sh", "zsh", "ash"];
 
+/// Arguments with which one agent's shell leaves its sandbox or its questions, and the values that do.
+const UNGUARDED: [(&str, &[&str]); 3] =
+    [("host", &["gateway", "node", "auto"]), ("security", &["full"]), ("ask", &["off"])];
+
 /// Whether a command is given at all.
 pub(super) fn has_command(arguments: &Map<String, Value>) -> bool {
     present(arguments, COMMAND).next().is_some()
@@ -31,6 +35,12 @@ pub(super) fn shell<'a>(arguments: &'a Map<String, Value>, call: &mut Call<'a>) 
     }
     if let Some((_, shell)) = present(arguments, &["shell"]).next() {
         is_read(shell)?;
+    }
+    for (key, values) in UNGUARDED {
+        let given = arguments.get(key).and_then(Value::as_str);
+        if given.is_some_and(|given| values.contains(&given)) {
+            call.acts.push(Act::Unguarded(key));
+        }
     }
     match value {
         Value::String(text) => {

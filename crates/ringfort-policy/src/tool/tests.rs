@@ -84,7 +84,7 @@ fn the_rest_is_read() {
         ("Agent", json!({"prompt": "x", "mode": "bypassPermissions"}), vec![Act::Delegate, Act::Unguarded("mode")]),
         ("Skill", json!({"skill": "pdf"}), vec![Act::Skill("pdf")]),
         ("CronCreate", json!({"cron": "* * * * *", "prompt": "x"}), vec![Act::ScheduleTask]),
-        ("cron_add", json!({"schedule": "daily", "command": "ls"}), vec![Act::Schedule("ls")]),
+        ("cron_add", json!({"schedule": "daily", "command": "ls"}), vec![Act::Schedule("ls"), Shell("ls")]),
         ("write_stdin", json!({"session_id": 1, "chars": "rm -rf /\n"}), vec![Act::Type("rm -rf /\n")]),
         ("write_stdin", json!({"session_id": 1, "chars": "\u{3}"}), vec![]),
         ("save_memory", json!({"fact": "x"}), vec![Act::Remember]),
@@ -98,6 +98,11 @@ fn the_rest_is_read() {
             json!({"command": ["ls"], "sandbox_permissions": "require_escalated"}),
             vec![Argv(vec!["ls"]), Act::Unguarded("sandbox_permissions")],
         ),
+        (
+            "exec",
+            json!({"command": "ls", "host": "gateway", "ask": "off"}),
+            vec![Act::Unguarded("host"), Act::Unguarded("ask"), Shell("ls")],
+        ),
         ("TodoWrite", json!({"todos": [{"content": "rm -rf /"}]}), vec![]),
         ("Bash", json!({"command": "ls", "dangerouslyDisableSandbox": false}), vec![Shell("ls")]),
     ] {
@@ -105,7 +110,7 @@ fn the_rest_is_read() {
     }
     let batch = json!({"tool_calls": [{"tool": "bash", "parameters": {"command": "ls"}}]});
     let inner = Call { known: Known::Acts, cwd: None, acts: vec![Shell("ls")] };
-    assert_eq!(acts("batch", &batch), Ok(vec![Act::Nested(Box::new(inner), "bash")]));
+    assert_eq!(acts("batch", &batch).unwrap()[0], Act::Nested(Box::new(inner), "bash"));
 }
 
 #[test]

@@ -848,3 +848,20 @@ fn deny_brace_sequences_in_another_order_than_the_shells() {
         assert_eq!(programs(text), ["?"], "{text}");
     }
 }
+
+#[test]
+fn deny_every_text_of_a_file_that_runs() {
+    for text in [
+        "echo 'rm x' > f; echo ls >> f; sh f",
+        "echo 'rm x' > f; false && echo ls > f; . ./f",
+        "printf 'rm x' | tee f; bash f",
+        "cat > f <<'E'\nrm x\nE\nsh f",
+        "echo 'rm x' > f && chmod +x f && ./f",
+    ] {
+        assert!(programs(text).iter().any(|name| name == "rm"), "{}", show(text));
+        assert!(rules(text).contains(&"command-024"), "{}", show(text));
+    }
+    for text in ["echo ls > f; cat f", "sh f; echo ls > f"] {
+        assert!(!rules(text).contains(&"command-024"), "{}", show(text));
+    }
+}

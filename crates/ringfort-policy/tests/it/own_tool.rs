@@ -134,6 +134,9 @@ fn looking_is_allowed() {
             ("ringfort check -- ls > ~/.bashrc", Deny),
             ("ringfort policy validate ~/.ssh/id_rsa", Deny),
             ("ringfort doctor > .git/hooks/pre-commit", Ask),
+            // It tries what a cage must stop.
+            ("ringfort doctor --inside told.json", Ask),
+            ("ringfort run -- ringfort doctor --inside told.json", Allow),
         ],
     );
 }
@@ -165,7 +168,7 @@ const CHANGES: &[&str] = &[
     "ringfort wipe",
     "ringfort serve",
     "ringfort a-subcommand-of-tomorrow",
-    "ringfort doctor --inside x",
+    "ringfort doctor --inside x --fix",
     "ringfort doctor --fix",
     "ringfort check --policy x.toml -- ls",
     "ringfort --policy x.toml check -- ls",

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tool calls of real agents, ruled by what they would do: under `supervised`, for each allowance two denials.
 
-use ringfort_core::action::Action;
+use std::sync::LazyLock;
+
+use ringfort_core::action::{Action, PathOp, ToolCall};
 use ringfort_core::decision::Decision::{self, Allow, Ask, Deny};
+use ringfort_core::decision::Risk;
+use ringfort_policy::config::Config;
+use ringfort_policy::path::Setting;
 use ringfort_policy::preset::Preset;
+use ringfort_policy::rule::Policy;
 use serde_json::{Value, json};
 
-use crate::support::{answer, ruled, shell, tool};
+use proptest::prelude::*;
+
+use crate::support::{answer, request, ruled, shell, tool};
 
 fn check(rows: &[(&str, Value, Decision, &str)]) {
     for (name, arguments, expected, rule) in rows {
@@ -175,12 +183,6 @@ fn deny_changes_where_only_reading_is_allowed() {
 
 #[test]
 fn the_primitives_are_the_decisions() {
-    use ringfort_core::action::{PathOp, ToolCall};
-    use ringfort_core::decision::Risk;
-    use ringfort_policy::config::Config;
-    use ringfort_policy::path::Setting;
-    use ringfort_policy::rule::Policy;
-
     let policy = Policy::from_config(&Config::default());
     let folder = std::path::Path::new("/home/ada/project");
     let setting = Setting::new(folder, folder, Some("/home/ada".as_ref()));
@@ -193,4 +195,110 @@ fn the_primitives_are_the_decisions() {
     assert_eq!(policy.is_tool_allowed(&call(json!({"file_path": "a"})), &setting), Allow);
     assert_eq!(policy.is_tool_allowed(&call(json!({"file_path": "/etc/shadow"})), &setting), Deny);
     assert!(matches!(tool("x", json!({})), Action::Tool(_)));
+}
+
+/// Names of tools: known ones of every kind, unknown ones, those of servers.
+const NAMES: [&str; 30] = [
+    "Bash",
+    "exec_command",
+    "Monitor",
+    "write_stdin",
+    "python",
+    "powershell",
+    "Read",
+    "LS",
+    "Glob",
+    "Grep",
+    "Write",
+    "Edit",
+    "str_replace_editor",
+    "move_file",
+    "apply_patch",
+    "WebFetch",
+    "web_fetch",
+    "WebSearch",
+    "TodoWrite",
+    "Task",
+    "Skill",
+    "CronCreate",
+    "cron",
+    "save_memory",
+    "batch",
+    "think",
+    "mcp__x__y",
+    "mcp_x_read",
+    "x/y",
+    "zzz",
+];
+/// Names of arguments: those that mean something, and others.
+const KEYS: [&str; 22] = [
+    "a",
+    "options",
+    "message",
+    "content",
+    "prompt",
+    "path",
+    "file_path",
+    "files",
+    "edits",
+    "command",
+    "url",
+    "to",
+    "query",
+    "pattern",
+    "tool_calls",
+    "parameters",
+    "description",
+    "mode",
+    "env",
+    "input",
+    "todos",
+    "x-y",
+];
+
+fn noise() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!("a")),
+        Just(json!("src/a.rs")),
+        Just(json!("ls")),
+        Just(json!(1)),
+        Just(json!(null)),
+        Just(json!(true)),
+        Just(json!("https://a.example")),
+        Just(json!("*** Begin Patch\n*** Add File: a\n+x\n*** End Patch")),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(prop::sample::select(KEYS.to_vec()), inner, 0..4).prop_map(|members| {
+                Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            }),
+        ]
+    })
+}
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::from_config(&Config::default()));
+
+proptest! {
+    #[test]
+    fn deny_a_hostile_field_beside_anything(
+        name in prop::sample::select(NAMES.to_vec()),
+        around in prop::collection::btree_map(prop::sample::select(KEYS.to_vec()), noise(), 0..4),
+        way in prop::collection::vec(prop::sample::select(KEYS.to_vec()), 0..4),
+        hostile in prop::sample::select(vec![("cmd", "rm -rf /"), ("filePath", "/etc/shadow"), ("script", "rm -rf ~")]),
+        listed in any::<bool>(),
+    ) {
+        // That tool's script is Python.
+        let hostile = if name == "python" { ("cmd", "rm -rf /") } else { hostile };
+        let mut value = json!({ hostile.0: hostile.1 });
+        for key in way {
+            value = if listed { json!({ key: [value] }) } else { json!({ key: value }) };
+        }
+        let mut arguments: serde_json::Map<String, Value> =
+            around.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        arguments.extend(value.as_object().unwrap().clone());
+        let arguments = Value::Object(arguments);
+        let ruling = POLICY.decide(&request(tool(name, arguments.clone())));
+        prop_assert!(ruling.decision == Deny, "{} {}: {:?}", name, arguments, ruling.reasons);
+    }
 }

@@ -21,7 +21,7 @@ pub(super) const ENTRY: Agent =
 /// Modes in which the person is asked.
 const ASKING_MODES: [&str; 4] = ["default", "acceptEdits", "plan", "auto"];
 /// Arguments of the shell tool that change nothing about what its command does.
-const SHELL_ARGUMENTS: [&str; 4] = ["description", "timeout", "run_in_background", "dangerouslyDisableSandbox"];
+const SHELL_ARGUMENTS: [&str; 3] = ["description", "timeout", "run_in_background"];
 
 pub(super) fn moment(event: &str) -> Moment {
     match event {

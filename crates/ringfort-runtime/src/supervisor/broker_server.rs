@@ -202,6 +202,13 @@ impl<'a> BrokerServer<'a> {
         let Service { session, door, approver, principal, .. } = &self.service;
         let task = match session.task(principal, Provenance::Agent, words.clone(), &cwd, environment) {
             Ok(task) => task,
+            // What is only asked about need not be there.
+            Err(TaskError::NotFound(_)) if operation == Operation::Check => {
+                return Some(match session.question(principal, Provenance::Agent, words, &cwd) {
+                    Ok(request) => Reply::Ruled(for_agents(session.pipeline.check(&request, door))),
+                    Err(error) => Reply::Failed(error.to_string()),
+                });
+            }
             Err(error) => {
                 self.refuse(words, &error);
                 return Some(Reply::Failed(error.to_string()));

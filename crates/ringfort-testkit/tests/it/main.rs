@@ -9,4 +9,6 @@ mod native;
 #[cfg(test)]
 mod pipeline;
 #[cfg(test)]
+mod seams;
+#[cfg(test)]
 mod stage;

@@ -54,7 +54,7 @@ const BATCH_POLICIES_MAX: usize = 64;
 
 One argument is text for a shell, several are the words of a command. Exit status: 0 allow, 1 deny, 4 ask.")]
 pub(crate) struct CheckArgs {
-    /// Show effects, obligations and every reason with the words it matched
+    /// Show the tree of what would run, with effects, obligations and every reason under its words
     #[arg(long)]
     explain: bool,
     /// Speak for a door that isolates, as `run` does

@@ -25,7 +25,7 @@ use ringfort_ops::checks::Refused;
 use ringfort_ops::{CHECKS, Evidence, Report, Status, Subject};
 use ringfort_runtime::approve::NoApprover;
 use ringfort_runtime::pipeline::Outcome;
-use ringfort_runtime::providers::{PROVIDERS, select};
+use ringfort_runtime::providers::{PROVIDERS, select_for};
 use ringfort_runtime::run::chain;
 use ringfort_runtime::supervisor::stdio::Inside;
 use ringfort_sandbox::launch::Exit;
@@ -119,7 +119,15 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
     let provider = match &loaded {
         Ok(loaded) => {
             let name = loaded.config.policy.provider.clone();
-            select(PROVIDERS, &name, &loaded.chain.clone().into()).map(|_| name).map_err(|error| error.to_string())
+            let chain = loaded.chain.clone().into();
+            let agents = loaded.config.agents.keys().map(|agent| Some(agent.as_str()));
+            let selected = agents.chain([None]).try_for_each(|agent| {
+                select_for(PROVIDERS, &loaded.config, agent, &chain).map(drop).map_err(|error| match agent {
+                    Some(agent) => format!("agent `{agent}` cannot start: {error}"),
+                    None => error.to_string(),
+                })
+            });
+            selected.map(|()| name)
         }
         Err(_) => Err("no configuration, so no provider".to_owned()),
     };
@@ -129,6 +137,7 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
         workspace: ground.workspace.clone(),
         degree: DegreeRequest::Auto,
         session: session_name()?,
+        program: String::new(),
     };
     let (refused, cage) = match wire(world, wished) {
         Ok(mut wired) => {

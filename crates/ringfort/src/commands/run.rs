@@ -254,7 +254,10 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let workspace = workspace(world, &places, &folder)?;
     let degree = if wishes.minimal { DegreeRequest::Minimal } else { DegreeRequest::Auto };
     let cwd = if world.cwd.starts_with(&workspace) { world.cwd.clone() } else { workspace.clone() };
-    let asked = RunWishes { common: &wishes.common, workspace, degree, session: session_name()? };
+    // One word is text for a shell, which begins with the program most of the time.
+    let first = wishes.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+    let program = first.split_whitespace().next().unwrap_or_default().to_owned();
+    let asked = RunWishes { common: &wishes.common, workspace, degree, session: session_name()?, program };
     let mut wired =
         wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
     for notice in &wired.notices {

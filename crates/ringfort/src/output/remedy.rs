@@ -12,7 +12,7 @@ use ringfort_core::decision::Decision;
 use ringfort_core::door::Door;
 use ringfort_core::limits::CONFIG_BYTES_MAX;
 use ringfort_core::request::Request;
-use ringfort_core::ruling::Ruling;
+use ringfort_core::ruling::{Reason, Remedy as Suggested, Ruling};
 use ringfort_core::text::escape_bytes;
 use ringfort_policy::load::{Layer, Loaded};
 use ringfort_policy::path::Setting;
@@ -168,6 +168,10 @@ fn print(out: &mut dyn Write, remedy: &Remedy, files: &Files, loaded: &Loaded) -
     let may_ask = remedy.run.as_ref().is_some_and(|run| run.answer == Decision::Ask);
     if let (Some(left), Decision::Deny) = (&remedy.left, remedy.reached) {
         let message = escape_bytes(left.message.as_bytes());
+        if let Some(text) = by_hand(left) {
+            let text = escape_bytes(text.as_bytes()).replace("\\\\", "\\");
+            return writeln!(out, "{bold}to allow it{plain}: {text}");
+        }
         let end = if may_ask { "" } else { "; leave that part out, or do it yourself, outside" };
         return writeln!(out, "{bold}to allow it{plain} here: no setting does ({message} [{}]){end}", left.rule);
     }
@@ -200,6 +204,14 @@ fn print(out: &mut dyn Write, remedy: &Remedy, files: &Files, loaded: &Loaded) -
     Ok(())
 }
 
+/// What a rule says itself about what would open it, where no line could be tried.
+fn by_hand(left: &Reason) -> Option<&str> {
+    match &left.remedy {
+        Some(Suggested::Person(text)) if !text.starts_with("nothing opens") => Some(text),
+        _ => None,
+    }
+}
+
 fn json(remedy: &Remedy, files: &Files, loaded: &Loaded) -> Value {
     let changes: Vec<Value> = grouped(remedy, files, loaded)
         .into_iter()
@@ -220,6 +232,6 @@ fn json(remedy: &Remedy, files: &Files, loaded: &Loaded) -> Value {
         "reached": remedy.reached,
         "run": remedy.run.as_ref().map(|run| json!({ "command": run.command, "decision": run.answer })),
         "changes": changes,
-        "left": remedy.left.as_ref().map(|left| json!({ "rule": left.rule, "message": left.message })),
+        "left": remedy.left.as_ref().map(|left| json!({ "rule": left.rule, "message": left.message, "by_hand": by_hand(left) })),
     })
 }

@@ -168,6 +168,20 @@ fn deny_everything_while_frozen() {
 }
 
 #[test]
+fn deny_by_a_freeze_that_has_no_room_to_be_written() {
+    let place = Place::new();
+    assert_eq!(verdict(&place, &bash(&place, "git status")).0, "none");
+    // No file may grow or be written; as with a full disk, that is an error and no signal.
+    let text = "trap '' XFSZ; ulimit -f 0; exec \"$RF\" freeze";
+    let frozen = place.program("bash", ["-c", text]).env("RF", crate::support::binary()).output().exits(0);
+    assert!(frozen.err().contains("could not be recorded"), "{frozen}");
+    let (answer, why) = verdict(&place, &bash(&place, "git status"));
+    assert!(answer == "deny" && why.contains("guard-005"), "{answer} {why}");
+    place.ringfort(["freeze", "--off"]).output().exits(0);
+    assert_eq!(verdict(&place, &bash(&place, "git status")).0, "none");
+}
+
+#[test]
 fn deny_the_ninth_equal_call_across_processes() {
     let place = Place::new();
     let message = bash(&place, "cat notes.txt");
@@ -338,4 +352,53 @@ fn other_events_are_recorded_and_answered() {
     }
     assert!(!record.contains("private-diary"), "{record}");
     place.ringfort(["trail", "verify"]).output().exits(0);
+}
+
+#[test]
+fn deny_and_no_opinion_in_the_form_of_every_agent() {
+    let place = Place::new();
+    let cwd = place.work.to_str().unwrap().to_owned();
+    let nested = |event: &str, tool: &str, command: &str| {
+        json!({ "hook_event_name": event, "session_id": "1", "cwd": cwd, "permission_mode": "default", "tool_name": tool,
+                "tool_input": { "command": command } })
+    };
+    let message = |agent: &str, command: &str| match agent {
+        "claude-code" | "codex" => nested("PreToolUse", "Bash", command),
+        "gemini" => nested("BeforeTool", "run_shell_command", command),
+        "opencode" => nested("tool.execute.before", "bash", command),
+        "openclaw" => nested("before_tool_call", "exec", command),
+        "cursor" => json!({ "hook_event_name": "beforeShellExecution", "conversation_id": "1", "command": command,
+                            "workspace_roots": [cwd], "cwd": "" }),
+        // Older versions hand the arguments over as text, and name no event.
+        "copilot" => json!({ "timestamp": 1, "cwd": cwd, "toolName": "bash",
+                             "toolArgs": json!({ "command": command }).to_string() }),
+        "generic" => json!({ "event": "before-tool", "session": "1", "cwd": cwd, "command": command }),
+        other => panic!("no message of `{other}` here"),
+    };
+    let list = place.ringfort(["hook", "--list"]).output().exits(0).out();
+    let agents: Vec<&str> = list.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(agents.len(), 8);
+    for agent in agents {
+        let answer = |command: &str| {
+            let words = ["hook", agent, "--event", "preToolUse"];
+            place.ringfort(words).input(message(agent, command).to_string()).output()
+        };
+        let allowed = answer("git status");
+        let expected = match agent {
+            "cursor" => "{}\n",
+            "generic" => "{\"decision\":\"allow\"}\n",
+            _ => "",
+        };
+        assert_eq!((allowed.code(), allowed.out().as_str()), (Some(0), expected), "{agent}: {allowed}");
+        let denied = answer("rm -rf ~");
+        let text = denied.out();
+        let word = if agent == "cursor" { "\"permission\":\"deny\"" } else { "\"deny\"" };
+        assert!(text.contains(word) && text.contains("Ringfort denied this"), "{agent}: {denied}");
+        assert_eq!(denied.code(), Some(if agent == "generic" { 2 } else { 0 }), "{agent}: {denied}");
+        // What asks is a question, or a denial that says what a person can do.
+        let asked = answer("npm test").out();
+        let is_question = ["claude-code", "copilot"].contains(&agent);
+        let word = if is_question { "\"ask\"" } else { "ringfort approvals allow " };
+        assert!(asked.contains(word), "{agent}: {asked}");
+    }
 }

@@ -89,8 +89,7 @@ struct State<'t> {
 impl Walker<'_> {
     /// Chains through variables and files.
     pub(super) fn carried_chains(&mut self, text: &[u8]) {
-        let mut state =
-            State { text, given: vec![Carried::default(); self.out.commands.len()], ..State::default() };
+        let mut state = State { text, given: vec![Carried::default(); self.out.commands.len()], ..State::default() };
         for index in 0..self.out.commands.len() {
             self.carry(&mut state, index, false);
         }
@@ -113,7 +112,7 @@ impl Walker<'_> {
         let own = self.traits.get(index).copied().unwrap_or(0);
         let mut given = state.given.get(index).copied().unwrap_or_default();
         if !again {
-            self.from_stages(state, command, &mut given);
+            self.stage_input(state, command, &mut given);
         }
         state.blocks.retain(|(span, _)| span.end > command.span.start);
         if own & NETWORK == 0 {
@@ -141,7 +140,7 @@ impl Walker<'_> {
     }
 
     /// Input from earlier stages of every pipeline around the command.
-    fn from_stages(&self, state: &mut State<'_>, command: &SimpleCommand, given: &mut Carried) {
+    fn stage_input(&self, state: &mut State<'_>, command: &SimpleCommand, given: &mut Carried) {
         let mut place = Some((command.place.pipeline, command.place.stage));
         let mut left = LEVELS_MAX;
         while let (Some((pipeline, stage)), true) = (place, left > 0) {
@@ -200,10 +199,10 @@ impl Walker<'_> {
         let mut kind = command.place.kind;
         for _ in 0..LEVELS_MAX {
             let Some(outer) = user else { break };
-            if flows_out(kind) || outer < index {
-                if let Some(given) = state.given.get_mut(outer) {
-                    given.add(carried);
-                }
+            if (flows_out(kind) || outer < index)
+                && let Some(given) = state.given.get_mut(outer)
+            {
+                given.add(carried);
             }
             let Some(using) = self.out.commands.get(outer) else { break };
             kind = using.place.kind;

@@ -27,19 +27,24 @@ impl Constants {
         let mut found = Self::default();
         let mut patterns = Vec::new();
         let mut head = false;
+        let mut within = 0_usize;
         for index in 0..tokens.len() {
             let Some(token) = tokens.get(index) else { break };
             match (token.kind, token.text.as_ref()) {
-                (Kind::Op, b"(" | b"[" | b"{") => patterns.push(is_pattern(tokens, index)),
-                (Kind::Op, b")" | b"]" | b"}") => {
-                    patterns.pop();
+                (Kind::Op, b"(" | b"[" | b"{") => {
+                    let pattern = is_pattern(tokens, index);
+                    within += usize::from(pattern);
+                    patterns.push(pattern);
                 }
-                (Kind::Name, b"lambda" | b"for" | b"del" | b"global" | b"nonlocal" | b"import" | b"with") => head = true,
+                (Kind::Op, b")" | b"]" | b"}") => within -= usize::from(patterns.pop() == Some(true)),
+                (Kind::Name, b"lambda" | b"for" | b"del" | b"global" | b"nonlocal" | b"import" | b"with") => {
+                    head = true
+                }
                 (Kind::Name, b"in" | b"of") | (Kind::Op, b":" | b";") | (Kind::Line, _) => head = false,
                 _ => {}
             }
             if token.kind == Kind::Name {
-                found.name(tokens, index, head || patterns.iter().any(|p| *p), wraps);
+                found.name(tokens, index, head || within > 0, wraps);
             }
         }
         found
@@ -60,7 +65,10 @@ impl Constants {
             matches!(op, b"++" | b"--" | b"=>")
                 || op.ends_with(b"=") && !matches!(op, b"==" | b"!=" | b"<=" | b">=" | b"===" | b"!==")
         }) || before.is_some_and(|t| {
-            matches!((t.kind, t.text.as_ref()), (Kind::Op, b"++" | b"--") | (Kind::Name, b"as" | b"def" | b"class" | b"function"))
+            matches!(
+                (t.kind, t.text.as_ref()),
+                (Kind::Op, b"++" | b"--") | (Kind::Name, b"as" | b"def" | b"class" | b"function")
+            )
         });
         // On the left of a list of names, or in one.
         let listed = starts && tokens.is_op(index + 1, b",")
@@ -72,11 +80,8 @@ impl Constants {
         if self.0.len() >= NAMES_MAX && !self.0.contains_key(token.text.as_ref()) {
             return;
         }
-        let value = if binds && !spoilt {
-            self.value(tokens, index + 2..end_of(tokens, index + 2), wraps)
-        } else {
-            None
-        };
+        let value =
+            if binds && !spoilt { self.value(tokens, index + 2..end_of(tokens, index + 2), wraps) } else { None };
         self.0.entry(token.text.to_vec()).and_modify(|old| *old = None).or_insert(value);
     }
 
@@ -93,7 +98,11 @@ impl Constants {
             match token.kind {
                 Kind::Text => value.extend_from_slice(&token.text),
                 Kind::Name | Kind::Variable if joins => {
-                    if let Some(Some(known)) = self.0.get(token.text.as_ref()).filter(|_| !tokens.is_op(at + 1, b"(") && !tokens.is_op(at + 1, b".")) {
+                    if let Some(Some(known)) = self
+                        .0
+                        .get(token.text.as_ref())
+                        .filter(|_| !tokens.is_op(at + 1, b"(") && !tokens.is_op(at + 1, b"."))
+                    {
                         value.extend_from_slice(known);
                     } else {
                         let open = call_of(tokens, at, wraps)?;
@@ -142,8 +151,7 @@ fn is_pattern(tokens: &Tokens<'_>, open: usize) -> bool {
         _ => false,
     });
     let defines = open.checked_sub(2).and_then(|at| tokens.name(at)).is_some_and(|n| matches!(n, b"def" | b"function"));
-    (binds || defines) && !tokens.is_op(open, b"{")
-        || binds && tokens.is_op(tokens.partner(open) + 1, b"=")
+    (binds || defines) && !tokens.is_op(open, b"{") || binds && tokens.is_op(tokens.partner(open) + 1, b"=")
 }
 
 /// The end of the expression that starts at `from`.

@@ -134,7 +134,10 @@ static MEMBERS: LazyLock<Table<Member>> = LazyLock::new(|| {
              shutil.Error asyncio.run asyncio.sleep asyncio.gather yaml.safe_load yaml.safe_load_all yaml.safe_dump \
              yaml.dump yaml.YAMLError",
         ),
-        (Member::Call(Call::Shell), "os.system os.popen subprocess.getoutput subprocess.getstatusoutput asyncio.create_subprocess_shell"),
+        (
+            Member::Call(Call::Shell),
+            "os.system os.popen subprocess.getoutput subprocess.getstatusoutput asyncio.create_subprocess_shell",
+        ),
         (
             Member::Call(Call::Command),
             "subprocess.run subprocess.call subprocess.check_call subprocess.check_output subprocess.Popen pty.spawn",
@@ -172,7 +175,10 @@ static MEMBERS: LazyLock<Table<Member>> = LazyLock::new(|| {
         ),
         (Member::Call(Call::SecondUrl), "requests.request httpx.request httpx.stream"),
         (Member::Call(Call::Retrieve), "urllib.request.urlretrieve"),
-        (Member::Call(Call::Listen), "http.server.HTTPServer http.server.ThreadingHTTPServer socketserver.TCPServer socket.create_server"),
+        (
+            Member::Call(Call::Listen),
+            "http.server.HTTPServer http.server.ThreadingHTTPServer socketserver.TCPServer socket.create_server",
+        ),
         (Member::Call(Call::Address), "socket.create_connection"),
         (
             Member::Call(Call::Network),
@@ -257,15 +263,20 @@ static ATTRIBUTES: LazyLock<Table<Plain>> = LazyLock::new(|| {
 });
 
 /// Modules and functions that other modules hold as members, and that never are plain members.
-const HELD: &str = "os sys io builtins subprocess shutil socket codecs importlib types inspect warnings tempfile open abc \
+static HELD: LazyLock<Table<()>> = LazyLock::new(|| {
+    Table::new(&[(
+        (),
+        "os sys io builtins subprocess shutil socket codecs importlib types inspect warnings tempfile open abc \
                     threading contextlib weakref linecache tokenize pickle marshal ctypes operator functools system popen \
                     eval exec compile modules path environ get_type_hints ForwardRef singledispatch cached_property \
                     make_dataclass namedtuple_ site runpy code pdb glob re gc signal remove unlink \
                     rename run call getattr setattr spawn fork kill connect connect_ex bind listen load_module \
-                    exec_module util machinery request";
+                    exec_module util machinery request",
+    )])
+});
 
 fn is_held(name: &[u8]) -> bool {
-    HELD.split_ascii_whitespace().any(|held| held.as_bytes() == name)
+    HELD.find(name).is_some()
 }
 
 /// Calls that return the path they are given.
@@ -333,9 +344,9 @@ impl Reader<'_, '_> {
     }
 
     fn starts_statement(&self, at: usize) -> bool {
-        self.tokens.before(at).is_none_or(|t| {
-            t.kind == Kind::Line || t.kind == Kind::Op && matches!(t.text.as_ref(), b";" | b":")
-        })
+        self.tokens
+            .before(at)
+            .is_none_or(|t| t.kind == Kind::Line || t.kind == Kind::Op && matches!(t.text.as_ref(), b";" | b":"))
     }
 
     /// A dotted name from `at`, and the position after it.
@@ -458,7 +469,10 @@ impl Reader<'_, '_> {
         if let Some(full) = self.imports.get(name).cloned() {
             return self.imported(at, full);
         }
-        let own = matches!(name, b"__name__" | b"__main__" | b"__init__" | b"__str__" | b"__repr__" | b"__len__" | b"__iter__");
+        let own = matches!(
+            name,
+            b"__name__" | b"__main__" | b"__init__" | b"__str__" | b"__repr__" | b"__len__" | b"__iter__"
+        );
         if name.starts_with(b"__") && !own || BUILTINS.find(name) == Some(Plain::Opaque) {
             self.unknown(at, at);
         } else if let Some(Plain::File(call)) = BUILTINS.find(name) {

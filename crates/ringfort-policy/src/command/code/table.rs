@@ -12,9 +12,9 @@ pub(super) struct Table<M: 'static>(HashMap<&'static [u8], M>);
 impl<M: Copy> Table<M> {
     /// Builds a table; a name that stands on several lists means what the last says.
     pub(super) fn new(lists: &[(M, &'static str)]) -> Self {
-        let words = lists.iter().flat_map(|(meaning, words)| {
-            words.split_ascii_whitespace().map(move |word| (word.as_bytes(), *meaning))
-        });
+        let words = lists
+            .iter()
+            .flat_map(|(meaning, words)| words.split_ascii_whitespace().map(move |word| (word.as_bytes(), *meaning)));
         Self(words.collect())
     }
 

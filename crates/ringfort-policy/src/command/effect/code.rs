@@ -8,12 +8,13 @@
 use std::ops::Range;
 
 use ringfort_core::decision::Risk;
-use ringfort_core::effect::{EffectKind, Span};
+use ringfort_core::effect::{Effect, EffectKind, Span};
 
 use super::super::analysis::{Argument, Arity, PlaceKind, Source};
 use super::super::catalogue::{Entry, Language, Mode};
 use super::super::code::{self, Touch};
 use super::super::hazard;
+use super::super::target;
 use super::super::walk::Walker;
 use super::script;
 use super::{DECODES, Job, RUNS_INPUT, RUNS_WORD, Subject, contains};
@@ -135,6 +136,8 @@ const SECRETS: [&[u8]; 10] = [
     b"process.env",
     b"/proc/self/environ",
 ];
+/// Most effects before inline code that are looked at for files which it could load.
+const SHADOW_EFFECTS_MAX: usize = 1024;
 /// Words by which code reads what a program before it prints.
 const INPUTS: [&[u8]; 8] = [b"stdin", b"STDIN", b"input(", b"<>", b"gets", b"ARGF", b"open(0", b"readlines"];
 /// Words by which code decodes text.
@@ -234,6 +237,9 @@ impl Walker<'_> {
         if arg.source.is_some() || bytes.len() > CODE_BYTES_MAX || !self.has_reader(language, subject) {
             return Some(arg.span);
         }
+        if language == Language::Python && contains(bytes, b"import") && self.is_shadowed() {
+            return Some(arg.span);
+        }
         let reading = code::read(language, bytes);
         let raw = arg.span.end.saturating_sub(arg.span.start);
         // Code between one quote on each side stands in the input as it is.
@@ -252,12 +258,31 @@ impl Walker<'_> {
         if reading.understood { None } else { Some(reading.why.map_or(arg.span, place)) }
     }
 
+    /// Whether a module could be loaded from a file that this text writes, or from a folder outside the workspace: Python
+    /// looks for modules in the working folder first.
+    fn is_shadowed(&self) -> bool {
+        let inside = match (self.cwd(), self.context.workspace) {
+            (Some(cwd), Some(workspace)) => target::is_below(cwd, workspace),
+            (None, _) => false,
+            (Some(_), None) => true,
+        };
+        let written = |effect: &Effect| {
+            effect.kind == EffectKind::WritePath
+                && effect.target.as_deref().is_none_or(|path| path.contains(".py") || path.contains(".so"))
+        };
+        !inside
+            || self.out.effects.len() > SHADOW_EFFECTS_MAX
+            || self.out.effects.iter().take(SHADOW_EFFECTS_MAX).any(written)
+    }
+
     /// Whether the program reads its code as the language's reader does: others have rules of their own.
     fn has_reader(&self, language: Language, subject: &Subject) -> bool {
         let name = self.out.commands.get(subject.index).and_then(|command| command.program.name()).unwrap_or(&[]);
         let base = name.strip_suffix(b".exe").unwrap_or(name);
         let stem = match base.iter().position(|b| b.is_ascii_digit() || *b == b'.') {
-            Some(at) if base.iter().skip(at).all(|b| b.is_ascii_digit() || *b == b'.') => base.get(..at).unwrap_or(base),
+            Some(at) if base.iter().skip(at).all(|b| b.is_ascii_digit() || *b == b'.') => {
+                base.get(..at).unwrap_or(base)
+            }
             _ => base,
         };
         if base.starts_with(b"python2") || !code::has_reader(language) {
@@ -273,10 +298,10 @@ impl Walker<'_> {
             None => Argument { arity: Arity::One, ..Argument::hole(Source::Variable, span) },
         };
         match touch {
+            // A program that is started through another language asks for a cage whatever it is: what is seen here are
+            // its words, not what the code around them does with it.
             Touch::Shell(Some(text)) => {
-                if is_shell(text.trim_ascii()) {
-                    self.rule(subject, &hazard::SHELL_ARGUMENT, span);
-                }
+                self.rule(subject, &hazard::INLINE_CODE, span);
                 subject.jobs.push(Job::Text { text: Argument::exact(&text, span), kind: PlaceKind::Text });
             }
             Touch::Shell(None) => {
@@ -285,10 +310,7 @@ impl Walker<'_> {
                 self.rule(subject, &hazard::TEXT_EXECUTED, span);
             }
             Touch::Words(words) => {
-                let first = words.first().and_then(Option::as_deref);
-                if first.is_some_and(is_shell) && !words.iter().any(|word| word.as_deref() == Some(b"-c")) {
-                    self.rule(subject, &hazard::SHELL_ARGUMENT, span);
-                }
+                self.rule(subject, &hazard::INLINE_CODE, span);
                 subject.jobs.push(Job::Words(words.into_iter().map(argument).collect()));
             }
             Touch::Read(path) => {
@@ -472,12 +494,6 @@ impl Walker<'_> {
             }
         }
     }
-}
-
-/// Whether a text is a shell and nothing more.
-fn is_shell(text: &[u8]) -> bool {
-    let name = text.rsplit(|b| *b == b'/').next().unwrap_or(text);
-    matches!(name, b"sh" | b"bash" | b"dash" | b"zsh" | b"ksh" | b"ash" | b"fish")
 }
 
 /// Whether a text holds a command of the sqlite shell other than those that only show something.

@@ -26,7 +26,9 @@ impl Walker<'_> {
         subject: &mut Subject,
     ) {
         let plain = plain_words(language, args);
-        let is_plain = plain.is_some();
+        let is_plain = plain
+            .as_ref()
+            .is_some_and(|words| !matches!(language, Language::Perl | Language::Ruby) || !reopens(language, words));
         let args = plain.as_deref().unwrap_or(args);
         let operands = self.options(entry, args, subject);
         if subject.has(Mode::Show) {
@@ -93,7 +95,19 @@ impl Walker<'_> {
     fn module(&mut self, entry: &'static Entry, module: &Argument, args: &[Argument], subject: &mut Subject) {
         let at = args.iter().position(|a| a.bytes == b"-m").map_or(args.len(), |at| at + 2);
         let rest = args.get(at..).unwrap_or(&[]);
-        if matches!(module.bytes.as_slice(), b"json.tool" | b"base64" | b"calendar" | b"platform" | b"this" | b"tokenize" | b"ast" | b"dis" | b"tabnanny") && module.source.is_none() {
+        if matches!(
+            module.bytes.as_slice(),
+            b"json.tool"
+                | b"base64"
+                | b"calendar"
+                | b"platform"
+                | b"this"
+                | b"tokenize"
+                | b"ast"
+                | b"dis"
+                | b"tabnanny"
+        ) && module.source.is_none()
+        {
             return self.quiet_module(module, rest, subject);
         }
         subject.raise(entry.risk);
@@ -194,6 +208,17 @@ fn plain_words(language: Language, args: &[Argument]) -> Option<Vec<Argument>> {
     Some(words)
 }
 
+/// Whether Perl or Ruby opens the words of the command line one by one, and its code may change them.
+fn reopens(language: Language, words: &[Argument]) -> bool {
+    const CHANGES: [&[u8]; 8] = [b"ARGV", b"->", b"@{", b"@$", b"$$", b"%{", b"%$", b"${"];
+    let loops = words.iter().any(|word| {
+        let bytes = word.bytes.as_slice();
+        bytes.first() == Some(&b'-') && bytes.iter().skip(1).take(8).any(|b| matches!(b, b'n' | b'p'))
+    });
+    let changes = CHANGES.get(..if language == Language::Perl { CHANGES.len() } else { 1 }).unwrap_or(&CHANGES);
+    loops && words.iter().any(|word| changes.iter().any(|change| super::contains(&word.bytes, change)))
+}
+
 /// What an option is to code that follows.
 enum Step {
     Keep,
@@ -223,8 +248,12 @@ fn node_option(word: &[u8], next: Option<&[u8]>) -> Option<Step> {
         b"-p" | b"--print" if matches!(next, Some(b"-e" | b"--eval")) => Some(Step::Drop(1)),
         b"-e" | b"--eval" | b"-p" | b"--print" => Some(Step::Code(None)),
         b"-pe" => Some(Step::Code(Some(b"-e"))),
-        b"--no-warnings" | b"--no-deprecation" | b"--trace-warnings" | b"--trace-uncaught"
-        | b"--input-type=commonjs" | b"--input-type=module" => Some(Step::Drop(1)),
+        b"--no-warnings"
+        | b"--no-deprecation"
+        | b"--trace-warnings"
+        | b"--trace-uncaught"
+        | b"--input-type=commonjs"
+        | b"--input-type=module" => Some(Step::Drop(1)),
         _ => None,
     }
 }
@@ -239,8 +268,7 @@ fn perl_option(word: &[u8]) -> Option<Step> {
     if let Some(module) = word.strip_prefix(b"-M").or_else(|| word.strip_prefix(b"-m")) {
         return reader::is_harmless_module(Language::Perl, module).then_some(Step::Drop(1));
     }
-    let mut letters = word.iter().skip(1).enumerate();
-    while let Some((at, letter)) = letters.next() {
+    for (at, letter) in word.iter().skip(1).enumerate() {
         let rest = word.get(at + 2..).unwrap_or(&[]);
         match letter {
             b'n' | b'p' | b'l' | b'a' | b'w' | b'W' | b'X' | b'0'..=b'9' => {}

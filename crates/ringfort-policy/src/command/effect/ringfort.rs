@@ -10,6 +10,7 @@
 
 use std::rc::Rc;
 
+use ringfort_core::decision::Risk;
 use ringfort_core::effect::{EffectKind, Span};
 
 use super::super::analysis::{Argument, Arity, PlaceKind, Program};
@@ -122,6 +123,13 @@ impl Walker<'_> {
             listed.words.len() <= args.len()
                 && listed.words.iter().zip(args).all(|(word, arg)| arg.known() == Some(*word))
         };
+        if let [doctor, inside, _file] = args
+            && doctor.known() == Some(b"doctor")
+            && inside.known() == Some(b"--inside")
+        {
+            // What doctor starts in a cage of its own: it tries what a cage must stop.
+            return self.effect(subject, EffectKind::ExecuteText, None, inside.span, Risk::Medium);
+        }
         let Some(listed) = HARMLESS.iter().find(|listed| words(listed)) else {
             // The help of whatever it is, and nothing else behind it.
             let shows = args.len() > 1

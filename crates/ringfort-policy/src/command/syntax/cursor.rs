@@ -40,6 +40,8 @@ pub(super) struct Parser<'a> {
     pub(super) depth: u32,
     pub(super) substitutions: u32,
     nodes: u32,
+    /// How many `$'…'` and `$"…"` have been read.
+    pub(super) dollar_quotes: u32,
     pub(super) pending: Vec<Pending>,
     pub(super) documents: Vec<Document<'a>>,
     /// Where parsing has stopped, if it has.
@@ -85,6 +87,7 @@ impl<'a> Parser<'a> {
             depth,
             substitutions: 0,
             nodes: 0,
+            dollar_quotes: 0,
             pending: Vec::new(),
             documents: Vec::new(),
             fault: Cell::new(None),

@@ -44,10 +44,12 @@ impl<'a> Parser<'a> {
             }
             b'\'' if !quoted => {
                 self.pos = after + 1;
+                self.dollar_quotes = self.dollar_quotes.saturating_add(1);
                 self.ansi_c(start, out)?;
             }
             b'"' if !quoted => {
                 self.pos = after;
+                self.dollar_quotes = self.dollar_quotes.saturating_add(1);
                 self.double_quoted(out)?;
             }
             byte if byte.is_ascii_alphabetic() || byte == b'_' => self.named(start, after, quoted, out)?,

@@ -16,8 +16,14 @@ const DECLARATIONS: [&[u8]; 6] = [b"declare", b"typeset", b"local", b"export", b
 impl<'a> Parser<'a> {
     pub(super) fn simple(&mut self) -> Parse<Command<'a>> {
         let start = self.pos;
-        let mut simple =
-            Simple { assignments: Vec::new(), words: Vec::new(), redirects: Vec::new(), span: Span::new(start, start) };
+        let mut simple = Simple {
+            assignments: Vec::new(),
+            words: Vec::new(),
+            redirects: Vec::new(),
+            dollar_quotes: false,
+            span: Span::new(start, start),
+        };
+        let mut dollar_quotes = self.dollar_quotes;
         let mut declares = false;
         loop {
             self.skip_blanks();
@@ -39,6 +45,10 @@ impl<'a> Parser<'a> {
                 if self.may_assign()
                     && let Some(assignment) = self.assignment()?
                 {
+                    if assignment.name == b"IFS" {
+                        // What separates words is not what runs.
+                        dollar_quotes = self.dollar_quotes;
+                    }
                     simple.assignments.push(assignment);
                     simple.span.end = self.pos;
                     continue;
@@ -61,6 +71,7 @@ impl<'a> Parser<'a> {
         if simple.words.is_empty() && simple.assignments.is_empty() && simple.redirects.is_empty() {
             return self.unexpected(start);
         }
+        simple.dollar_quotes = self.dollar_quotes != dollar_quotes;
         Ok(Command::Simple(simple))
     }
 

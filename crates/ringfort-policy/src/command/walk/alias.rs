@@ -7,7 +7,8 @@
 use super::super::analysis::{Argument, Arity, Knowledge, PlaceKind, Program, SimpleCommand};
 use super::super::effect::{Job, Subject, split_value};
 use super::super::hazard;
-use super::{Frame, Risk, Span, Walker};
+use super::super::syntax::{RedirectOp, Simple};
+use super::{Frame, Risk, Span, Unit, Walker};
 
 /// Most values of one alias that are followed.
 const VALUES_MAX: usize = 4;
@@ -90,6 +91,30 @@ impl Walker<'_> {
                 subject.jobs.push(Job::Text { text: with_words(&value, words), kind: PlaceKind::Alias });
             }
         }
+    }
+
+    /// `&>` in the middle: shells without it end the command at `&`, and the words after the file are another one.
+    pub(super) fn after_background(
+        &mut self,
+        unit: Unit<'_, '_>,
+        simple: &Simple<'_>,
+        words: &[Argument],
+        frame: Frame,
+    ) {
+        let Some(redirect) = simple.redirects.iter().find(|redirect| redirect.op == RedirectOp::WriteBoth) else {
+            return;
+        };
+        let end = unit.map.span(redirect.span).end;
+        let rest: Vec<Argument> = words.iter().filter(|word| word.span.start >= end).cloned().collect();
+        if rest.is_empty() {
+            return;
+        }
+        if rest.len() == words.len() {
+            // Nothing stands before it, so that all shells see the same words.
+            return;
+        }
+        let span = Span::new(end.min(unit.map.span(simple.span).end), unit.map.span(simple.span).end);
+        self.execute(rest, Vec::new(), Vec::new(), frame.kind(PlaceKind::Dialect).perhaps(), span);
     }
 
     /// A command that only some shells would see here: its name is shown, its words are judged where they stand.

@@ -44,6 +44,10 @@ impl Walker<'_> {
                 if text.source.is_some() {
                     self.unknown_text(&text, index);
                 }
+                if self.dollar_quotes {
+                    // A shell without such quotes hands on a dollar sign, which makes a variable of the first word.
+                    self.problem(&hazard::AMBIGUOUS, text.span);
+                }
                 let map = self.text_map(&text);
                 let bytes: Vec<u8> = text.bytes.iter().map(|b| if *b == HOLE { b'_' } else { *b }).collect();
                 let outer = self.starts_shell(index, kind).then(|| self.new_shell(index));

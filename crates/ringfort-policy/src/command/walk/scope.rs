@@ -38,6 +38,11 @@ impl Walker<'_> {
         match compound.kind {
             CompoundKind::Group => self.bodies(unit, &compound.bodies, frame),
             CompoundKind::Subshell | CompoundKind::Coprocess => {
+                if let Some(name) = compound.name.as_ref().and_then(plain) {
+                    // A coprocess leaves its descriptors in a variable of this name.
+                    self.loads(name, span);
+                    self.set_variable(name, None);
+                }
                 self.isolated(unit, &compound.bodies, frame.kind(PlaceKind::Subshell))
             }
             CompoundKind::If | CompoundKind::Case => self.branches(unit, &compound.bodies, frame),

@@ -18,6 +18,8 @@ use super::{Frame, Walker};
 
 /// Most names and files that are remembered.
 pub(super) const NAMES_MAX: usize = 256;
+/// Most texts written to one file that are followed when it runs.
+const TEXTS_MAX: usize = 16;
 /// Longest output or file text that is remembered, in bytes.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
@@ -72,8 +74,21 @@ impl Walker<'_> {
         }
     }
 
+    /// Sets a variable as far as its value is certain.
+    pub(super) fn assign(&mut self, assignment: &Assignment<'_>, value: &Argument) {
+        let number = value.source == Some(super::Source::Arithmetic)
+            && assignment.form == AssignForm::Set
+            && value.bytes.iter().all(|b| b.is_ascii_digit() || *b == super::HOLE);
+        if number {
+            self.variables.set_number(assignment.name);
+        } else {
+            let value = self.new_value(assignment, value);
+            self.set_variable(assignment.name, value);
+        }
+    }
+
     /// The value of a variable after `assignment`, if it is certain.
-    pub(super) fn new_value(&self, assignment: &Assignment<'_>, value: &Argument) -> Option<Bytes> {
+    fn new_value(&self, assignment: &Assignment<'_>, value: &Argument) -> Option<Bytes> {
         let text = value.known()?;
         match assignment.form {
             AssignForm::Set => Some(value.bytes.clone()),
@@ -117,9 +132,17 @@ impl Walker<'_> {
     /// If the file that runs was written here with known text, that text is walked too.
     pub(in crate::command) fn follow_written(&mut self, arg: &Argument, subject: &mut Subject) {
         let path = self.resolve(arg, &arg.bytes).path;
-        if let Some((_, text)) = self.written.iter().rev().find(|(file, _)| *file == path) {
-            subject.jobs.push(Job::Text { text: text.clone(), kind: PlaceKind::Document });
+        let texts: Vec<Argument> =
+            self.written.iter().filter(|(file, _)| *file == path).map(|(_, text)| text.clone()).collect();
+        if !texts.is_empty() {
+            self.rule(subject, &hazard::WRITTEN_EXECUTED, arg.span);
         }
+        // A later text may have been appended, or never written: each is followed.
+        let last = texts.len().saturating_sub(TEXTS_MAX);
+        if last > 0 {
+            self.problem(&hazard::TOO_MANY_PARTS, arg.span);
+        }
+        subject.jobs.extend(texts.into_iter().skip(last).map(|text| Job::Text { text, kind: PlaceKind::Document }));
     }
 
     /// Remembers what `echo`, `printf` or `cat` of a document prints, and into which file.
@@ -128,12 +151,9 @@ impl Walker<'_> {
         let text = match command.program.name() {
             Some(b"echo" | b"print") => echoed(words, command.span),
             Some(b"printf") => formatted(words, command.span),
-            Some(b"cat" | b"tee") => command
-                .redirections
-                .iter()
-                .rev()
-                .find(|r| matches!(r.op, RedirectOp::Document | RedirectOp::Text))
-                .map(|r| r.target.clone()),
+            Some(b"cat") if words.iter().any(|word| word.bytes != b"-") => None,
+            // What is read is handed on.
+            Some(b"cat" | b"tee") => self.input_of(index),
             _ => None,
         };
         let Some(text) = text.filter(|t| t.bytes.len() <= TEXT_BYTES_MAX) else { return };

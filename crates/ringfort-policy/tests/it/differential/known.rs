@@ -2,6 +2,15 @@
 //! Lines that once started a program which the analysis did not see, made short.
 
 pub(crate) const LINES: &[&str] = &[
+    "v=x; v=m0 w=$v; $w",
+    "v=m0; v=x w=$v; $w; m1",
+    "eval $'echo \"`echo \\`m0\\``\"'",
+    "eval $'x m0'",
+    "echo $'x m0' | sh",
+    "m4 &> o m0",
+    "m4 &> o \\\n`echo \\`m3\\``",
+    "m4 x &>> o m0 x",
+    "&> o m0 x",
     "m{1..0}",
     "env - PATH=\"$PATH\" m{1..0}",
     "m{0..4..2}; m{4..0..3}; m{01..03}; ?{b..a}",

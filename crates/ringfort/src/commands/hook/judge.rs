@@ -71,7 +71,7 @@ fn ruled(message: &Message<'_>, call: &Call) -> Result<(Saying, Option<Pipeline>
     let cwd = named.canonicalize().unwrap_or(named);
     let file = SessionFile::new(state.hooks().map_err(Failure::guard)?, agent.name, &call.session);
     let workspace = workspace_of(&world, common, &file, &cwd, call)?;
-    let pipeline = wire_hook(&world, common, &state, &workspace)?;
+    let pipeline = wire_hook(&world, common, &state, &workspace, agent.name)?;
     let door = Door {
         asks: Some(ApprovalChannel::Person),
         // What a tool puts out stays on this machine and is looked at afterwards.

@@ -9,7 +9,8 @@ use std::ops::Range;
 use super::super::Touch;
 use super::super::python::calls::is_plain_variable;
 use super::super::token::Kind;
-use super::{Call, METHODS, Reader, is_forbidden};
+use super::Reader;
+use super::names::{Call, METHODS, is_forbidden};
 
 impl Reader<'_, '_> {
     /// A member of a value.
@@ -29,8 +30,24 @@ impl Reader<'_, '_> {
         let indexes = self.tokens.before(at).is_some_and(|t| match t.kind {
             Kind::Name => !matches!(
                 t.text.as_ref(),
-                b"const" | b"let" | b"var" | b"of" | b"in" | b"return" | b"case" | b"typeof" | b"new" | b"await" | b"yield"
-                    | b"else" | b"do" | b"void" | b"delete" | b"throw" | b"default" | b"instanceof"
+                b"const"
+                    | b"let"
+                    | b"var"
+                    | b"of"
+                    | b"in"
+                    | b"return"
+                    | b"case"
+                    | b"typeof"
+                    | b"new"
+                    | b"await"
+                    | b"yield"
+                    | b"else"
+                    | b"do"
+                    | b"void"
+                    | b"delete"
+                    | b"throw"
+                    | b"default"
+                    | b"instanceof"
             ),
             Kind::Op => matches!(t.text.as_ref(), b")" | b"]" | b"}" | b"?."),
             Kind::Text | Kind::Built | Kind::Pattern => true,
@@ -114,7 +131,8 @@ impl Reader<'_, '_> {
             }
             Call::Program => self.program(&parts, from, close),
             Call::Read => {
-                let input = self.tokens.get(first.start).is_some_and(|t| t.kind == Kind::Number && t.text == b"0" as &[u8]);
+                let input =
+                    self.tokens.get(first.start).is_some_and(|t| t.kind == Kind::Number && t.text == b"0" as &[u8]);
                 if first.len() == 1 && input || self.is_operand(&first) {
                     return;
                 }

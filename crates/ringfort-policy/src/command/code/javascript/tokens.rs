@@ -7,9 +7,9 @@
 use super::super::token::{Cursor, Kind, NESTING_MAX, Tokens, escape, is_word};
 
 const OPS: [&[u8]; 34] = [
-    b">>>=", b"...", b"===", b"!==", b"**=", b"<<=", b">>=", b">>>", b"&&=", b"||=", b"??=", b"=>", b"==", b"!=", b"<=",
-    b">=", b"&&", b"||", b"??", b"?.", b"++", b"--", b"+=", b"-=", b"*=", b"/=", b"%=", b"&=", b"|=", b"^=", b"<<", b">>",
-    b"**", b"=",
+    b">>>=", b"...", b"===", b"!==", b"**=", b"<<=", b">>=", b">>>", b"&&=", b"||=", b"??=", b"=>", b"==", b"!=",
+    b"<=", b">=", b"&&", b"||", b"??", b"?.", b"++", b"--", b"+=", b"-=", b"*=", b"/=", b"%=", b"&=", b"|=", b"^=",
+    b"<<", b">>", b"**", b"=",
 ];
 
 /// The tokens of `code`.
@@ -106,7 +106,11 @@ impl<'a> Lexer<'a> {
                 b")" => {
                     let open = self.tokens.partner(index - 1);
                     let head = open.checked_sub(1).and_then(|at| self.tokens.name(at));
-                    if matches!(head, Some(b"if" | b"while" | b"for" | b"with" | b"await")) { None } else { Some(false) }
+                    if matches!(head, Some(b"if" | b"while" | b"for" | b"with" | b"await")) {
+                        None
+                    } else {
+                        Some(false)
+                    }
                 }
                 b"]" => Some(false),
                 b"}" | b"++" | b"--" => None,

@@ -144,8 +144,7 @@ impl Reader<'_, '_> {
             self.unknown(from, close);
         }
         if self.tokens.is_op(first.start, b"[") && self.tokens.partner(first.start) + 1 == first.end && !shell {
-            let words: Vec<_> =
-                self.tokens.parts(first.start).into_iter().map(|part| self.value(part)).collect();
+            let words: Vec<_> = self.tokens.parts(first.start).into_iter().map(|part| self.value(part)).collect();
             return self.words(words, from, close);
         }
         let text = self.split_text(&first).or_else(|| self.value(first));
@@ -285,7 +284,8 @@ impl Reader<'_, '_> {
 
     /// `os.environ` and `os.getenv`: one plain variable by name is harmless.
     fn environment(&mut self, from: usize, open: usize) {
-        let bracket = if self.tokens.is_op(open, b".") && self.tokens.is_name(open + 1, b"get") { open + 2 } else { open };
+        let bracket =
+            if self.tokens.is_op(open, b".") && self.tokens.is_name(open + 1, b"get") { open + 2 } else { open };
         let is_call = self.tokens.is_op(bracket, b"(") || self.tokens.is_op(bracket, b"[");
         let close = self.tokens.partner(bracket);
         if is_call {

@@ -7,8 +7,8 @@
 use super::super::token::{Cursor, Kind, NESTING_MAX, Tokens, escape, is_word};
 
 const OPS: [&[u8]; 21] = [
-    b"**=", b"//=", b">>=", b"<<=", b"...", b"**", b"//", b">>", b"<<", b"<=", b">=", b"==", b"!=", b"->", b"+=", b"-=",
-    b"*=", b"/=", b"%=", b"&=", b":=",
+    b"**=", b"//=", b">>=", b"<<=", b"...", b"**", b"//", b">>", b"<<", b"<=", b">=", b"==", b"!=", b"->", b"+=",
+    b"-=", b"*=", b"/=", b"%=", b"&=", b":=",
 ];
 
 /// The tokens of `code`.
@@ -78,7 +78,9 @@ impl<'a> Lexer<'a> {
                         && word.iter().all(|b| matches!(b.to_ascii_lowercase(), b'r' | b'b' | b'u' | b'f'));
                     if quoted && prefix {
                         self.text(word, nesting)?;
-                    } else if quoted && word.eq_ignore_ascii_case(b"t") || quoted && word.len() == 2 && word.contains(&b't') {
+                    } else if quoted && word.eq_ignore_ascii_case(b"t")
+                        || quoted && word.len() == 2 && word.contains(&b't')
+                    {
                         return None;
                     } else {
                         self.tokens.push(Kind::Name, word, start..self.cursor.at)?;
@@ -108,8 +110,7 @@ impl<'a> Lexer<'a> {
         let mut parts = false;
         loop {
             let byte = self.cursor.peek()?;
-            if byte == quote
-                && (!triple || self.cursor.ahead(1) == Some(quote) && self.cursor.ahead(2) == Some(quote))
+            if byte == quote && (!triple || self.cursor.ahead(1) == Some(quote) && self.cursor.ahead(2) == Some(quote))
             {
                 self.cursor.at += if triple { 3 } else { 1 };
                 break;
