@@ -275,3 +275,35 @@ fn deny_to_call_a_hook_asked_that_is_not() {
     let seen: Vec<Value> = doctor(&place).into_iter().filter(|line| line["check"] == "hooks").collect();
     assert!(seen.iter().any(|line| line["status"] == "fail"), "{seen:?}");
 }
+
+/// As a person who is new to it: one command, a denial, what it says, the printed way, and everything back.
+#[test]
+fn a_new_user_gets_through_by_what_is_printed() {
+    let place = furnished();
+    fs::create_dir(place.work.join(".git")).unwrap();
+    let before = home(&place);
+    assert_eq!(setup(&place, &["gemini"]).code(), Some(0));
+    let settings = fs::read_to_string(place.home.join(".gemini/settings.json")).unwrap();
+    // The comment is the person's; what follows it is JSON.
+    let settings: Value = serde_json::from_str(&settings.replacen("// why", "", 1)).unwrap();
+    let line = settings["hooks"]["BeforeTool"][0]["hooks"][0]["command"].as_str().unwrap().to_owned();
+    let message = json!({
+        "session_id": "1", "cwd": place.work, "hook_event_name": "BeforeTool", "tool_name": "run_shell_command",
+        "tool_input": { "command": "npm test" },
+    });
+    let ask = || place.program("bash", ["-c", &line]).input(message.to_string()).output();
+    let told: Value = serde_json::from_slice(&ask().stdout).unwrap();
+    assert_eq!(told["decision"], "deny");
+    let reason = told["reason"].as_str().unwrap();
+    let (_, rest) = reason.split_once("`ringfort approvals allow ").unwrap();
+    let digest = rest.split_once('`').unwrap().0;
+    let allowed = place.ringfort(["approvals", "allow", digest, "--yes"]).output();
+    assert_eq!(allowed.code(), Some(0), "{allowed}");
+    let output = ask();
+    assert_eq!((output.code(), output.out().as_str()), (Some(0), ""), "{output}");
+    // It was for once.
+    let told: Value = serde_json::from_slice(&ask().stdout).unwrap();
+    assert_eq!(told["decision"], "deny");
+    setup(&place, &["gemini", "--undo"]);
+    assert_eq!(home(&place), before);
+}
