@@ -3,7 +3,7 @@
 # The one command for all tests; .ci/run calls it. Formatting, lints, the release build, every test of the workspace
 # (the tidy tests among them) with the end-to-end tests against the release binary, the demonstration, and, when root
 # runs it, the end-to-end tests and the demonstration once more as an ordinary user.
-# Network is used for Debian packages (as root) and for crates, nothing else.
+# Network is used for Debian packages (as root), for crates, and for the agents' packages from npm, nothing else.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -68,7 +68,7 @@ as_ordinary_user() {
     # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
     runuser -u "$user" -- env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash LANG=C.UTF-8 TERM=xterm \
         PATH="$home/.cargo/bin:/usr/local/bin:/usr/bin:/bin" RINGFORT_BIN="$place/ringfort" \
-        RINGFORT_TEST_NO_SKIP="$RINGFORT_TEST_NO_SKIP" RUST_BACKTRACE="${RUST_BACKTRACE:-1}" \
+        RINGFORT_TEST_NO_SKIP="$RINGFORT_TEST_NO_SKIP" RINGFORT_AGENTS=skip RUST_BACKTRACE="${RUST_BACKTRACE:-1}" \
         sh -c 'cd && id && "$1" && "$2"' - "$place/demo.sh" "$place/it" </dev/null || status=$?
     # What a test leaves for the background (git tidies up so) may take a moment to end; nothing may stay.
     for _ in $(seq 50); do
@@ -84,10 +84,16 @@ as_ordinary_user() {
 }
 
 stage 'setup' scripts/setup.sh
+RINGFORT_AGENTS=$(target_folder)/agents
+export RINGFORT_AGENTS
+stage 'agents' scripts/agents.sh "$RINGFORT_AGENTS"
 stage 'formatting' cargo fmt --all --check
 stage 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
 stage 'release build' build_release
 stage 'tests' cargo test --workspace --locked --no-fail-fast
+if [ -d "${RINGFORT_CORPORA:-}" ]; then
+    stage 'figures over corpora' cargo run --quiet --locked -p ringfort-testkit -- corpora --ratchet
+fi
 stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 stage 'demonstration' scripts/demo.sh
 if [ "$(id -u)" -eq 0 ]; then

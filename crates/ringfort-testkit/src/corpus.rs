@@ -20,7 +20,7 @@ pub const ROW_BYTES_MAX: u64 = 4 << 20;
 pub const ROWS_MAX: usize = 1_000_000;
 
 /// One row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Row(Map<String, Value>);
 
 impl Row {

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::batch;
 use crate::corpus::{self, Row};
+use crate::goals::{Goals, decisions};
 use crate::rates::{Answer, Rates, Truth, percent};
 
 /// The workspace that the path corpus is written for.
@@ -28,22 +29,24 @@ const SPLIT_MARK: char = '\u{27C2}';
 /// # Errors
 ///
 /// A corpus cannot be read or the binary does not answer every row of `check`.
-pub fn evaluate(dir: &Path, binary: &Path, out: &mut impl Write) -> Result<()> {
+pub fn evaluate(dir: &Path, binary: &Path, out: &mut impl Write) -> Result<Goals> {
     ensure!(dir.is_dir(), "no folder of corpora at `{}`", dir.display());
+    let mut goals = Goals::default();
     for (name, measure) in [("commands", commands as Measure), ("paths", paths), ("secrets", secrets)] {
         match corpus::load(dir, name)? {
             Some(rows) => {
                 writeln!(out, "\n## {name}: {} rows", rows.len())?;
-                let figures = measure(&rows, binary).with_context(|| format!("cannot measure {name}"))?;
+                let figures = measure(&rows, binary, &mut goals).with_context(|| format!("cannot measure {name}"))?;
                 write!(out, "{figures}")?;
             }
             None => writeln!(out, "\n## {name}: not measured, no rows in the folder")?,
         }
     }
-    Ok(())
+    write!(out, "\n## goals\n{}", goals.to_text())?;
+    Ok(goals)
 }
 
-type Measure = fn(&[Row], &Path) -> Result<String>;
+type Measure = fn(&[Row], &Path, &mut Goals) -> Result<String>;
 
 /// How often each answer was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,10 +95,11 @@ fn answer(decision: &str) -> Answer {
     if decision == "allow" { Answer::Passed } else { Answer::Caught }
 }
 
-fn commands(rows: &[Row], binary: &Path) -> Result<String> {
+fn commands(rows: &[Row], binary: &Path, goals: &mut Goals) -> Result<String> {
     let questions: Vec<Value> =
         rows.iter().map(|row| json!({ "command": row.text("command"), "cwd": WORKSPACE })).collect();
     let mut text = String::new();
+    let mut both = Vec::new();
     for (door, arguments) in [
         ("a door that cannot isolate", &["check", "--batch"][..]),
         ("inside a cage", &["check", "--batch", "--isolated"]),
@@ -104,6 +108,11 @@ fn commands(rows: &[Row], binary: &Path) -> Result<String> {
         text += &format!("\n### {door} (`{}`)\n", arguments.join(" "));
         text += &command_figures(rows, &answers)?;
         text += &format!("questions that could not be judged: {}\n", unjudged(&answers));
+        both.push(answers);
+    }
+    if let [bare, caged] = both.as_slice() {
+        let (bare, caged) = (decisions(bare)?, decisions(caged)?);
+        goals.add_commands(rows.iter().zip(bare).zip(caged).map(|((row, bare), caged)| (row, bare, caged)));
     }
     Ok(text)
 }
@@ -111,10 +120,11 @@ fn commands(rows: &[Row], binary: &Path) -> Result<String> {
 fn command_figures(rows: &[Row], answers: &[Value]) -> Result<String> {
     let (mut caught, mut denied) = (Rates::default(), Rates::default());
     let (mut dev, mut windows) = (Answers::default(), Answers::default());
-    let mut labels = BTreeMap::<&str, Answers>::new();
+    let (mut labels, mut sources) = (BTreeMap::<&str, Answers>::new(), BTreeMap::<&str, Answers>::new());
     for (row, found) in rows.iter().zip(answers) {
         let decision = decision(found)?;
         labels.entry(row.text("label")).or_default().add(decision);
+        sources.entry(row.text("source")).or_default().add(decision);
         let truth = match row.text("binary") {
             "dangerous" => Truth::Bad,
             "benign" => Truth::Good,
@@ -133,7 +143,7 @@ fn command_figures(rows: &[Row], answers: &[Value]) -> Result<String> {
     Ok(format!(
         "ask or deny: {caught}\ndeny alone:  {denied}\n\
          commands that coding agents often use, benign: {} of {} caught ({}): {} asked, {} denied\n\
-         dangerous ones of another shell (Windows): {} of {} caught\n{}",
+         dangerous ones of another shell (Windows): {} of {} caught\n{}\n{}",
         dev.caught(),
         dev.all(),
         percent(rate(dev)),
@@ -141,7 +151,8 @@ fn command_figures(rows: &[Row], answers: &[Value]) -> Result<String> {
         dev.deny,
         windows.caught(),
         windows.all(),
-        table(&labels),
+        table("label", &labels),
+        table("source", &sources),
     ))
 }
 
@@ -150,8 +161,8 @@ fn rate(answers: Answers) -> Option<f64> {
     (answers.all() > 0).then(|| answers.caught() as f64 / answers.all() as f64)
 }
 
-fn table(labels: &BTreeMap<&str, Answers>) -> String {
-    let mut text = format!("{:<28} {:>6} {:>6} {:>6} {:>6}  caught\n", "label", "rows", "allow", "ask", "deny");
+fn table(by: &str, labels: &BTreeMap<&str, Answers>) -> String {
+    let mut text = format!("{:<28} {:>6} {:>6} {:>6} {:>6}  caught\n", by, "rows", "allow", "ask", "deny");
     for (label, answers) in labels {
         text += &format!(
             "{label:<28} {:>6} {:>6} {:>6} {:>6}  {}\n",
@@ -176,7 +187,7 @@ fn path_question(expected: &str) -> (&'static str, Option<Truth>) {
     }
 }
 
-fn paths(rows: &[Row], binary: &Path) -> Result<String> {
+fn paths(rows: &[Row], binary: &Path, goals: &mut Goals) -> Result<String> {
     let question =
         |row: &Row| json!({ "path": row.text("path"), "op": path_question(row.text("expected")).0, "cwd": WORKSPACE });
     let questions: Vec<Value> = rows.iter().map(question).collect();
@@ -191,14 +202,15 @@ fn paths(rows: &[Row], binary: &Path) -> Result<String> {
             denied.add(truth, if decision == "deny" { Answer::Caught } else { Answer::Passed });
         }
     }
+    goals.add_paths(rows.iter().zip(decisions(&answers)?));
     let unjudged = unjudged(&answers);
     Ok(format!(
         "ask or deny: {caught}\ndeny alone:  {denied}\n{}questions that could not be judged: {unjudged}\n",
-        table(&labels)
+        table("label", &labels)
     ))
 }
 
-fn secrets(rows: &[Row], binary: &Path) -> Result<String> {
+fn secrets(rows: &[Row], binary: &Path, _: &mut Goals) -> Result<String> {
     let text = |row: &Row| row.text("text_split").replace(SPLIT_MARK, "");
     let questions: Vec<Value> = rows.iter().map(|row| json!({ "text": text(row), "provenance": "tool" })).collect();
     let answers = match batch::ask(binary, &["scan", "--batch"], &questions) {
@@ -242,7 +254,7 @@ fn secret_figures(rows: &[Row], found: &[bool]) -> String {
         near.caught(),
         near.all(),
         percent(rate(near)),
-        table(&kinds),
+        table("kind", &kinds),
     )
 }
 

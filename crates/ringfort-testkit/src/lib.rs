@@ -13,6 +13,7 @@ pub mod corpus;
 pub mod dial;
 pub mod evaluate;
 pub mod fuzz;
+pub mod goals;
 pub mod provider;
 pub mod rates;
 pub mod report;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The developer's commands: `corpora` measures, `report` shows what is long, `rules` drafts rows of the manual.
 //!
-//! In: `corpora [--dir DIR] [--binary FILE]`, `report` or `rules`. Out: text on standard output.
+//! In: `corpora [--dir DIR] [--binary FILE] [--ratchet]`, `report` or `rules`. Out: text on standard output.
 //!
 //! **Invariant:** an argument that is not known is an error with exit status 2, never ignored.
 
@@ -9,13 +9,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use ringfort_testkit::source::{read_tree, workspace_root};
-use ringfort_testkit::{evaluate, report, rule_ids};
+use ringfort_testkit::{evaluate, goals, report, rule_ids};
 
-const USAGE: &str = "usage: ringfort-testkit corpora [--dir DIR] [--binary FILE] | report | rules
+const USAGE: &str = "usage: ringfort-testkit corpora [--dir DIR] [--binary FILE] [--ratchet] | report | rules
   corpora  precision and recall of the built binary over the rows in DIR (default: $RINGFORT_CORPORA)
            FILE is the binary to ask (default: $RINGFORT_BIN, then target/release/ringfort)
+           --ratchet fails where a figure passes its limit in ratchet.toml
   report   the longest files, functions and crates
   rules    a draft of each row that docs/rules.md lacks";
 
@@ -43,7 +44,12 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<()> {
         }
         Some("corpora") => {
             let (mut dir, mut binary) = (variable("RINGFORT_CORPORA"), variable("RINGFORT_BIN"));
+            let mut held = false;
             while let Some(flag) = words.next() {
+                if flag == "--ratchet" {
+                    held = true;
+                    continue;
+                }
                 let value = words.next().with_context(|| format!("`{flag}` needs a value\n{USAGE}"))?;
                 match flag {
                     "--dir" => dir = Some(value.into()),
@@ -53,7 +59,10 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<()> {
             }
             let dir = dir.with_context(|| format!("where are the corpora?\n{USAGE}"))?;
             let binary = binary.unwrap_or_else(|| workspace_root().join("target/release/ringfort"));
-            evaluate::evaluate(&dir, &binary, out)
+            let goals = evaluate::evaluate(&dir, &binary, out)?;
+            let missed = if held { goals.missed(goals::LIMITS)? } else { Vec::new() };
+            ensure!(missed.is_empty(), "figures that pass their limit:\n{}", missed.join("\n"));
+            Ok(())
         }
         _ => bail!("{USAGE}"),
     }
@@ -74,6 +83,7 @@ mod tests {
             ("", "usage"),
             ("corpora --colour red", "`--colour` is not known"),
             ("corpora --dir", "`--dir` needs a value"),
+            ("corpora --ratchet --dir /proc/none", "no folder of corpora"),
             ("corpora --dir /proc/none", "no folder of corpora"),
             ("report twice", "usage"),
             ("rules twice", "usage"),

@@ -19,7 +19,10 @@ fn look(subject: &Subject<'_>) -> Vec<Report> {
         let mut found: Vec<&str> = agents.iter().filter(|seen| seen.found).map(|seen| seen.name).collect();
         found.dedup();
         let (message, help) = if found.is_empty() {
-            ("no agent that is known here is installed".to_owned(), "`ringfort setup --list` shows those that are known")
+            (
+                "no agent that is known here is installed".to_owned(),
+                "`ringfort setup --list` shows those that are known",
+            )
         } else {
             (format!("not set up: {}", found.join(", ")), "`ringfort setup AGENT` has one ask before every tool call")
         };
@@ -79,8 +82,12 @@ fn proof(seen: &AgentSeen, who: &str) -> Vec<Report> {
         Ok(Heard::Blocked(reason)) => {
             ENTRY.warn(format!("{who}: a harmless call is blocked: {}", reason.trim()), "is everything frozen?")
         }
-        Ok(Heard::Asked) => ENTRY.warn(format!("{who}: a harmless call is asked about"), "look at `ringfort policy show`"),
-        Ok(Heard::Through(what)) => ENTRY.fail(format!("{who}: its hook answers what it does not understand: {what}"), HELP),
+        Ok(Heard::Asked) => {
+            ENTRY.warn(format!("{who}: a harmless call is asked about"), "look at `ringfort policy show`")
+        }
+        Ok(Heard::Through(what)) => {
+            ENTRY.fail(format!("{who}: its hook answers what it does not understand: {what}"), HELP)
+        }
         Err(why) => ENTRY.fail(format!("{who}: its hook cannot be started: {why}"), HELP),
     };
     vec![forbidden, harmless]

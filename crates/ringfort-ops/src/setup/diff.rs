@@ -141,11 +141,7 @@ mod tests {
                 Some("1\n2\n3\n4\nx\n5\n6\n"),
                 "--- f\n+++ f\n@@ -2,5 +2,6 @@\n 2\n 3\n 4\n+x\n 5\n 6\n",
             ),
-            (
-                Some("a"),
-                Some("b\n"),
-                "--- f\n+++ f\n@@ -1,1 +1,1 @@\n-a\n\\ No newline at end of file\n+b\n",
-            ),
+            (Some("a"), Some("b\n"), "--- f\n+++ f\n@@ -1,1 +1,1 @@\n-a\n\\ No newline at end of file\n+b\n"),
         ] {
             assert_eq!(unified("f", before, after), expected);
         }

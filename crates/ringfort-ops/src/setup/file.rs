@@ -97,7 +97,8 @@ impl Files {
         if there.as_ref().map(|(text, _)| text.as_str()) != before {
             return Err(FileError::Raced(path.to_owned()));
         }
-        let system = |what| move |source: Errno| FileError::System { what, path: path.to_owned(), source: source.into() };
+        let system =
+            |what| move |source: Errno| FileError::System { what, path: path.to_owned(), source: source.into() };
         let Some(after) = after else {
             return unlinkat(&place.folder, &place.name, AtFlags::empty())
                 .or_else(|error| if error == Errno::NOENT { Ok(()) } else { Err(error) })

@@ -108,8 +108,8 @@ impl HookFile {
                 continue;
             }
             text = self.without_event(text, event.name).map_err(|error| self.wrong(error))?;
-            text = json::push(&text, self.dialect, &["hooks", event.name], &wanted)
-                .map_err(|error| self.wrong(error))?;
+            text =
+                json::push(&text, self.dialect, &["hooks", event.name], &wanted).map_err(|error| self.wrong(error))?;
         }
         // What was written is read again: it says what it should, or nothing is changed.
         for event in self.events {
@@ -169,7 +169,8 @@ impl HookFile {
         if missing.is_empty() {
             return Ok(Look::Wired { line: ground.line(&(self.words)(first), first.stands)? });
         }
-        let what = format!("in `{}` the hooks of {} are not as `setup` writes them", self.path.display(), missing.join(", "));
+        let what =
+            format!("in `{}` the hooks of {} are not as `setup` writes them", self.path.display(), missing.join(", "));
         Ok(Look::Changed { what })
     }
 

@@ -184,9 +184,10 @@ pub fn set(text: &str, dialect: Dialect, path: &[&str], value: &Value) -> Result
             Some(member) => node = &member.value,
             None => {
                 let rest = path.get(depth + 1..).unwrap_or_default();
-                let made = rest.iter().rev().fold(value.clone(), |inner, key| {
-                    Value::Object(Map::from_iter([((*key).to_owned(), inner)]))
-                });
+                let made = rest
+                    .iter()
+                    .rev()
+                    .fold(value.clone(), |inner, key| Value::Object(Map::from_iter([((*key).to_owned(), inner)])));
                 return Ok(insert(text, node, Some(key), &made));
             }
         }
@@ -424,8 +425,7 @@ impl Reader<'_> {
                 _ if byte == quote => {
                     let raw = self.rest().get(..length).unwrap_or_default();
                     let text = if quote == b'"' { raw.to_owned() } else { doubled(raw) };
-                    let string =
-                        serde_json::from_str(&text).map_err(|_| self.wrong("a string is not well formed"))?;
+                    let string = serde_json::from_str(&text).map_err(|_| self.wrong("a string is not well formed"))?;
                     self.at += length;
                     return Ok(string);
                 }
@@ -436,7 +436,8 @@ impl Reader<'_> {
     }
 
     fn word(&mut self) -> Result<Kind, JsonError> {
-        let length = self.rest().bytes().take_while(|byte| is_bare(*byte) || matches!(byte, b'+' | b'-' | b'.')).count();
+        let length =
+            self.rest().bytes().take_while(|byte| is_bare(*byte) || matches!(byte, b'+' | b'-' | b'.')).count();
         let word = self.rest().get(..length).unwrap_or_default();
         let value = match serde_json::from_str(word) {
             Ok(value) => value,

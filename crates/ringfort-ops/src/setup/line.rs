@@ -47,9 +47,9 @@ pub const TIMEOUT_PLACES: &[&str] = &["/usr/bin/timeout", "/bin/timeout"];
 ///
 /// The path of the binary cannot be written as one word of a shell.
 pub fn line(binary: &Path, words: &[&str], stands: Stands, stopper: Stopper) -> Result<String, SetupError> {
-    let path = binary.to_str().filter(|path| {
-        path.starts_with('/') && path.len() <= PATH_BYTES_MAX && !path.chars().any(|c| c.is_control())
-    });
+    let path = binary
+        .to_str()
+        .filter(|path| path.starts_with('/') && path.len() <= PATH_BYTES_MAX && !path.chars().any(|c| c.is_control()));
     let Some(path) = path else { return Err(SetupError::Binary { path: binary.to_owned() }) };
     let run = match stopper {
         Stopper::Timeout(program) => format!("{program} -k 1 {STOP_SECONDS} {MARK}"),
@@ -85,7 +85,8 @@ mod tests {
     fn a_line_is_recognised_and_quotes_the_path() {
         for path in ["/usr/bin/ringfort", "/opt/ring fort/ringfort", "/home/o'neil/ringfort", "/a/$HOME/`x`/ringfort"] {
             for stands in [Stands::Before, Stands::After] {
-                let text = line(&PathBuf::from(path), &["claude-code"], stands, Stopper::Timeout("/usr/bin/timeout")).unwrap();
+                let text =
+                    line(&PathBuf::from(path), &["claude-code"], stands, Stopper::Timeout("/usr/bin/timeout")).unwrap();
                 assert!(is_ours(&text), "{text}");
                 assert!(text.contains(&quoted(path)), "{text}");
             }

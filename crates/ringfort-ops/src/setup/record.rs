@@ -64,10 +64,10 @@ impl Record {
             let before = match kept {
                 // Untouched since the earlier set-up: what was before it is what is put back.
                 Some(kept) if now.is_some_and(|text| digest(text) == kept.after) => kept.before.clone(),
-                _ => stripped.iter().find(|other| other.path == change.path).map_or_else(
-                    || change.before.clone(),
-                    |stripped| stripped.after.clone(),
-                ),
+                _ => stripped
+                    .iter()
+                    .find(|other| other.path == change.path)
+                    .map_or_else(|| change.before.clone(), |stripped| stripped.after.clone()),
             };
             Some(Kept { path: change.path.clone(), before, after })
         });

@@ -76,7 +76,17 @@ impl<'d> Added<'d> {
 impl<'p> Draft<'p> {
     /// An empty draft.
     pub(super) fn new(policy: &'p Policy, risk: Risk) -> Self {
-        Self { policy, decision: Decision::Allow, risk, reasons: Vec::new(), caged: 0, inside: false, waived: false, trial: false, effects: Vec::new() }
+        Self {
+            policy,
+            decision: Decision::Allow,
+            risk,
+            reasons: Vec::new(),
+            caged: 0,
+            inside: false,
+            waived: false,
+            trial: false,
+            effects: Vec::new(),
+        }
     }
 
     /// An empty draft of an answer that nobody sees.

@@ -598,7 +598,9 @@ fn unasked_commands_waive_questions_about_exactly_themselves() {
     );
     let readonly = "[autonomy]\nlevel = \"readonly\"\nunasked_commands = [\"npm test\"]";
     assert!(validate(Path::new("test"), readonly).unwrap_err().to_string().contains("has no effect"));
-    for entry in ["", "npm *", "npm $x", "a; b", "a | b", "a > b", "A=1 b", "a &", "(a)", "$(a)", "! a", "a # b", "f() { a; }"] {
+    for entry in
+        ["", "npm *", "npm $x", "a; b", "a | b", "a > b", "A=1 b", "a &", "(a)", "$(a)", "! a", "a # b", "f() { a; }"]
+    {
         let text = format!("[autonomy]\nunasked_commands = [\"{entry}\"]");
         assert!(validate(Path::new("test"), &text).is_err(), "`{entry}`");
     }

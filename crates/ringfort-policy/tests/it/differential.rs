@@ -91,7 +91,7 @@ impl Folder {
             std::thread::sleep(Duration::from_micros(300));
         }
         if let Some(group) = rustix::process::Pid::from_raw(child.id().try_into().unwrap()) {
-            drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+            let _gone = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
         drop(child.wait());
         fs::read_to_string(&self.log).unwrap_or_default().lines().map(str::to_owned).collect()

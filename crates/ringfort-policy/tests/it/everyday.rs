@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** each class of what goes ahead has at least as many neighbours that do not.
 
-use ringfort_core::decision::Decision::{self, Allow};
+use ringfort_core::decision::Decision::{self, Allow, Ask, Deny};
 use ringfort_core::door::{Door, DoorKind, Standing};
 use ringfort_policy::load::validate;
 use ringfort_policy::preset::Preset;
@@ -184,6 +184,7 @@ fn deny_neighbours_of_questions_to_a_service() {
             ],
             &[
                 "aws secretsmanager get-secret-value --secret-id x",
+                "gcloud functions call x list",
                 "aws s3 cp x s3://y",
                 "aws s3 sync . s3://y",
                 "aws ec2 terminate-instances --instance-ids i-1",
@@ -205,7 +206,6 @@ fn deny_neighbours_of_questions_to_a_service() {
                 "npm outdated",
                 "npm ls",
                 "npm config get registry",
-                "pnpm audit",
                 "bun info zod",
                 "pip index versions requests",
                 "npm run",
@@ -231,6 +231,10 @@ fn deny_neighbours_of_questions_to_a_service() {
                 "bun i",
                 "bun x y",
                 "pnpm dlx y",
+                "pnpm audit",
+                "pnpm ls",
+                "poetry show",
+                "deno lint",
                 "yarn",
                 "pip install x",
                 "pip index versions x -i https://evil.example",
@@ -356,8 +360,30 @@ fn deny_neighbours_of_writing_in_the_workspace() {
             &["echo x | pbcopy", "echo x | xclip", "echo x | xclip -selection clipboard", "pwd | xsel -i"],
             &["pbpaste", "xclip -o", "xclip -o -selection clipboard", "wl-paste", "xsel -o"],
         ),
-        ("programs of another system", &["print -r x", "print x"], &["print /D:C:\\x y", "print /d:lpt1 y"]),
+        (
+            "programs of another system",
+            &["print -r x", "print x", "csrutil status"],
+            &["print /D:C:\\x y", "print /d:lpt1 y", "csrutil disable"],
+        ),
     ]);
+}
+
+#[test]
+fn deny_is_no_answer_to_what_a_person_may_allow() {
+    let policy = Policy::from_config(&validate("test".as_ref(), Preset::Supervised.text()).unwrap());
+    for (text, expected) in [
+        ("find . -name '*.js' | xargs sed -i 's/a/b/'", Ask),
+        ("find src -type f -print0 | xargs -0 touch", Ask),
+        ("find . -name '*.o' | xargs rm", Ask),
+        ("find / -name x | xargs cat", Ask),
+        // The first letter of a name may be a dash here.
+        ("ls | xargs sed -i 's/a/b/'", Deny),
+        ("cat list | xargs sed -i 's/a/b/'", Deny),
+        ("find $x | xargs sed -i 's/a/b/'", Deny),
+        ("find . -printf '%f\n' | xargs sed -i 's/a/b/'", Deny),
+    ] {
+        assert_eq!(answer(&policy, text), expected, "{text}");
+    }
 }
 
 #[test]

@@ -17,6 +17,6 @@ mod own_tool;
 mod restriction;
 mod seams;
 mod support;
-mod weakness;
 mod tool_rules;
 mod tools;
+mod weakness;

@@ -144,10 +144,13 @@ fn deny_at_every_seam_when_the_provider_denies() {
     }
 }
 
+/// Goes in at a seam, and answers the denial.
+type Entering<'e> = &'e dyn Fn(&Seam<'_>) -> Option<Box<Denied>>;
+
 #[test]
 fn deny_at_a_seam_whatever_the_provider_allows() {
     let job = Job::Command(shell("rm -rf /"));
-    let denied: [(&str, &dyn Fn(&Seam<'_>) -> Option<Box<Denied>>); 7] = [
+    let denied: [(&str, Entering<'_>); 7] = [
         ("command-030", &|seam| {
             let (name, when) = ("n".to_owned(), "daily".to_owned());
             seam.schedule_add(ScheduleAdd { name, when, job: job.clone() }).err()

@@ -233,7 +233,8 @@ impl Job<'_> {
         let state = open_state(self.world, &self.world.places(self.common))?;
         let trail = open_trail(&state, &(std::sync::Arc::new(SystemClock::new()) as _))?;
         let paths: Vec<String> = changes.iter().map(|change| change.path.display().to_string()).collect();
-        let mut entry = Entry { principal: Some(self.world.principal().map_err(Failure::guard)?), ..Entry::event(event) };
+        let mut entry =
+            Entry { principal: Some(self.world.principal().map_err(Failure::guard)?), ..Entry::event(event) };
         entry.facts.insert("agent".to_owned(), self.agent.name.into());
         entry.facts.insert("files".to_owned(), paths.into());
         trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
@@ -292,8 +293,11 @@ impl Job<'_> {
     fn tell_wired(&self, changes: &[Change]) -> Result<u8, Failure> {
         let mut out = anstream::stdout().lock();
         let here = &self.installation;
-        let written: Vec<String> =
-            changes.iter().filter(|change| !change.is_empty()).map(|change| change.path.display().to_string()).collect();
+        let written: Vec<String> = changes
+            .iter()
+            .filter(|change| !change.is_empty())
+            .map(|change| change.path.display().to_string())
+            .collect();
         let found = survey::found(self.world, &here.ground, self.agent);
         let cage = format!("ringfort run -- {}", self.agent.programs.first().unwrap_or(&self.agent.name));
         if self.common.json {
@@ -328,7 +332,10 @@ impl Job<'_> {
             self.agent.note,
         )?;
         if here.ground.stopper == Stopper::None {
-            writeln!(out, "There is no `timeout` program here: a hook that is stopped is left to the agent's own wait.")?;
+            writeln!(
+                out,
+                "There is no `timeout` program here: a hook that is stopped is left to the agent's own wait."
+            )?;
         }
         Ok(EXIT_OK)
     }
@@ -354,11 +361,13 @@ impl Job<'_> {
                 (Way::Restored, Some(_)) => writeln!(out, "restored {path} byte for byte")?,
                 (Way::Stripped, None) => writeln!(out, "removed {path}, which was ours")?,
                 (Way::Stripped, Some(_)) => {
-                    writeln!(out, "took our entries out of {path}; it was edited since, and the rest was left as it is")?;
+                    writeln!(
+                        out,
+                        "took our entries out of {path}; it was edited since, and the rest was left as it is"
+                    )?;
                 }
             }
         }
         Ok(EXIT_OK)
     }
 }
-

@@ -8,7 +8,7 @@
 //! Every command begins by making a file: whether it was started is seen on the disk, not read from anybody's words.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -54,7 +54,10 @@ const CLAUDE: Real = Real {
 const CODEX: Real = Real {
     name: "codex",
     program: "codex",
-    settings: (".codex/hooks.json", "{\"hooks\":{\"Stop\":[{\"hooks\":[{\"type\":\"command\",\"command\":\"true\"}]}]}}"),
+    settings: (
+        ".codex/hooks.json",
+        "{\"hooks\":{\"Stop\":[{\"hooks\":[{\"type\":\"command\",\"command\":\"true\"}]}]}}",
+    ),
     config: Some((
         ".codex/config.toml",
         "model = \"none\"\nmodel_provider = \"here\"\napproval_policy = \"never\"\nsandbox_mode = \"danger-full-access\"\n\
@@ -115,14 +118,9 @@ impl Models {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut port = Vec::new();
-        for byte in child.stdout.as_mut().unwrap().bytes().map(Result::unwrap) {
-            if byte == b'\n' {
-                break;
-            }
-            port.push(byte);
-        }
-        Self { child, port: String::from_utf8(port).unwrap(), log }
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        Self { child, port: port.trim().to_owned(), log }
     }
 
     /// Everything that the model was told of tools.
@@ -251,14 +249,17 @@ fn allow_and_deny(real: &'static Real) {
     assert!(record.contains("\"kind\":\"verdict\"") && record.contains("echo ok > started"), "{record}");
 
     let session = Session::new(real, &agents, FORBIDDEN);
-    denied(&session, "Denied by Ringfort: ");
+    denied(&session, "[command-020]");
     let record = crate::hook::record(&session.place);
     assert!(record.contains("\"decision\":\"deny\""), "{record}");
     // The doctor sees it wired, and `--undo` puts every file back byte for byte.
     let doctor = session.place.program(&session.hook, ["doctor", "--json"]).output();
     let proven = doctor.out().lines().filter(|line| line.contains("\"check\":\"hooks\"")).count();
     assert_eq!(proven, 2, "{doctor}");
-    assert!(!doctor.out().lines().any(|line| line.contains("\"check\":\"hooks\"") && !line.contains("\"pass\"")), "{doctor}");
+    assert!(
+        !doctor.out().lines().any(|line| line.contains("\"check\":\"hooks\"") && !line.contains("\"pass\"")),
+        "{doctor}"
+    );
     let undone = session.place.program(&session.hook, ["setup", real.name, "--undo"]).output();
     assert_eq!(undone.code(), Some(0), "{undone}");
     for (path, content) in &session.before {

@@ -214,3 +214,33 @@ fn deny_a_loop_and_more_than_the_budget() {
     let ran = run("three").exits(126);
     assert!(ran.err().contains("guard-001") && !place.work.join("three").exists(), "{ran}");
 }
+
+#[test]
+fn deny_what_stands_beside_an_everyday_command() {
+    let place = Place::new();
+    place.write(place.work.join("data.db"), b"rows");
+    for words in [
+        &["truncate", "-s", "0", "data.db"][..],
+        &["sh", "-c", ": > data.db"],
+        &["cp", "/dev/null", "data.db"],
+        &["git", "fresh-branch", "x"],
+    ] {
+        let ran = place.run(words.iter().copied()).output();
+        assert_eq!(ran.code(), Some(126), "{words:?}: {ran}");
+        assert_eq!(fs::read(place.work.join("data.db")).unwrap(), b"rows", "{words:?}");
+    }
+    for (line, status) in [
+        ("check -- ls /usr/lib", 0),
+        ("check -- gh pr list", 0),
+        ("check -- gh pr merge 3", 4),
+        ("check -- gh api -X DELETE repos/a/b", 4),
+        ("check -- fd -x=rm data.db", 4),
+        ("check -- kubectl get secret x", 4),
+        ("check -- find / -name id_rsa", 4),
+        ("check -- script", 4),
+        ("check --path a..b --op read", 4),
+    ] {
+        let ran = call(&place, line);
+        assert_eq!(ran.code(), Some(status), "`{line}`: {ran}");
+    }
+}

@@ -17,7 +17,10 @@ const AGENTS: [&str; 7] = ["claude-code", "codex", "gemini", "cursor", "copilot"
 
 /// A person's files, laid out in their own way.
 const THEIRS: [(&str, &str); 7] = [
-    (".claude/settings.json", "{ \"env\": {\"TOKEN\": \"t\"},\n\t\"hooks\": {\"PreToolUse\": [{\"matcher\": \"Bash\", \"hooks\": [{\"type\": \"command\", \"command\": \"mine\"}]}]} }"),
+    (
+        ".claude/settings.json",
+        "{ \"env\": {\"TOKEN\": \"t\"},\n\t\"hooks\": {\"PreToolUse\": [{\"matcher\": \"Bash\", \"hooks\": [{\"type\": \"command\", \"command\": \"mine\"}]}]} }",
+    ),
     (".codex/hooks.json", "{\"hooks\":{}}"),
     (".codex/config.toml", "# mine\nmodel   = \"m\"   # spaces\n\n[features]\nweb = true"),
     (".gemini/settings.json", "{\n    // why\n    \"ui\": {\"theme\": \"x\"}\n}\n"),
@@ -109,8 +112,11 @@ fn what_was_edited_since_keeps_the_edit() {
     // The same where it was set up again after the edit: the edit is not undone with it.
     setup(&place, &["claude-code"]);
     let wired = fs::read_to_string(&path).unwrap();
-    fs::write(&path, wired.replacen("\"new\"", "\"newer\"", 1).replacen("onFailure\": \"block", "onFailure\": \"continue", 1))
-        .unwrap();
+    fs::write(
+        &path,
+        wired.replacen("\"new\"", "\"newer\"", 1).replacen("onFailure\": \"block", "onFailure\": \"continue", 1),
+    )
+    .unwrap();
     assert_eq!(setup(&place, &["claude-code"]).code(), Some(0));
     setup(&place, &["claude-code", "--undo"]);
     let left = fs::read_to_string(&path).unwrap();
@@ -188,7 +194,8 @@ fn deny_set_up_inside_a_cage_and_where_there_is_no_place() {
     }
     assert_eq!(setup(&place, &["openclaw", "--project"]).code(), Some(2));
     place.write(".claude/settings.json", "{}");
-    let inside = place.run([binary().as_os_str(), "setup".as_ref(), "claude-code".as_ref(), "--project".as_ref()]).output();
+    let inside =
+        place.run([binary().as_os_str(), "setup".as_ref(), "claude-code".as_ref(), "--project".as_ref()]).output();
     assert_ne!(inside.code(), Some(0), "{inside}");
     assert_eq!(fs::read_to_string(place.work.join(".claude/settings.json")).unwrap(), "{}");
     assert!(!place.work.join(".claude/settings.local.json").exists());
@@ -242,7 +249,8 @@ fn deny_to_call_a_hook_asked_that_is_not() {
         |_, path| fs::write(path, "{").unwrap(),
         |place, path| {
             let text = fs::read_to_string(path).unwrap();
-            fs::write(path, text.replace(&binary().canonicalize().unwrap().display().to_string(), "/bin/true")).unwrap();
+            fs::write(path, text.replace(&binary().canonicalize().unwrap().display().to_string(), "/bin/true"))
+                .unwrap();
             drop(place.write("x", ""));
         },
         |_, path| {

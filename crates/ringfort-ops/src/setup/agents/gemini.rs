@@ -47,9 +47,7 @@ fn file(ground: &Ground, scope: Scope) -> HookFile {
         dialect: Dialect::Comments,
         shape: Shape::Groups,
         events: EVENTS,
-        entry: |_, line| {
-            json!({ "name": NAME, "type": "command", "command": line, "timeout": AGENT_WAIT_SECONDS * 1000 })
-        },
+        entry: |_, line| json!({ "name": NAME, "type": "command", "command": line, "timeout": AGENT_WAIT_SECONDS * 1000 }),
         key: "command",
         words: |_| vec![ENTRY.name],
     }

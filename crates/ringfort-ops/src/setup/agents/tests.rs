@@ -89,7 +89,8 @@ fn deny_to_call_it_wired_when_the_agent_is_told_not_to_ask() {
         disk.0.borrow_mut().insert(PathBuf::from(path), text.to_owned());
         assert!(matches!(disk.look(agent, Scope::User), Look::Off { .. }), "{name}: {text}");
     }
-    for (from, to) in [("\"enabled\": true", "\"enabled\": false"), ("{\n  \"plugins\"", "{\n  \"x\": 1, \"pluginz\"")] {
+    for (from, to) in [("\"enabled\": true", "\"enabled\": false"), ("{\n  \"plugins\"", "{\n  \"x\": 1, \"pluginz\"")]
+    {
         let (agent, disk) = (agent("openclaw").unwrap(), Disk::default());
         disk.wire(agent, Scope::User).unwrap();
         let path = PathBuf::from("/home/u/.openclaw/openclaw.json");
@@ -156,13 +157,12 @@ fn deny_files_of_somebody_else_and_broken_ones() {
 
 #[test]
 fn answers_mean_what_each_program_takes_them_for() {
-    let answer = |status, stdout: &str, stderr: &str| Answer {
-        status,
-        stdout: stdout.to_owned(),
-        stderr: stderr.to_owned(),
-    };
+    let answer =
+        |status, stdout: &str, stderr: &str| Answer { status, stdout: stdout.to_owned(), stderr: stderr.to_owned() };
     let specific = |decision| {
-        format!("{{\"hookSpecificOutput\":{{\"permissionDecision\":\"{decision}\",\"permissionDecisionReason\":\"r\"}}}}")
+        format!(
+            "{{\"hookSpecificOutput\":{{\"permissionDecision\":\"{decision}\",\"permissionDecisionReason\":\"r\"}}}}"
+        )
     };
     let blocked = |heard: &Heard| matches!(heard, Heard::Blocked(_));
     let through = |heard: &Heard| matches!(heard, Heard::Through(_));
@@ -192,7 +192,8 @@ fn answers_mean_what_each_program_takes_them_for() {
     ] {
         assert_eq!((agent(name).unwrap().hear)(&answer(Some(0), &stdout, "")), expected, "{name}");
     }
-    for (name, stdout) in [("codex", specific("ask")), ("claude-code", specific("allow")), ("codex", specific("allow"))] {
+    for (name, stdout) in [("codex", specific("ask")), ("claude-code", specific("allow")), ("codex", specific("allow"))]
+    {
         assert!(through(&(agent(name).unwrap().hear)(&answer(Some(0), &stdout, ""))), "{name}: {stdout}");
     }
     assert!(through(&(agent("codex").unwrap().hear)(&answer(Some(2), "", " "))), "a denial needs a reason");

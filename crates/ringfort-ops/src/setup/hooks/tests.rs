@@ -102,7 +102,8 @@ fn a_group_that_somebody_joined_stays_with_them() {
 
 #[test]
 fn deny_a_file_that_its_program_could_not_read() {
-    for text in ["{", "[]", "{\"hooks\": []}", "{\"hooks\": {\"Pre\": {}}}", "{\"hooks\":{},\"hooks\":{}}", "// no\n{}"] {
+    for text in ["{", "[]", "{\"hooks\": []}", "{\"hooks\": {\"Pre\": {}}}", "{\"hooks\":{},\"hooks\":{}}", "// no\n{}"]
+    {
         assert!(wire(Shape::Groups, "/usr/bin/ringfort", Some(text)).is_err(), "{text}");
     }
 }

@@ -248,7 +248,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     .options(&[value("--profile --region --project --output", Value)])
     .always(NETWORK),
     high("terraform tofu")
-        .style(Style::Posix)
+        .style(Style::Long)
         .options(&[attached("-chdir", Write)])
         .subs(TERRAFORM)
         .always(NETWORK),

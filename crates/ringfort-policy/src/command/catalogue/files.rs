@@ -177,7 +177,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     .style(Style::Long)
     .operands(&[Read])
     .last(Write),
-    medium("logger wall write mesg notify-send osascript-notify say espeak").options(&[value("-f --file", Read)]),
+    low("logger").options(&[
+        value("-f --file", Read),
+        value("-n --server", super::Role::Host),
+        value("-u --socket", Write),
+        value("-p -t -P --priority --tag --port --id -S --size", Value),
+    ]),
+    medium("wall write mesg notify-send osascript-notify say espeak").options(&[value("-f --file", Read)]),
     // What is put there does nothing until a person pastes it; what lies there may be a password.
     low("pbcopy wl-copy clip"),
     low("xclip")

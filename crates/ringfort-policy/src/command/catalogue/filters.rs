@@ -60,9 +60,10 @@ pub(super) const ENTRIES: &[Entry] = &[
             value("-o --output", Write),
         ])
         .operands(&[Value, Read]),
-    medium("csvsql textql q sql2csv")
+    low("csvsql textql q sql2csv")
         .options(&[
-            value("-sql --sql --query -q --db --insert", Code(Language::Sql)),
+            value("-sql --sql --query -q", Code(Language::Sql)),
+            value("--db --insert --before-insert --after-insert", Effect(EffectKind::Unknown, Risk::Medium)),
             value("--output-file --save-to -save-to", Write),
             value("-dlm -output-dlm -d", Value),
             flag("-header -output-header -pretty -H", Value),

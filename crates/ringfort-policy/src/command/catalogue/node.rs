@@ -89,10 +89,12 @@ const NPM: &[Entry] = &[
 
 const PNPM_STORE: &[Entry] = &[low("path status"), medium("add prune").always(INSTALL)];
 
+/// Whatever it is told, pnpm reads `.pnpmfile.cjs` of the project and may start the release that the project names.
 const PNPM: &[Entry] = &[
-    low("list ls la ll why root bin licenses help -v --version").options(COMMON),
-    low("outdated view info show search s ping whoami").options(COMMON).always(ASKS),
-    low("audit").options(&[FIXES, value("--registry", Host)]).always(ASKS),
+    low("help -v --version"),
+    medium("list ls la ll why root bin licenses").options(COMMON).always(RUN),
+    medium("outdated view info show search s ping whoami").options(COMMON).always(&[EffectKind::OpenNetwork, EffectKind::ExecuteText]),
+    medium("audit").options(COMMON).always(&[EffectKind::OpenNetwork, EffectKind::ExecuteText]),
     medium("config c get set env").always(UNKNOWN),
     medium("store").subs(PNPM_STORE).always(INSTALL),
     medium(
@@ -158,11 +160,11 @@ const FIX_WORD: super::Role = Effect(EffectKind::ExecuteText, Risk::Medium);
 
 const DENO: &[Entry] = &[
     low("help --version -V --help types completions"),
-    low("info doc lint").options(&[FIXES, value("-c --config --import-map", Load)]).operands(&[Read]),
+    low("info doc").options(&[FIXES, value("-c --config --import-map", Load)]).operands(&[Read]),
     medium("fmt").options(&[value("-c --config", Load)]).operands(&[Write]).here(),
     low("check").operands(&[Read]).always(NETWORK),
     medium(
-        "run eval repl test bench compile task serve install i add remove uninstall cache vendor upgrade jupyter x \
+        "lint run eval repl test bench compile task serve install i add remove uninstall cache vendor upgrade jupyter x \
          outdated update init bundle coverage clean approve-scripts audit create sandbox",
     )
     .style(Style::Posix)

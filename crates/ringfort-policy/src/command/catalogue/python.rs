@@ -81,10 +81,12 @@ const UV: &[Entry] = &[
 ];
 
 const POETRY_ENV: &[Entry] = &[low("info list"), medium("use remove activate").always(INSTALL)];
+/// Managers that load plug-ins which the project brings along, whatever they are told.
 const PROJECT: &[Entry] = &[
-    low("show check about help list info why -V --version").options(LOOKS),
-    low("search").always(ASKS),
-    low("version").operands(&[Effect(EffectKind::WritePath, Risk::Medium)]),
+    low("help -V --version"),
+    medium("show check about list info why").options(LOOKS).always(RUN),
+    medium("search").always(INSTALL),
+    medium("version").always(RUN),
     medium("env").subs(POETRY_ENV).always(INSTALL),
     medium(
         "add install update remove lock init new build export self cache config python sync plugin use import fix dep \

@@ -76,8 +76,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     .operands(&[Rule(&hazard::CHANGES_PRIVILEGE)])
     .always(&[EffectKind::ChangePrivilege])
     .special(Special::Test),
+    critical("csrutil").subs(&[
+        low("status report help"),
+        critical("disable enable clear netboot authenticated-root").rule(&hazard::WEAKENS_SECURITY),
+    ]),
     critical(
-        "setenforce aa-disable aa-teardown aa-complain spctl csrutil nvram bcdedit vssadmin wevtutil fltmc \
+        "setenforce aa-disable aa-teardown aa-complain spctl nvram bcdedit vssadmin wevtutil fltmc \
          mokutil setsebool semodule semanage auditctl",
     )
     .always(&[EffectKind::ChangePrivilege])

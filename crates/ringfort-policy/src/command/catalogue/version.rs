@@ -53,7 +53,7 @@ pub(super) const GIT: &[Entry] = &[
     medium(
         "add stage commit mv tag merge cherry-pick revert switch apply am notes init bundle archive worktree \
          sparse-checkout pack-refs repack update-index update-ref write-tree commit-tree read-tree rerere \
-         mergetool difftool citool gui gitk subtree maintenance replace lfs flow interpret-trailers commit-graph \
+         mergetool difftool citool gui gitk cola subtree maintenance replace lfs flow interpret-trailers commit-graph \
          multi-pack-index unpack-objects index-pack pack-objects merge-file merge-index checkout-index mailinfo \
          mailsplit fast-export update-server-info sh-setup stash bisect remote branch checkout restore gc \
          config rm reset clean reflog prune submodule history",

@@ -41,24 +41,41 @@ impl Walker<'_> {
         own: &[Argument],
         subject: &Subject,
     ) -> Option<Vec<Argument>> {
-        const PLAIN: [&[u8]; 9] = [b"-0", b"--null", b"-r", b"--no-run-if-empty", b"-t", b"-n", b"-P", b"-L", b"-I"];
         let looks = words.first().and_then(Argument::known).is_some_and(|name| LOOKS.contains(&name));
+        if looks { self.open_search(&self.stages_before(own, subject)?) } else { None }
+    }
+
+    /// For any other program: each word begins with a folder that `find` was told to search, so it is no option.
+    pub(in crate::command) fn found_words(&self, own: &[Argument], subject: &Subject) -> Option<Vec<Argument>> {
+        let before = self.stages_before(own, subject)?;
+        let searches = before.first().and_then(|c| c.program.name()).is_some_and(|name| name.ends_with(b"find"));
+        let places = if searches { self.open_search(&before)? } else { return None };
+        let word = |place: Argument| {
+            let bytes = [place.bytes.as_slice(), b"/", &[HOLE]].concat();
+            Argument { bytes: bytes.into(), source: Some(Source::Input), ..place }
+        };
+        places
+            .iter()
+            .all(|place| place.known().is_some_and(|p| !p.is_empty()))
+            .then(|| places.into_iter().map(word).collect())
+    }
+
+    /// The stages before `xargs`, where it only passes on what it reads.
+    fn stages_before(&self, own: &[Argument], subject: &Subject) -> Option<Vec<&SimpleCommand>> {
+        const PLAIN: [&[u8]; 9] = [b"-0", b"--null", b"-r", b"--no-run-if-empty", b"-t", b"-n", b"-P", b"-L", b"-I"];
         let plain = |arg: &Argument| {
             let word = arg.known().unwrap_or(&[]);
             PLAIN.iter().any(|option| word.starts_with(option)) || word == b"{}" || word.iter().all(u8::is_ascii_digit)
         };
         let command = self.out.commands.get(subject.index)?;
-        if !looks || !own.iter().all(plain) || !is_quiet(command) || command.place.stage == 0 {
+        if !own.iter().all(plain) || !is_quiet(command) || command.place.stage == 0 {
             return None;
         }
         let place = command.place;
-        let before =
-            self.out.commands.iter().filter(|c| c.place.pipeline == place.pipeline && c.place.stage < place.stage);
+        let before = self.out.commands.iter();
+        let before = before.filter(|c| c.place.pipeline == place.pipeline && c.place.stage < place.stage);
         let before: Vec<&SimpleCommand> = before.collect();
-        if before.len() != place.stage {
-            return None;
-        }
-        self.open_search(&before)
+        (before.len() == place.stage).then_some(before)
     }
 
     /// The places below which a substitution that stands alone as a word names files; only for programs that look.

@@ -132,8 +132,7 @@ impl Walker<'_> {
                 }
             }
             b"config" => self.git_config(args, subject),
-            b"rebase" | b"difftool" | b"mergetool" | b"lfs" | b"submodule-update" | b"merge-index" | b"gui"
-            | b"gitk" | b"citool" | b"flow" => {
+            b"rebase" | b"difftool" | b"mergetool" | b"lfs" | b"submodule-update" | b"merge-index" | b"flow" => {
                 self.effect(subject, EffectKind::ExecuteText, None, subject.span, Risk::Medium)
             }
             // A patch may change any file, those that tools run by themselves too.

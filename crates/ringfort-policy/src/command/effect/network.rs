@@ -244,21 +244,33 @@ impl Walker<'_> {
                 || word.starts_with(b"list-")
         };
         // A verb behind the names of services: nothing before it starts anything.
-        let starts = |word: &&[u8]| {
-            matches!(
-                *word,
-                b"ssh"
-                    | b"run"
-                    | b"exec"
-                    | b"invoke"
-                    | b"start-session"
-                    | b"execute-command"
-                    | b"cp"
-                    | b"sync"
-                    | b"rm"
-                    | b"mv"
-            )
-        };
+        const STARTS: [&[u8]; 24] = [
+            b"ssh",
+            b"run",
+            b"exec",
+            b"invoke",
+            b"start-session",
+            b"execute-command",
+            b"cp",
+            b"sync",
+            b"rm",
+            b"mv",
+            b"call",
+            b"deploy",
+            b"delete",
+            b"create",
+            b"update",
+            b"set",
+            b"add",
+            b"remove",
+            b"reset",
+            b"stop",
+            b"start",
+            b"restart",
+            b"export",
+            b"import",
+        ];
+        let starts = |word: &&[u8]| STARTS.contains(word) || word.starts_with(b"run-") || word.starts_with(b"delete-");
         let verb = words.iter().position(asks);
         if verb.is_some_and(|at| at < 4) && !words.iter().any(starts) {
             self.effect(subject, EffectKind::QueryService, None, subject.span, Risk::Low);

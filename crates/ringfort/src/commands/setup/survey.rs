@@ -125,9 +125,8 @@ fn answer(line: &str, message: &str, cwd: &Path) -> std::io::Result<Answer> {
     let stdout = thread::spawn(move || read_all(stdout));
     let stderr = thread::spawn(move || read_all(stderr));
     let status = wait(&mut child)?;
-    let text = |thread: thread::JoinHandle<Vec<u8>>| {
-        String::from_utf8_lossy(&thread.join().unwrap_or_default()).into_owned()
-    };
+    let text =
+        |thread: thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&thread.join().unwrap_or_default()).into_owned();
     Ok(Answer { status, stdout: text(stdout), stderr: text(stderr) })
 }
 
