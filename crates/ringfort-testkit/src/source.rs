@@ -92,6 +92,9 @@ pub fn workspace_root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
 
+/// What `fuzz/.gitignore` leaves out.
+const FUZZ_GENERATED: [&str; 4] = ["target", "corpus", "artifacts", "coverage"];
+
 struct Walk<'a> {
     root: &'a Path,
     /// Names at the root that `.gitignore` leaves out; a `*` may stand at the end.
@@ -112,7 +115,11 @@ impl Walk<'_> {
         for entry in entries {
             let entry = entry?;
             let (kind, path) = (entry.file_type()?, entry.path());
-            if self.is_skipped(&entry.file_name().to_string_lossy(), depth) {
+            let name = entry.file_name();
+            // The fuzz targets are a workspace of their own, with a list of their own of what is generated.
+            let generated =
+                depth == 1 && folder.ends_with("fuzz") && FUZZ_GENERATED.iter().any(|generated| name == *generated);
+            if generated || self.is_skipped(&name.to_string_lossy(), depth) {
                 continue;
             }
             if kind.is_dir() {

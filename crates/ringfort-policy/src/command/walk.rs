@@ -328,7 +328,7 @@ impl<'c> Walker<'c> {
             super::value::with_modifier(word, first);
         }
         self.dollar_quotes |= simple.dollar_quotes;
-        self.after_background(unit, simple, &words, frame);
+        self.after_background(unit, simple, frame);
         let execs = words.first().is_some_and(|word| word.bytes == b"exec");
         let bare = words.is_empty() && !redirections.is_empty();
         let index = self.execute(words, assignments, redirections, frame, span);

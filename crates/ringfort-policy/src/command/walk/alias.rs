@@ -7,7 +7,8 @@
 use super::super::analysis::{Argument, Arity, Knowledge, PlaceKind, Program, SimpleCommand};
 use super::super::effect::{Job, Subject, split_value};
 use super::super::hazard;
-use super::super::syntax::{RedirectOp, Simple};
+use super::super::syntax::{RedirectOp, Simple, Word};
+use super::super::value;
 use super::{Frame, Risk, Span, Unit, Walker};
 
 /// Most values of one alias that are followed.
@@ -94,26 +95,20 @@ impl Walker<'_> {
     }
 
     /// `&>` in the middle: shells without it end the command at `&`, and the words after the file are another one.
-    pub(super) fn after_background(
-        &mut self,
-        unit: Unit<'_, '_>,
-        simple: &Simple<'_>,
-        words: &[Argument],
-        frame: Frame,
-    ) {
+    pub(super) fn after_background(&mut self, unit: Unit<'_, '_>, simple: &Simple<'_>, frame: Frame) {
         let Some(redirect) = simple.redirects.iter().find(|redirect| redirect.op == RedirectOp::WriteBoth) else {
             return;
         };
-        let end = unit.map.span(redirect.span).end;
-        let rest: Vec<Argument> = words.iter().filter(|word| word.span.start >= end).cloned().collect();
-        if rest.is_empty() {
+        let after = |word: &&Word<'_>| word.span.start >= redirect.span.end;
+        let mut rest = Vec::new();
+        for word in simple.words.iter().filter(after) {
+            value::expand(word, &self.variables, unit.map.span(word.span), &mut rest);
+        }
+        if rest.is_empty() || simple.words.iter().all(|word| after(&word)) {
+            // Nothing stands after it, or nothing before it, so that all shells see the same words.
             return;
         }
-        if rest.len() == words.len() {
-            // Nothing stands before it, so that all shells see the same words.
-            return;
-        }
-        let span = Span::new(end.min(unit.map.span(simple.span).end), unit.map.span(simple.span).end);
+        let span = unit.map.span(Span::new(redirect.span.end.min(simple.span.end), simple.span.end));
         self.execute(rest, Vec::new(), Vec::new(), frame.kind(PlaceKind::Dialect).perhaps(), span);
     }
 

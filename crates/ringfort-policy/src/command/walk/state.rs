@@ -201,7 +201,7 @@ fn echoed(words: &[Argument], span: Span) -> Option<Argument> {
     let mut text = joined(words, b' ', span)?;
     if text.bytes.contains(&b'\\') {
         // Some shells read escapes where others do not, and an octal number has its own form here.
-        let alike = escapes && !text.bytes.windows(2).any(|pair| matches!(pair, b"\\0" | b"\\c"));
+        let alike = escapes && escapes_alike(&text.bytes, false);
         text = Argument { bytes: crate::command::syntax::decode_ansi_c(&text.bytes).into(), span, ..text };
         text.source = text.source.or((!alike).then_some(super::Source::Input));
     }
@@ -213,17 +213,39 @@ fn formatted(words: &[Argument], span: Span) -> Option<Argument> {
     let (format, rest) = words.split_first()?;
     if matches!(format.bytes.as_slice(), b"%s" | b"%s\\n" | b"%b" | b"%b\\n" | b"%s\n") {
         let text = joined(rest, b'\n', span)?;
+        let alike = !format.bytes.contains(&b'b') || escapes_alike(&text.bytes, false);
         let bytes = if format.bytes.contains(&b'b') {
             crate::command::syntax::decode_ansi_c(&text.bytes).into()
         } else {
             text.bytes
         };
-        return Some(Argument { bytes, ..text });
+        let source = text.source.or((!alike).then_some(super::Source::Input));
+        return Some(Argument { bytes, source, ..text });
     }
     if format.bytes.contains(&b'%') {
         return None;
     }
-    Some(Argument { bytes: crate::command::syntax::decode_ansi_c(&format.bytes).into(), span, ..format.clone() })
+    let source = format.source.or((!escapes_alike(&format.bytes, true)).then_some(super::Source::Input));
+    let bytes = crate::command::syntax::decode_ansi_c(&format.bytes).into();
+    Some(Argument { bytes, span, source, ..format.clone() })
+}
+
+/// Whether every shell decodes the backslashes of `text` alike; octal numbers are written alike only in formats.
+fn escapes_alike(text: &[u8], format: bool) -> bool {
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        if *byte != b'\\' {
+            continue;
+        }
+        match bytes.next() {
+            Some(b'a' | b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'\\') => {}
+            // Where this is not decoded it stays in the name of a program, which then is none.
+            Some(b'x') => {}
+            Some(b'0'..=b'7') if format => {}
+            _ => return false,
+        }
+    }
+    true
 }
 
 fn joined(words: &[Argument], by: u8, span: Span) -> Option<Argument> {
