@@ -28,6 +28,7 @@ mod alternative;
 mod commands;
 mod draft;
 mod effective;
+mod facts;
 mod hosts;
 mod paths;
 mod prefix;
@@ -45,7 +46,7 @@ use draft::Draft;
 use prompt::Prompt;
 
 /// The version of the rules; part of the digest, so that remembered approvals end when rules change.
-const RULES_VERSION: u64 = 1;
+const RULES_VERSION: u64 = 2;
 
 /// A compiled policy.
 #[derive(Clone, Debug)]

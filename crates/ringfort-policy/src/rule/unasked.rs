@@ -10,7 +10,7 @@
 use ringfort_core::effect::Span;
 
 use super::Policy;
-use super::commands::Facts;
+use super::facts::Facts;
 use super::prefix::CommandPrefix;
 use crate::command::analysis::{Analysis, Context, PlaceKind, Program, SimpleCommand};
 use crate::command::analyze;

@@ -135,7 +135,7 @@ proptest! {
     #[test]
     fn deny_stays_after_whole_text(input in text()) {
         let whole = analyze(input.as_bytes(), &CONTEXT);
-        let open = input.contains("<<E") || input.contains('#') || input.ends_with('\\') || input.contains("f()") || input.contains("function") || input.contains("A=") || input.contains("for") || input.contains("x");
+        let open = input.contains("<<") || input.contains('#') || input.ends_with('\\') || input.contains("f()") || input.contains("function") || input.contains("A=") || input.contains("for") || input.contains("x");
         let both = analyze(format!("{input}\nrm -rf /").as_bytes(), &CONTEXT);
         prop_assert!(!whole.unanalysable.is_empty() || open || both.risk == Risk::Critical, "{input:?} {both:#?}");
     }
