@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Links the binary at a fixed address: see `docs/decisions/008-fixed-address.md`.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=RINGFORT_PIE");
+    let target = |name: &str| std::env::var(name).unwrap_or_default();
+    let is_gnu_linux = target("CARGO_CFG_TARGET_OS") == "linux" && target("CARGO_CFG_TARGET_ENV") == "gnu";
+    if is_gnu_linux && std::env::var_os("RINGFORT_PIE").is_none() {
+        println!("cargo:rustc-link-arg-bins=-no-pie");
+    }
+}
