@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Links the binary at a fixed address: see `docs/decisions/008-fixed-address.md`.
 
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a build script speaks with cargo by both")]
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=RINGFORT_PIE");
