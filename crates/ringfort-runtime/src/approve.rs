@@ -2,7 +2,7 @@
 //! Approvals: an `Ask` goes to a person, bound to the digest of the request.
 //!
 //! In: a question about one resolved ruling. Out: once, for this session, or no; where nobody can answer, the question
-//! is kept in the store, and what a person answers there later is looked up by [`Asked::keys`].
+//! is kept in the store, and what a person answers there later is looked up by the keys of the question.
 //!
 //! **Invariant:** silence, an error, an unknown answer and the absence of a person are all a denial. A remembered
 //! approval answers the same question only (request, files that it runs, door, obligations, policies; for a shape all
