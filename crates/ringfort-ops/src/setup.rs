@@ -4,7 +4,7 @@
 //! In: an agent's files as they are, where home and project are, where the binary is. Out: [`Change`]s, which the
 //! caller shows or writes; and what an installation looks like now.
 //!
-//! **Invariant:** everything here is a function of the texts that it is given; only [`file`] and [`record`] touch the
+//! **Invariant:** everything here is a function of the texts that it is given; only [`mod@file`] and [`record`] touch the
 //! disk. A configuration that cannot be read as its program reads it is refused, and nothing is changed.
 
 pub mod agents;
