@@ -19,6 +19,7 @@ mod zone;
 
 pub use place::{Place, PlaceError};
 pub use spelling::{PathFault, fault_of};
+pub(crate) use zone::SECRET_NAMES;
 pub use zone::{Zone, Zones};
 
 /// The folders that the always-forbidden list of the seed names, with the names that they have on a merged `/usr`.

@@ -178,7 +178,7 @@ const STARTUP_PATHS: [&[u8]; 24] = [
     b"/Library/Launch",
     b"/etc/hosts",
 ];
-const PROJECT_STARTUP: [&[u8]; 12] = [
+const PROJECT_STARTUP: [&[u8]; 15] = [
     b".git/hooks",
     b".git/config",
     b".git/info/attributes",
@@ -189,6 +189,9 @@ const PROJECT_STARTUP: [&[u8]; 12] = [
     b".codex",
     b".cursor",
     b".gemini",
+    b".opencode",
+    b".openclaw",
+    b".github/hooks",
     b".vscode/tasks.json",
     b".vscode/settings.json",
 ];
@@ -492,7 +495,8 @@ pub(super) fn class(path: &[u8], cwd: Option<&[u8]>, context: &Context<'_>) -> C
         return Class::Startup;
     }
     let dotted = path.first() == Some(&b'.') || has_dotted_part(path);
-    if dotted && contains_folder(path, &PROJECT_STARTUP) {
+    let is_opencode = path.ends_with(b"opencode.json") || path.ends_with(b"opencode.jsonc");
+    if is_opencode || dotted && contains_folder(path, &PROJECT_STARTUP) {
         return Class::ProjectStartup;
     }
     for root in [context.workspace, cwd].into_iter().flatten() {

@@ -87,7 +87,7 @@ const CREDENTIALS: [&str; 35] = [
     ".local/state/ringfort",
 ];
 /// Files and folders from which shells, tools and agents start things, by their names in a project.
-const STARTUP: [&str; 19] = [
+const STARTUP: [&str; 24] = [
     ".git/hooks",
     ".git/config",
     ".git/info/attributes",
@@ -99,6 +99,11 @@ const STARTUP: [&str; 19] = [
     ".codex",
     ".cursor",
     ".gemini",
+    ".opencode",
+    ".openclaw",
+    ".github/hooks",
+    "opencode.json",
+    "opencode.jsonc",
     ".vscode/tasks.json",
     ".vscode/settings.json",
     ".vscode/launch.json",
@@ -142,7 +147,7 @@ const HOME_STARTUP: [&str; 30] = [
     ".local/bin",
 ];
 /// Names of files that hold credentials wherever they are.
-const SECRET_NAMES: [&str; 14] = [
+pub(crate) const SECRET_NAMES: [&str; 14] = [
     ".env",
     "id_rsa",
     "id_dsa",
@@ -275,7 +280,7 @@ fn is_startup(path: &[u8]) -> bool {
     while let Some(at) = rest.iter().position(|b| *b == b'/') {
         rest = rest.get(at + 1..).unwrap_or(&[]);
         // All of these names begin so (tested); most components do not.
-        let candidate = matches!(rest, [b'.' | b'r', ..]);
+        let candidate = matches!(rest, [b'.' | b'o' | b'r', ..]);
         if candidate
             && (STARTUP.iter().any(|name| is_below(rest, name.as_bytes())) || rest == b".git" || rest == b".vscode")
         {
@@ -307,7 +312,7 @@ mod tests {
     #[test]
     fn short_cuts_hide_no_name() {
         assert!(CREDENTIALS.iter().chain(&HOME_STARTUP).all(|name| name.starts_with(['.', '_'])));
-        assert!(STARTUP.iter().all(|name| name.starts_with(['.', 'r'])));
+        assert!(STARTUP.iter().all(|name| name.starts_with(['.', 'o', 'r'])));
         assert!(DOT_FOLDERS.iter().all(|name| name.starts_with('.')));
         let setting = Setting::new("/w".as_ref(), "/w".as_ref(), None);
         for folder in SYSTEM_FOLDERS {

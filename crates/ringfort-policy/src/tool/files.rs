@@ -11,6 +11,16 @@ use serde_json::{Map, Value};
 use super::inspect::Inspector;
 use super::key::{ENDS, present, text};
 use super::{Act, Call, CallFault};
+use crate::path::SECRET_NAMES;
+
+/// Names of ordinary files: a pattern that matches one of them does not look for credentials.
+const ORDINARY: [&str; 4] = ["a.b", "readme", "Makefile", "index.html"];
+/// Names like those of [`SECRET_NAMES`] that have no fixed form.
+const SECRET_SAMPLES: [&str; 5] = [".env.local", "a.p12", "a.kdbx", "a.keystore", "a.ppk"];
+/// Most alternatives of one pattern that are looked at; more are a fault.
+const ALTERNATIVES_MAX: usize = 64;
+/// Most comparisons of one pattern with one name; beyond, it counts as a match.
+const STEPS_MAX: usize = 10_000;
 
 /// What stands at the front of a pattern's alternatives.
 const OPENERS: [char; 4] = ['{', ',', '(', '|'];
@@ -25,7 +35,9 @@ fn named<'a>(arguments: &'a Map<String, Value>, op: PathOp, call: &mut Call<'a>)
     let before = call.acts.len();
     Inspector::paths(op, &mut call.acts).object(arguments, 0)?;
     // Patterns of several files to read, as one agent's tool takes them.
+    let mut patterns = false;
     for (key, value) in present(arguments, &["include", "globs"]) {
+        patterns = true;
         match value {
             Value::Array(patterns) => {
                 for pattern in patterns {
@@ -35,6 +47,10 @@ fn named<'a>(arguments: &'a Map<String, Value>, op: PathOp, call: &mut Call<'a>)
             Value::String(pattern) => search(pattern, true, call)?,
             _ => return Err(CallFault::Type(key)),
         }
+    }
+    if patterns && call.acts.len() == before {
+        // They start in the working folder.
+        call.acts.push(Act::Path(".", op));
     }
     Ok(call.acts.len() > before)
 }
@@ -89,17 +105,80 @@ fn search<'a>(pattern: &'a str, contents: bool, call: &mut Call<'a>) -> Result<(
     if climbs(pattern) {
         return Err(CallFault::Pattern);
     }
+    let is_excluded = pattern.starts_with('!');
     let pattern = pattern.strip_prefix('!').unwrap_or(pattern);
     let fixed = pattern.find(['*', '?', '[', '{', '(']).map_or(pattern, |at| pattern.get(..at).unwrap_or(""));
     let folder = fixed.rfind('/').map_or("", |at| fixed.get(..=at).unwrap_or(""));
     if !folder.is_empty() {
         call.acts.push(Act::Path(folder, PathOp::Read));
     }
+    if is_excluded {
+        return Ok(());
+    }
+    if contents && fixed != pattern {
+        let name = pattern.rsplit('/').next().unwrap_or(pattern);
+        call.acts.extend(secrets(pattern, name)?.into_iter().map(|secret| Act::Path(secret, PathOp::Read)));
+    }
     let whole = contents || fixed == pattern || fixed.starts_with(['/', '~']);
     if whole && !fixed.is_empty() && fixed != folder {
         call.acts.push(Act::Path(fixed, PathOp::Read));
     }
     Ok(())
+}
+
+/// Names of credentials that a pattern looks for, rather than for files of all kinds. Alternatives may hold a `/`, so
+/// both the whole pattern and its last part are read.
+fn secrets(pattern: &str, name: &str) -> Result<Option<&'static str>, CallFault> {
+    let mut alternatives = alternatives(pattern)?;
+    alternatives.extend(self::alternatives(name)?);
+    let hits = |alternative: &str, name: &str| {
+        let last = alternative.rsplit('/').next().unwrap_or(alternative);
+        matches(last.as_bytes(), name.as_bytes(), &mut 0)
+    };
+    let mut names = SECRET_NAMES.iter().chain(&SECRET_SAMPLES).copied();
+    Ok(names.find(|secret| {
+        let mut looking = alternatives.iter().filter(|it| !ORDINARY.iter().any(|ordinary| hits(it, ordinary)));
+        looking.any(|alternative| hits(alternative, secret))
+    }))
+}
+
+/// What a pattern means with its braces written out.
+fn alternatives(pattern: &str) -> Result<Vec<String>, CallFault> {
+    let (mut open, mut done) = (vec![pattern.to_owned()], Vec::new());
+    while let Some(next) = open.pop() {
+        if open.len() + done.len() >= ALTERNATIVES_MAX {
+            return Err(CallFault::Pattern);
+        }
+        // The first `}` closes the innermost `{` before it.
+        let braces = next.find('}').and_then(|end| Some((next.get(..end)?.rfind('{')?, end)));
+        let parts = braces.and_then(|(at, end)| Some((next.get(..at)?, next.get(at + 1..end)?, next.get(end + 1..)?)));
+        match parts {
+            Some((front, inner, rest)) => open.extend(inner.split(',').map(|one| format!("{front}{one}{rest}"))),
+            None => done.push(next),
+        }
+    }
+    Ok(done)
+}
+
+/// Whether a pattern of `*`, `?` and classes matches a name. A class counts as any character.
+fn matches(pattern: &[u8], name: &[u8], steps: &mut usize) -> bool {
+    *steps += 1;
+    match pattern {
+        _ if *steps > STEPS_MAX => true,
+        [] => name.is_empty(),
+        [b'*', rest @ ..] => {
+            matches(rest, name, steps) || name.split_first().is_some_and(|(_, tail)| matches(pattern, tail, steps))
+        }
+        [b'[', rest @ ..] if rest.contains(&b']') => {
+            let end = rest.iter().skip(1).position(|byte| *byte == b']').map_or(rest.len(), |at| at + 2);
+            let rest = rest.get(end..).unwrap_or(&[]);
+            name.split_first().is_some_and(|(_, tail)| matches(rest, tail, steps))
+        }
+        [b'?', rest @ ..] => name.split_first().is_some_and(|(_, tail)| matches(rest, tail, steps)),
+        [byte, rest @ ..] => {
+            name.split_first().is_some_and(|(first, tail)| first == byte && matches(rest, tail, steps))
+        }
+    }
 }
 
 /// Whether a pattern may reach a place that its beginning does not show.

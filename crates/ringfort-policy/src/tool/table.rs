@@ -237,5 +237,8 @@ pub(super) fn kind_of(name: &str) -> Option<Kind> {
     }
     let folded = folded.get(..length)?;
     let at = TOOLS.binary_search_by(|(known, _)| known.as_bytes().cmp(folded)).ok()?;
-    TOOLS.get(at).map(|(_, kind)| *kind)
+    let kind = TOOLS.get(at).map(|(_, kind)| *kind)?;
+    // One agent calls the tools of a server `server-tool`: what goes ahead unasked is in the list as agents write it.
+    let is_mild = matches!(kind, Kind::Harmless | Kind::Search | Kind::Delegate);
+    if is_mild && name.contains(['-', '.', ' ']) { None } else { Some(kind) }
 }

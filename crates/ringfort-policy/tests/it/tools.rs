@@ -52,6 +52,73 @@ fn every_agent_reads_and_writes_in_the_workspace() {
 }
 
 #[test]
+fn deny_reading_credentials_by_a_pattern() {
+    for glob in [
+        ".env",
+        "**/.env",
+        ".e*",
+        "*env",
+        "[.]env",
+        "{.env,x}",
+        "{a,b/.env}",
+        ".{env,x}",
+        "config/.env*",
+        "**/id_rsa",
+        "id_*",
+        "*.p12",
+        "**/.netrc",
+        "?env",
+        "{x,{y,.env}}",
+        ".*",
+    ] {
+        for (name, arguments) in [
+            ("Grep", json!({"pattern": ".", "glob": glob, "output_mode": "content"})),
+            ("grep_search", json!({"pattern": ".", "include_pattern": glob})),
+            ("read_many_files", json!({"include": ["src/*.rs", glob]})),
+        ] {
+            check(&[(name, arguments, Ask, "path-009")]);
+        }
+    }
+    for glob in
+        ["*", "**/*", "*.rs", "**/*.{ts,tsx}", "src/**", "*.md", "!.env", "**/*env*.toml", "[a-z]*.rs", "Cargo.*"]
+    {
+        check(&[("Grep", json!({"pattern": ".", "glob": glob}), Allow, "path-010")]);
+    }
+    check(&[("read_many_files", json!({"include": ["**/*.ts"]}), Allow, "path-010")]);
+}
+
+#[test]
+fn deny_planting_what_agents_start_from() {
+    for path in [
+        ".opencode/plugin/a.js",
+        ".opencode/plugins/a.ts",
+        "opencode.json",
+        "sub/opencode.jsonc",
+        ".github/hooks/a.json",
+        ".openclaw/openclaw.json",
+    ] {
+        check(&[("Write", json!({"file_path": path, "content": "x"}), Ask, "path-006")]);
+        let command = shell(&format!("echo x > {path}")).action;
+        let decision = ruled(Preset::Supervised.text(), command).decision;
+        assert_ne!(decision, Allow, "{path}");
+    }
+    for path in [".github/workflows/ci.yml", "opencode.md", "src/opencode.rs"] {
+        check(&[("Write", json!({"file_path": path, "content": "x"}), Allow, "path-010")]);
+    }
+}
+
+#[test]
+fn deny_a_foreign_tool_that_is_spelled_like_a_harmless_one() {
+    check(&[
+        ("task-create", json!({"title": "x"}), Ask, "tool-005"),
+        ("send-message", json!({"text": "x"}), Ask, "tool-005"),
+        ("web-search", json!({"query": "x"}), Ask, "tool-005"),
+        ("todo.write", json!({"x": "y"}), Ask, "tool-005"),
+        ("send_message", json!({"text": "x"}), Allow, "tool-007"),
+    ]);
+}
+
+#[test]
 fn deny_what_leaves_the_workspace() {
     check(&[
         ("Read", json!({"file_path": "/etc/shadow"}), Deny, "path-002"),
