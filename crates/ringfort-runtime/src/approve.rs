@@ -32,7 +32,7 @@ use crate::session::content;
 /// Most approvals that a session remembers; the next one is not remembered.
 const REMEMBERED_MAX: usize = 1024;
 /// Most files that a kept question is bound to by their content; one that runs more is not kept.
-const RUN_FILES_MAX: usize = 64;
+const RUN_FILES_MAX: usize = 128;
 /// Most of an action that a kept question shows. Bytes.
 const KEPT_ACTION_BYTES_MAX: usize = 4 << 10;
 /// Most of one reason that a kept question shows. Bytes.
@@ -41,6 +41,25 @@ const KEPT_REASON_BYTES_MAX: usize = 512;
 const KEPT_REASONS_MAX: usize = 8;
 /// Hex digits by which a message names a question.
 const DIGEST_SHOWN: usize = 12;
+/// Files of the working folder in which build tools and task runners find what they run.
+const PROJECT_FILES: [&str; 16] = [
+    "package.json",
+    "Makefile",
+    "makefile",
+    "GNUmakefile",
+    "justfile",
+    "Justfile",
+    "Taskfile.yml",
+    "Rakefile",
+    "Cargo.toml",
+    "build.rs",
+    "pyproject.toml",
+    "setup.py",
+    "conftest.py",
+    "CMakeLists.txt",
+    "build.gradle",
+    "pom.xml",
+];
 /// The name of a binding that holds the content of a file named on the command line.
 const FILE_BINDING: &str = "file";
 
@@ -295,13 +314,19 @@ fn shape_key(mut writer: DigestWriter, request: &Request, shape: &Shape) -> Dige
     writer.finish()
 }
 
-/// The files that a request runs, with their content; `None` where there are too many.
+/// The files that a request runs, with their content; `None` where there are too many. What it reads may be what it
+/// runs (`sh < x`, `cat x | sh`), and programs that run a project's own code find it in files that no word names.
 fn run_files(request: &Request, ruling: &Ruling) -> Option<Vec<(PathBuf, Digest)>> {
+    let runs = |kind| matches!(kind, EffectKind::ExecuteFile | EffectKind::ExecuteText | EffectKind::Unknown);
+    if !ruling.effects.iter().any(|effect| runs(effect.kind)) {
+        return Some(Vec::new());
+    }
     let targets: BTreeSet<&str> = ruling
         .effects
         .iter()
-        .filter(|effect| matches!(effect.kind, EffectKind::ExecuteFile | EffectKind::ExecuteText))
+        .filter(|effect| runs(effect.kind) || matches!(effect.kind, EffectKind::ReadPath | EffectKind::ReadSecret))
         .filter_map(|effect| effect.target.as_deref())
+        .chain(PROJECT_FILES)
         .collect();
     if targets.len() > RUN_FILES_MAX {
         return None;

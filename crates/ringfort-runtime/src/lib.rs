@@ -12,6 +12,7 @@ pub mod decide;
 pub mod freeze;
 pub mod guard;
 pub mod hook;
+mod links;
 pub mod own;
 pub mod pipeline;
 pub mod profile;

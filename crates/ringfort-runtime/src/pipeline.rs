@@ -15,7 +15,7 @@ use ringfort_core::action::Action;
 use ringfort_core::clock::Clock;
 use ringfort_core::decision::{Decision, Risk};
 use ringfort_core::digest::Digest;
-use ringfort_core::door::Door;
+use ringfort_core::door::{Door, Standing};
 use ringfort_core::entry::{Entry, EntryKind};
 use ringfort_core::permit::Permit;
 use ringfort_core::provider::SecurityProvider;
@@ -23,6 +23,7 @@ use ringfort_core::request::Request;
 use ringfort_core::ruling::{Reason, Remedy, Ring, Ruling};
 use ringfort_core::signal::{Containment, Response, Signal, SignalKind};
 use ringfort_core::store::{ApprovalStore, Taken};
+use ringfort_core::text::escape_bytes;
 use ringfort_policy::rule::Policy;
 use serde_json::Value;
 
@@ -30,6 +31,7 @@ use crate::approve::{Answer, Approver, Asked, Question, Remember, Remembered, la
 use crate::decide::Decider;
 use crate::freeze::Freeze;
 use crate::guard::{Guard, UNCOUNTED};
+use crate::links::linked;
 use crate::own::Own;
 
 /// Most of an action that stands in the record, in bytes: an attempt of any length fits into an entry, so that none
@@ -155,6 +157,29 @@ impl Pipeline {
         }
     }
 
+    /// Rules on one request and on the places to which links lead it; the request is bound to them. Where a cage holds,
+    /// a link leads nowhere that is out of reach.
+    fn behind_links(&self, request: &Request, door: &Door) -> (Request, Ruling) {
+        let (mut request, mut ruling) = (request.clone(), self.rule(request, door));
+        if door.standing != Standing::Advised {
+            return (request, ruling);
+        }
+        for linked in linked(&request, &ruling) {
+            let place = linked.place.as_os_str().as_encoded_bytes();
+            let behind = Request { action: linked.action(&request), ..request.clone() };
+            let mut theirs = self.rule(&behind, door);
+            // The obligations stay as they are: they are resolved once, with those of the request.
+            theirs.reasons = door.resolve(theirs.clone()).reasons;
+            theirs.reasons.iter_mut().filter(|reason| reason.decision != Decision::Allow).for_each(|reason| {
+                reason.message = format!("a link leads to `{}`: {}", escape_bytes(place), reason.message);
+                reason.span = None;
+            });
+            ruling = ruling.merge(theirs);
+            request.bindings.push(("link".to_owned(), Digest::of(place)));
+        }
+        (request, ruling)
+    }
+
     /// Rules on one request and, if it may happen here, issues the permit. The order is the security model.
     ///
     /// # Errors
@@ -180,10 +205,10 @@ impl Pipeline {
     ///
     /// The order is that of [`Pipeline::admit`]. What cannot be recorded is denied.
     pub fn verdict(&self, request: &Request, door: &Door, approver: &dyn Approver, charge: Charge) -> Verdict {
-        let ruling = self.rule(request, door);
+        let (request, ruling) = &self.behind_links(request, door);
         let ruling = match charge {
-            Charge::Counted => self.charge(request, ruling),
-            Charge::Again => self.contain(ruling),
+            Charge::Counted => self.charge(request, ruling.clone()),
+            Charge::Again => self.contain(ruling.clone()),
         };
         let verdict = door.resolve(ruling);
         let verdict = self.approve(verdict, request, door, approver);

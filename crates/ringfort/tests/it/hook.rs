@@ -402,3 +402,60 @@ fn deny_and_no_opinion_in_the_form_of_every_agent() {
         assert!(asked.contains(word), "{agent}: {asked}");
     }
 }
+
+#[test]
+fn deny_what_lies_behind_a_link() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.home.join(".ssh")).unwrap();
+    fs::write(place.home.join(".ssh/id_ed25519"), "key").unwrap();
+    fs::create_dir_all(place.outside.join("deep")).unwrap();
+    for (name, target) in [
+        ("key", place.home.join(".ssh/id_ed25519")),
+        ("keys", place.home.join(".ssh")),
+        ("rc", place.home.join(".bashrc")),
+        ("deep", place.outside.join("deep")),
+        ("etc", "/etc".into()),
+        ("twice", "keys".into()),
+    ] {
+        std::os::unix::fs::symlink(target, place.work.join(name)).unwrap();
+    }
+    for (tool, input) in [
+        ("Read", json!({ "file_path": place.work.join("key") })),
+        ("Read", json!({ "file_path": "twice/id_ed25519" })),
+        ("Grep", json!({ "pattern": ".", "path": "keys", "output_mode": "content" })),
+        ("Grep", json!({ "pattern": ".", "path": ["notes.txt", "keys"] })),
+        ("Glob", json!({ "pattern": "*", "path": "keys" })),
+        ("Glob", json!({ "pattern": "keys/*" })),
+        ("Write", json!({ "file_path": "rc", "content": "x" })),
+        ("Write", json!({ "file_path": "keys/authorized_keys", "content": "x" })),
+        ("Write", json!({ "file_path": "deep/x", "content": "x" })),
+        ("Write", json!({ "file_path": "deep/../x", "content": "x" })),
+        ("Edit", json!({ "file_path": "etc/passwd", "old_string": "a", "new_string": "b" })),
+        ("Bash", json!({ "command": "cat key" })),
+        ("Bash", json!({ "command": "cat < key" })),
+        ("Bash", json!({ "command": "cp key copy.txt" })),
+        ("Bash", json!({ "command": "cd keys && cat id_ed25519" })),
+        ("Bash", json!({ "command": "echo x >> rc" })),
+        ("Bash", json!({ "command": "echo x > etc/profile.d/x.sh" })),
+        ("apply_patch", json!({ "input": "*** Begin Patch\n*** Add File: keys/authorized_keys\n+x\n*** End Patch" })),
+    ] {
+        let (answer, why) = verdict(&place, &before(&place, tool, &input));
+        assert_eq!(answer, "deny", "{tool} {input}: {why}");
+    }
+    for command in ["cat deep/x", "cat deep/../x", "rm -rf deep/*", "echo x > deep/x"] {
+        let (answer, why) = verdict(&place, &bash(&place, command));
+        assert!(answer != "none" && why.contains("link"), "{command}: {answer} {why}");
+    }
+}
+
+#[test]
+fn a_link_within_the_workspace_changes_nothing() {
+    let place = Place::new();
+    fs::create_dir_all(place.work.join("real/deep")).unwrap();
+    std::os::unix::fs::symlink("real/deep", place.work.join("link")).unwrap();
+    for command in ["cat link/x", "cat link/../x", "echo x > link/x", "ls link"] {
+        assert_eq!(verdict(&place, &bash(&place, command)), ("none".to_owned(), String::new()), "{command}");
+    }
+    let message = before(&place, "Write", &json!({ "file_path": "link/x", "content": "x" }));
+    assert_eq!(verdict(&place, &message).0, "none");
+}

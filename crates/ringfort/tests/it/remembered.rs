@@ -451,3 +451,39 @@ fn deny_an_agent_that_answers_its_own_question() {
         }
     }
 }
+
+#[test]
+fn deny_a_call_whose_files_changed_after_it_was_allowed() {
+    for (command, file) in [
+        ("bash b.sh", "b.sh"),
+        ("bash < b.sh", "b.sh"),
+        ("cat b.sh | bash", "b.sh"),
+        ("npm run build", "package.json"),
+        ("make all", "Makefile"),
+        ("cargo build", "build.rs"),
+        ("cat link/x", "link"),
+    ] {
+        for changes in [false, true] {
+            let place = Place::new();
+            let (one, two) = (place.outside.join("one"), place.outside.join("two"));
+            let write = |what: &str| match file {
+                "link" => {
+                    let target = if what == "1" { &one } else { &two };
+                    drop(std::fs::remove_file(place.work.join(file)));
+                    std::os::unix::fs::symlink(target, place.work.join(file)).unwrap();
+                }
+                _ => std::fs::write(place.work.join(file), what).unwrap(),
+            };
+            [&one, &two].into_iter().for_each(|folder| std::fs::create_dir(folder).unwrap());
+            write("1");
+            let (answer, why) = verdict(&place, &headless(&place, "s1", command));
+            assert_eq!(answer, "deny", "{command}: {why}");
+            approvals(&place, &["allow", &waiting(&place), "--yes"]).exits(0);
+            if changes {
+                write("2");
+            }
+            let (answer, why) = verdict(&place, &headless(&place, "s1", command));
+            assert_eq!(answer, if changes { "deny" } else { "none" }, "{command} {changes}: {why}");
+        }
+    }
+}

@@ -57,7 +57,8 @@ export default {
           tool_use_id: event.toolCallId,
           tool_name: event.toolName,
           tool_input: params,
-          cwd: typeof params.workdir === "string" ? params.workdir : process.cwd(),
+          // Never a folder that the model names: the first one is the session's workspace.
+          cwd: process.cwd(),
         });
         if (answer.decision !== undefined) {
           return { block: true, blockReason: String(answer.reason || "ringfort: this is blocked") };
