@@ -102,6 +102,16 @@ fn deny_to_call_it_wired_when_the_agent_is_told_not_to_ask() {
 }
 
 #[test]
+fn deny_a_workspace_that_the_model_names() {
+    let (agent, disk) = (agent("openclaw").unwrap(), Disk::default());
+    disk.wire(agent, Scope::User).unwrap();
+    let plugin = disk.read(Path::new("/home/u/.openclaw/extensions/ringfort/index.js")).unwrap().unwrap();
+    let folders: Vec<&str> = plugin.lines().map(str::trim).filter(|line| line.starts_with("cwd:")).collect();
+    assert_eq!(folders, ["cwd: process.cwd(),"]);
+    assert!(!plugin.contains("params.workdir"), "{plugin}");
+}
+
+#[test]
 fn codex_trust_is_kept_in_its_own_block() {
     let (agent, disk) = (agent("codex").unwrap(), Disk::default());
     let config = PathBuf::from("/home/u/.codex/config.toml");
