@@ -130,7 +130,16 @@ const KUBECTL_ROLLOUT: &[Entry] = &[
 ];
 const KUBECTL_AUTH: &[Entry] = &[low("can-i whoami").options(CLUSTER).always(ASKS), high("reconcile").always(NETWORK)];
 const KUBECTL: &[Entry] = &[
-    low("help version --version completion options kustomize"),
+    low("help options"),
+    low("version --version completion").options(CLUSTER),
+    low("kustomize")
+        .options(&[
+            flag("--enable-exec --enable-alpha-plugins --enable-helm", Effect(EffectKind::ExecuteText, Risk::High)),
+            value("-o --output", Write),
+            value("--helm-command", Execute),
+            value("-e --env --load-restrictor --mount --network-name", Value),
+        ])
+        .operands(&[super::Role::RemoteRead]),
     low("get describe logs log top explain api-resources api-versions cluster-info events wait").options(CLUSTER).always(ASKS),
     medium("diff").options(CLUSTER).always(NETWORK),
     medium("config").options(CLUSTER).subs(KUBECTL_CONFIG).always(UNKNOWN),
@@ -186,7 +195,11 @@ const TERRAFORM_STATE: &[Entry] = &[
 const TERRAFORM_WORKSPACE: &[Entry] = &[low("list show"), medium("new select delete").always(NETWORK)];
 const TERRAFORM: &[Entry] = &[
     low("version metadata help -version --version -help"),
-    low("output").options(&[flag("-json -raw", Effect(EffectKind::ReadSecret, Risk::High))]).style(Style::Long),
+    low("output")
+        .options(&[flag("-json -raw", Effect(EffectKind::ReadSecret, Risk::High))])
+        .style(Style::Long)
+        // One that is named is shown, also where it is marked as sensitive.
+        .operands(&[Effect(EffectKind::ReadSecret, Risk::High)]),
     medium("fmt").style(Style::Long).options(&[value("-chdir", Write)]).operands(&[Write]).here(),
     medium("workspace").subs(TERRAFORM_WORKSPACE).always(NETWORK),
     high("state").subs(TERRAFORM_STATE).always(NETWORK),
