@@ -163,7 +163,6 @@ fn deny_secrets_and_writes_by_seldom_words() {
             "kind get kubeconfig",
             "exo dbaas show x --uri",
             "aws ec2 describe-instance-attribute --attribute userData",
-            "terraform output x",
             "terraform output --raw x",
         ],
     );
@@ -190,8 +189,6 @@ fn deny_secrets_and_writes_by_seldom_words() {
             "yq --in-place . ~/.bashrc",
             "zstd --output-dir-flat=/srv x",
             "pngtopnm -text /srv/x a.png",
-            "set",
-            "set | grep KEY",
         ],
     );
     allow(

@@ -197,9 +197,7 @@ const TERRAFORM: &[Entry] = &[
     low("version metadata help -version --version -help"),
     low("output")
         .options(&[flag("-json -raw", Effect(EffectKind::ReadSecret, Risk::High))])
-        .style(Style::Long)
-        // One that is named is shown, also where it is marked as sensitive.
-        .operands(&[Effect(EffectKind::ReadSecret, Risk::High)]),
+        .style(Style::Long),
     medium("fmt").style(Style::Long).options(&[value("-chdir", Write)]).operands(&[Write]).here(),
     medium("workspace").subs(TERRAFORM_WORKSPACE).always(NETWORK),
     high("state").subs(TERRAFORM_STATE).always(NETWORK),

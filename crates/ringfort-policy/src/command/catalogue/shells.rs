@@ -44,8 +44,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     low("export declare typeset local readonly integer float setenv set-env")
         .style(Style::Plain)
         .special(Special::Declare),
-    low("set").style(Style::Plain).special(Special::Variables),
-    low("read mapfile readarray unset let shift unalias vared unsetopt setopt shopt zstyle \
+    low("read mapfile readarray unset let shift unalias vared unsetopt setopt shopt set zstyle \
          umask ulimit return break continue fg bg suspend caller disown rehash functions unfunction limit")
     .style(Style::Plain)
     .special(Special::Reads),

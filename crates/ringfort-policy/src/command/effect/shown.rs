@@ -17,11 +17,6 @@ impl Walker<'_> {
     /// `printenv`: the whole environment holds credentials, a variable does where its name says so.
     pub(in crate::command) fn variables_shown(&mut self, args: &[Argument], subject: &mut Subject) {
         const SECRETS: [&[u8]; 7] = [b"TOKEN", b"SECRET", b"PASS", b"KEY", b"CRED", b"AUTH", b"COOKIE"];
-        // `set` with words sets; alone it shows all that there is.
-        let sets = self.out.commands.get(subject.index).is_some_and(|own| own.program.name() == Some(b"set"));
-        if sets && !args.is_empty() {
-            return;
-        }
         let mut names = args.iter().filter(|arg| arg.bytes.first() != Some(&b'-')).peekable();
         if names.peek().is_none() {
             self.effect(subject, EffectKind::Unknown, None, subject.span, Risk::Low);
