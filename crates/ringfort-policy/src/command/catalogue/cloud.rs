@@ -195,9 +195,7 @@ const TERRAFORM_STATE: &[Entry] = &[
 const TERRAFORM_WORKSPACE: &[Entry] = &[low("list show"), medium("new select delete").always(NETWORK)];
 const TERRAFORM: &[Entry] = &[
     low("version metadata help -version --version -help"),
-    low("output")
-        .options(&[flag("-json -raw", Effect(EffectKind::ReadSecret, Risk::High))])
-        .style(Style::Long),
+    low("output").options(&[flag("-json -raw", Effect(EffectKind::ReadSecret, Risk::High))]).style(Style::Long),
     medium("fmt").style(Style::Long).options(&[value("-chdir", Write)]).operands(&[Write]).here(),
     medium("workspace").subs(TERRAFORM_WORKSPACE).always(NETWORK),
     high("state").subs(TERRAFORM_STATE).always(NETWORK),
