@@ -182,6 +182,10 @@ pub(crate) enum Special {
     Query,
     /// Formats and separators hold further commands.
     Formats,
+    /// Words hold `name=@file`.
+    Members,
+    /// A name of a file may be a pipe.
+    Pipes,
     /// Reads statements from standard input where none are given.
     Sql,
     /// Starts a shell where no command is given.

@@ -217,7 +217,10 @@ impl Walker<'_> {
             bytes.starts_with(b"--") || entry.style == Style::Long || bytes == b"-" || bytes.first() == Some(&b'+');
         if long {
             let (name, value) = split_value(bytes);
-            if let Some(opt) = named(entry, name).or_else(|| abbreviated(entry, name)) {
+            // What has long names with one dash mostly takes them with two as well.
+            let single = name.get(1..).filter(|name| entry.style == Style::Long && name.starts_with(b"-"));
+            let opt = named(entry, name).or_else(|| abbreviated(entry, name));
+            if let Some(opt) = opt.or_else(|| single.and_then(|name| named(entry, name))) {
                 return self.option_value(entry, opt, value, args, at, subject);
             }
             if let Some((opt, value)) = glued(entry, bytes) {
@@ -548,6 +551,10 @@ impl Walker<'_> {
                 return false;
             }
             Special::Sql => self.sql(entry, args, subject),
+            Special::Members | Special::Pipes => {
+                self.files_in_words(special, args, subject);
+                return false;
+            }
             Special::Test => {
                 self.prints(args, subject);
                 return false;

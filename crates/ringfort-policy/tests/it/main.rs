@@ -19,4 +19,5 @@ mod seams;
 mod support;
 mod tool_rules;
 mod tools;
+mod unseen;
 mod weakness;

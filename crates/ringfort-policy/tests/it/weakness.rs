@@ -18,13 +18,13 @@ fn decide(request: &Request) -> Decision {
 }
 
 /// No line is allowed, and there are enough of them.
-fn deny(class: &str, lines: &[&str]) {
+pub(super) fn deny(class: &str, lines: &[&str]) {
     assert!(lines.len() >= 5, "{class}");
     let open: Vec<_> = lines.iter().filter(|line| decide(&shell(line)) == Decision::Allow).collect();
     assert!(open.is_empty(), "{class}: allowed {open:#?}");
 }
 
-fn allow(class: &str, lines: &[&str]) {
+pub(super) fn allow(class: &str, lines: &[&str]) {
     let closed: Vec<_> = lines
         .iter()
         .map(|line| (line, decide(&shell(line))))

@@ -130,7 +130,16 @@ const KUBECTL_ROLLOUT: &[Entry] = &[
 ];
 const KUBECTL_AUTH: &[Entry] = &[low("can-i whoami").options(CLUSTER).always(ASKS), high("reconcile").always(NETWORK)];
 const KUBECTL: &[Entry] = &[
-    low("help version --version completion options kustomize"),
+    low("help options"),
+    low("version --version completion").options(CLUSTER),
+    low("kustomize")
+        .options(&[
+            flag("--enable-exec --enable-alpha-plugins --enable-helm", Effect(EffectKind::ExecuteText, Risk::High)),
+            value("-o --output", Write),
+            value("--helm-command", Execute),
+            value("-e --env --load-restrictor --mount --network-name", Value),
+        ])
+        .operands(&[super::Role::RemoteRead]),
     low("get describe logs log top explain api-resources api-versions cluster-info events wait").options(CLUSTER).always(ASKS),
     medium("diff").options(CLUSTER).always(NETWORK),
     medium("config").options(CLUSTER).subs(KUBECTL_CONFIG).always(UNKNOWN),

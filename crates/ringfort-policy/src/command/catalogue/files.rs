@@ -90,13 +90,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         .style(Style::Long)
         .operands(&[Write, Read]),
     medium("unzip bsdcpio ar 7z 7za 7zr unrar rar unar jar unsquashfs mksquashfs dpkg-deb rpm2cpio")
-        .options(&[value("-d", Write), value("-x -P", Value), flag("-l -t -Z -v", Set(Mode::Show))])
+        .options(&[attached("-J", Load), value("-d", Write), value("-x -P", Value), flag("-l -t -Z -v", Set(Mode::Show))])
         .operands(&[Read, Value]),
     low(
         "gzip gunzip bzip2 bunzip2 xz unxz lzma unlzma zstd unzstd lz4 pigz brotli compress uncompress lzop lzip \
          pbzip2 pixz",
     )
-    .options(&[value("-S --suffix -T", Value), value("-o --output", Write), flag("-c --stdout --to-stdout", Set(Mode::Prints)), flag("-l -t --list --test", Set(Mode::Prints)), value("-D --patch-from", Read)])
+    .options(&[value("-S --suffix -T", Value), value("-o --output --output-dir-flat --output-dir-mirror", Write), flag("-c --stdout --to-stdout", Set(Mode::Prints)), flag("-l -t --list --test", Set(Mode::Prints)), value("-D --patch-from", Read)])
     .operands(&[Write])
     .special(Special::Transform),
     medium("patch")
@@ -171,7 +171,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         value("-o --output", Write),
         value("-i", Read),
         value("--filter -F --pdf-engine", Execute),
-        value("--lua-filter", Load),
+        value("-I", Shell),
+        value("--lua-filter -/filter_complex -filter_complex_script -filter_script", Load),
         flag("-shell-escape --shell-escape", Rule(&hazard::SHELL_ARGUMENT)),
     ])
     .style(Style::Long)

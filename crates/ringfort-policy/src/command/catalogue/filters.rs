@@ -8,9 +8,10 @@ use ringfort_core::decision::Risk;
 use ringfort_core::effect::EffectKind;
 
 use super::Role::{Code, Effect, Execute, Load, Mode as Set, Read, Shell, Value, Write};
-use super::{Entry, Language, Mode, Special, Style, flag, low, medium, value};
+use super::{Entry, Language, Mode, Opt, Special, Style, flag, low, medium, value};
 
-/// Reads only.
+/// Documents that are named in the input are fetched.
+const NET: Opt = flag("--net", Effect(EffectKind::OpenNetwork, Risk::Medium));
 const RUN: &[EffectKind] = &[EffectKind::ExecuteText];
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -27,8 +28,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         .operands(&[Read]),
     low("glow mdcat")
         .options(&[value("-s --style -w --width -c --columns", Value), flag("-p --pager", Value), value("--config", Load)])
-        .operands(&[Read]),
-    low("ts isutf8 combine ifdata").operands(&[Value]),
+        .operands(&[super::Role::RemoteRead]),
+    low("isutf8 combine ifdata").operands(&[Value]),
+    // Another program of this name runs its words.
+    low("ts").style(Style::Posix).options(&[flag("-r -i -s -m", Value)]).operands(&[super::Role::Command]),
     low("pv")
         .options(&[value("-P --pidfile -o --output", Write), value("-R --remote -d --watchfd -L -B -i -s -N -w -H -D -F", Value)])
         .operands(&[Read]),
@@ -51,16 +54,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("-o", Write), value("-width -style -b -s -c -l -i", Value)])
         .operands(&[Read]),
     medium("xmlstarlet xml").subs(XML),
-    low("gron json_pp jo jsonpp prettyjson yj xmlformat xmlindent")
+    low("jo").options(&[value("-f", Read), value("-d -s", Value)]).operands(&[Value]).special(Special::Members),
+    low("gron json_pp jsonpp prettyjson yj xmlformat xmlindent")
         .options(&[value("-f -j -i -o", Value)])
         .operands(&[Read]),
-    low("csvclean csvformat csvjoin csvjson csvsort csvstack csvsum in2csv xsv qsv csvtool tv")
+    low("csvclean csvformat csvjoin csvjson csvsort csvstack csvsum in2csv xsv tv")
         .options(&[
             value("-c --columns -d --delimiter -q --quotechar -u --quoting -e --encoding -k --key -n -s --select", Value),
             value("-o --output", Write),
         ])
         .operands(&[Value, Read]),
-    low("csvsql textql q sql2csv")
+    medium("qsv").subs(QSV).always(RUN),
+    medium("csvtool").subs(CSVTOOL).always(RUN),
+    medium("q").always(&[EffectKind::Unknown]),
+    low("csvsql textql sql2csv")
         .options(&[
             value("-sql --sql --query -q", Code(Language::Sql)),
             value("--db --insert --before-insert --after-insert", Effect(EffectKind::Unknown, Risk::Medium)),
@@ -135,7 +142,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         ])
         .operands(&[Read]),
     low("fakedata rig lorem").options(&[value("-l --limit -f --format -s --separator", Value), value("--template", Read)]).operands(&[Value]),
-    low("units").options(&[value("-f --file -u", Read), value("-d -o -L --log", Write)]).operands(&[Value]),
+    low("units").options(&[value("-f --file -u", Read), value("-d -o -L --log -H --history", Write)]).operands(&[Value]),
     low("argon2").options(&[value("-t -m -k -p -l -v", Value)]).operands(&[Value]),
     low("qrencode").options(&[value("-o --output", Write), value("-r --read-from", Read), value("-s -l -v -m -d -t -S", Value)]).operands(&[Value]),
     low("printenv").operands(&[Value]).special(Special::Variables),
@@ -143,12 +150,24 @@ pub(super) const ENTRIES: &[Entry] = &[
          eu-nm eu-size eu-strings pahole lddtree checksec")
         .options(&[value("-j -d -C -x -e", Value), value("-o --output --out-file", Write)])
         .operands(&[Read]),
-    low("shellcheck yamllint jsonlint xmlwf hadolint actionlint pyflakes pycodestyle pydocstyle vulture cppcheck \
+    low("actionlint")
+        .style(Style::Long)
+        .options(&[
+            value("-shellcheck -pyflakes", Execute),
+            value("-config-file", Load),
+            value("-format -ignore -stdin-filename", Value),
+        ])
+        .operands(&[Read]),
+    low("jsonlint")
+        .options(&[flag("-i --in-place", Set(Mode::InPlace)), value("-V --validate -f --config", Read), value("-t -T -e -q", Value)])
+        .operands(&[Read]),
+    low("shellcheck yamllint xmlwf hadolint pyflakes pycodestyle pydocstyle vulture cppcheck \
          proselint write-good checkbashisms desktop-file-validate")
         .options(&[
             value("-c --config --config-file --rcfile -r --rules --library --addon --rule-file", Load),
             value("-s --shell -e --exclude -i --include -f --format -S --severity -o --enable -d --config-data --max-line-length", Value),
-            value("--output-file", Write),
+            value("--clang --exe", Execute),
+            value("--output-file --cppcheck-build-dir --plist-output", Write),
         ])
         .operands(&[Read]),
     low("httprobe").options(&[value("-p -c -t -method", Value)]).always(&[EffectKind::OpenNetwork]),
@@ -161,12 +180,25 @@ pub(super) const ENTRIES: &[Entry] = &[
         .operands(&[Value]),
 ];
 
+/// What only counts, chooses and shows; others run programs, ask services or write beside the input.
+const QSV: &[Entry] = &[low(
+    "cat count headers slice select search stats frequency sort dedup fill flatten table transpose sample reverse \
+         rename replace searchset sniff validate behead enum explode fixlengths fmt pseudo --version --list",
+)
+.options(&[value("-o --output", Write), value("-s -d -n -l -k -i -e", Value)])
+.operands(&[Value, Read])];
+const CSVTOOL: &[Entry] = &[
+    low("col format height width head drop join namedcol paste pastecol readable replace square sub take transpose trim setcol")
+        .operands(&[Value, Read]),
+];
+
 const XML: &[Entry] = &[
     low("el elements sel select val validate fo format c14n ls p2x depyx unesc unescape esc escape pyx xmln2x --version --help")
-        .options(&[value("-t -m -v -e -s -r -d -x -i -c -N -I --xsd --dtd -w", Value), value("-o", Value)])
+        .options(&[NET, value("-t -m -v -e -s -r -d -x -i -c -N -I --xsd --dtd -w", Value), value("-o", Value)])
         .operands(&[Value, Read]),
     low("ed edit")
         .options(&[
+            NET,
             flag("-L --inplace", Set(Mode::InPlace)),
             value("-u -d -i -a -s -r -m -t -n -v -x -N", Value),
         ])

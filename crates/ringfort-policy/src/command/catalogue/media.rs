@@ -4,10 +4,11 @@
 //! In: nothing. Out: the entries. **Invariant:** what a converter writes is a write, also where it only puts a new
 //! file beside the old one; those that run delegates, scripts or filters are not harmless.
 
+use ringfort_core::decision::Risk;
 use ringfort_core::effect::EffectKind;
 
-use super::Role::{Execute, Load, Mode as Set, Read, Shell, Value, Write};
-use super::{Entry, Mode, Style, flag, low, medium, value};
+use super::Role::{Effect, Execute, Load, Mode as Set, Read, Shell, Value, Write};
+use super::{Entry, Mode, Special, Style, attached, flag, low, medium, value};
 
 const RUN: &[EffectKind] = &[EffectKind::ExecuteText];
 
@@ -29,7 +30,18 @@ pub(super) const ENTRIES: &[Entry] = &[
     low("pdffonts pdftosrc pdfgrep pdfsig djvutxt djvudump catdoc catppt xls2csv antiword odt2txt unrtf")
         .options(&[value("-f -l -e -A -B -C -m -upw -opw --password -s -d -p -n --encoding", Value)])
         .operands(&[Read]),
-    low("pdfimages pdftohtml pdftops pdftoppm pdftocairo pdfseparate ps2pdf pdf2ps ps2ascii eps2eps pdfdetach")
+    // A page description is a program; what it may do depends on options, and a name may be a pipe.
+    low("ps2pdf pdf2ps ps2ascii eps2eps")
+        .options(&[
+            flag("-dNOSAFER -dDELAYSAFER", Effect(EffectKind::ExecuteText, Risk::High)),
+            attached("-s -d", Value),
+            attached("-sOutputFile", Effect(EffectKind::ExecuteText, Risk::High)),
+            attached("--permit-file-all --permit-file-read --permit-file-write", Effect(EffectKind::Unknown, Risk::Medium)),
+        ])
+        .style(Style::Long)
+        .operands(&[Read, Write])
+        .special(Special::Pipes),
+    low("pdfimages pdftohtml pdftops pdftoppm pdftocairo pdfseparate pdfdetach")
         .options(&[
             value("-f -l -r -x -y -W -H -scale-to -scale-to-x -scale-to-y -upw -opw -jpegopt -tiffcompression -save -c", Value),
             value("-o", Write),
@@ -47,7 +59,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("-f -p", Value)])
         .operands(&[Read]),
     low("chafa catimg jp2a viu timg img2txt cacaview tiv")
-        .options(&[value("-s --size -w --width -h --height -c --colors -f --format -t -r -W -H --symbols", Value), value("--output", Write)])
+        .options(&[value("-s --size -w --width -h --height -c --colors -f --format -t -r -W -H --symbols", Value), value("-o --output", Write)])
         .operands(&[Read]),
     medium("jpegtran cjpeg djpeg")
         .options(&[value("-outfile", Write), value("-scans -icc", Read), value("-quality -rotate -flip -crop -copy -scale", Value)])
@@ -78,7 +90,7 @@ pub(super) const ENTRIES: &[Entry] = &[
          pamsumm pbmtoepsi pbmtolj pbmtomgr pbmtonokia pbmtoascii asciitopgm pbmtolps pbmtog3 g3topbm \
          ppmtoyuv ppmtomitsu ppmcie ppmtoacad ppmtoarbtxt ppmtoeyuv ppmtolj ppmtopict ppmtopi1 ppmtosixel ppmtotga tgatoppm pnmtopalm \
          palmtopnm pnmtosgi sgitopnm pnmtorast rasttopnm pnmtosir sirtopnm pnmtoxwd xwdtopnm pnmtoddif pnmtofiasco fiascotopnm")
-        .options(&[value("-palette -mapfile -alpha -background -map -colors", Read), value("-outfile", Write)])
+        .options(&[value("-palette -mapfile -alpha -background -map -colors", Read), value("-outfile -text -ztxt -time", Write)])
         .style(Style::Long)
         .operands(&[Value, Read]),
     medium("pamexec").style(Style::Posix).operands(&[Shell, Read]),

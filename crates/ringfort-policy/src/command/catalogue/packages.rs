@@ -88,7 +88,7 @@ const SYSTEM: &[Entry] = &[
          doctor config home desc log help --version history repolist provides check-update find services-list \
          tap-info cat --prefix --cellar files -s -Ss -Q -Qi -Ql -Si -Qs -l -L -S -qa -qi -ql -qf --list --search \
          --listfiles se if version check connections changes interfaces")
-    .options(&[value("-o --option", Shell), value("--config --setopt", Load)]),
+    .options(&[value("-o --option", Shell), value("-c --config --config-file --setopt --rcfile", Load)]),
     high(
         "install remove purge update upgrade dist-upgrade full-upgrade autoremove autoclean clean build-dep \
          source download add del reinstall tap untap cask services link unlink edit-sources localinstall \
@@ -115,7 +115,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         .options(&[value("--config", Load), value("-C", Read), value("-Z --color", Value)])
         .subs(CARGO)
         .always(RUN),
-    medium("go gotestsum golangci-lint staticcheck")
+    medium("gotestsum staticcheck").always(RUN),
+    medium("go golangci-lint")
         .style(Style::Posix)
         .options(&[value("-C", Read)])
         .subs(GO)

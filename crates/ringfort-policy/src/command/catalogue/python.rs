@@ -34,6 +34,15 @@ const LOOKS: &[Opt] = &[
     value("--format --exclude -p", Value),
 ];
 
+/// The same for uv, where a letter chooses the interpreter that is asked.
+const UV_LOOKS: &[Opt] = &[
+    value("-p --python", Execute),
+    flag("-o --outdated", Effect(EffectKind::OpenNetwork, Risk::Low)),
+    value("--config-file", Load),
+    value("-r --requirement --path --directory --project", Read),
+    value("--format --exclude", Value),
+];
+
 const PIP_CACHE: &[Entry] = &[low("dir info list"), medium("remove purge").always(UNKNOWN)];
 const PIP_CONFIG: &[Entry] = &[low("debug"), medium("list get set unset edit").always(UNKNOWN)];
 
@@ -54,11 +63,14 @@ const PIPX: &[Entry] = &[
 ];
 
 const UV_PIP: &[Entry] = &[
-    low("list show freeze check tree").options(LOOKS),
+    low("list show freeze check tree").options(UV_LOOKS),
     medium("install uninstall sync compile").options(SOURCES).always(INSTALL),
 ];
-const UV_PYTHON: &[Entry] =
-    &[low("dir find list"), medium("install uninstall upgrade pin update-shell").always(INSTALL)];
+const UV_PYTHON: &[Entry] = &[
+    low("dir list"),
+    low("find").operands(&[Effect(EffectKind::ExecuteFile, Risk::Medium)]),
+    medium("install uninstall upgrade pin update-shell").always(INSTALL),
+];
 const UV_TOOL: &[Entry] = &[low("list dir"), medium("run install upgrade uninstall update-shell").always(INSTALL)];
 const UV_CACHE: &[Entry] = &[low("dir size"), medium("clean prune").always(UNKNOWN)];
 const UV_SELF: &[Entry] = &[low("version"), medium("update").always(INSTALL)];

@@ -63,7 +63,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         .operands(&[Value, Read]),
     low("rg ag ack ugrep ug")
         .options(&[
-            value("--pre --hostname-bin", Execute),
+            value("--pre --hostname-bin --view", Execute),
+            value("--filter", super::Role::Effect(EffectKind::ExecuteText, Risk::High)),
+            attached("--config", Load),
+            value("--ackrc", Load),
+            attached("--save-config", Write),
             value("-e --regexp", Set(Mode::ProgramGiven)),
             value("-f --ignore-file", Read),
             value(
@@ -100,12 +104,28 @@ pub(super) const ENTRIES: &[Entry] = &[
             flag("-e", Set(Mode::ProgramGiven)),
         ])
         .operands(&[Read]),
-    low("jq yq gojq jaq xq tomlq dasel csvcut csvlook csvstat csvgrep")
+    low("dasel")
+        .options(&[value("-f --file -o --out", Write), value("-r -w -p -t -v -s -m --read --write --parser --type --value", Value)])
+        .operands(&[Value]),
+    low("csvcut csvlook csvstat csvgrep")
+        .options(&[value("-f --file", Read), value("-c -d -q -u -e -m -r -n -t -K -L --columns --delimiter --match --regex", Value)])
+        .operands(&[Read]),
+    low("yq")
+        .options(&[
+            value("--from-file --slurpfile --rawfile", Read),
+            value("--arg --argjson --indent --tab -o -p", Value),
+            value("-L", Load),
+            flag("-i --inplace --in-place", Set(Mode::InPlace)),
+            flag("--split-exp", super::Role::Effect(EffectKind::WritePath, Risk::Medium)),
+            value("--split-exp-file", Load),
+        ])
+        .operands(&[Code(Language::Jq), Read]),
+    low("jq gojq jaq xq tomlq")
         .options(&[
             value("-f --from-file --slurpfile --rawfile", Read),
             value("--arg --argjson --indent --tab -o -p", Value),
             value("-L", Load),
-            flag("-i --inplace", Set(Mode::InPlace)),
+            flag("-i --inplace --in-place", Set(Mode::InPlace)),
         ])
         .operands(&[Code(Language::Jq), Read]),
     medium("fx mlr").operands(&[Read]).always(&[EffectKind::ExecuteText]),
@@ -153,6 +173,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         .here(),
     low("less more most pg")
         .options(&[
+            attached("--cmd", Value),
+            value("--lesskey-content", super::Role::Effect(EffectKind::ExecuteText, Risk::High)),
             value("-o -O --log-file", Write),
             value("-k --lesskey-file --lesskey-src", Load),
             value("-p -P -t", Value),

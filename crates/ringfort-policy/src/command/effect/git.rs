@@ -106,17 +106,36 @@ impl Walker<'_> {
                 .any(|a| matches!(a.bytes.first(), Some(b'+' | b':'))),
             b"gc" => args.iter().any(|a| a.bytes.starts_with(b"--prune=")),
             b"update-ref" => has(b"-d"),
+            b"checkout-index" => letter(b'f') || has(b"--force"),
+            b"read-tree" => has(b"--reset"),
             _ => false,
         };
         if discards {
             self.effect(subject, EffectKind::RewriteHistory, None, subject.span, Risk::High);
             self.rule(subject, &hazard::REWRITES_HISTORY, subject.span);
         }
-        let shows = matches!(name, b"show" | b"cat-file" | b"diff" | b"blame" | b"annotate" | b"grep")
-            || name == b"log" && (letter(b'p') || letter(b'u') || has(b"--patch"));
-        let places = matches!(name, b"checkout" | b"restore" | b"mv" | b"merge-file");
+        let lines = args.iter().any(|arg| arg.bytes.starts_with(b"-L"));
+        let shows = matches!(
+            name,
+            b"show"
+                | b"cat-file"
+                | b"diff"
+                | b"blame"
+                | b"annotate"
+                | b"grep"
+                | b"diff-index"
+                | b"diff-files"
+                | b"diff-tree"
+                | b"interpret-trailers"
+                | b"whatchanged"
+        ) || matches!(name, b"log" | b"rev-list")
+            && (letter(b'p') || letter(b'u') || has(b"--patch") || lines)
+            || matches!(name, b"merge-file" | b"format-patch") && (letter(b'p') || has(b"--stdout"));
+        let shows = shows && !has(b"--in-place");
+        let places = matches!(name, b"checkout" | b"restore" | b"mv" | b"merge-file" | b"interpret-trailers");
         if shows || places {
-            for arg in operands.iter().filter_map(|position| args.get(*position)) {
+            let lines = args.iter().filter(|arg| shows && arg.bytes.starts_with(b"-L"));
+            for arg in operands.iter().filter_map(|position| args.get(*position)).chain(lines) {
                 self.git_file(arg, shows, subject);
             }
         }

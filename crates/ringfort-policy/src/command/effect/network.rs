@@ -286,7 +286,7 @@ impl Walker<'_> {
 /// Whether a word is written out and chooses neither a file nor a service.
 fn is_plain_word(arg: &Argument) -> bool {
     // What is asked for is not to be shown, even by the service that holds it.
-    const SECRETS: [&[u8]; 9] = [
+    const SECRETS: [&[u8]; 18] = [
         b"secret",
         b"token",
         b"password",
@@ -296,8 +296,17 @@ fn is_plain_word(arg: &Argument) -> bool {
         b"appsettings",
         b"connection-string",
         b"keys",
+        b"admin-key",
+        b"query-key",
+        b"publishing-profile",
+        b"kubeconfig",
+        b"userdata",
+        b"docker-config",
+        b"oauth",
+        b"--uri",
+        b"_auth",
     ];
-    const CHOOSES: [&[u8]; 12] = [
+    const CHOOSES: [&[u8]; 15] = [
         b"--registry",
         b"--server",
         b"--host",
@@ -310,11 +319,19 @@ fn is_plain_word(arg: &Argument) -> bool {
         b"--repository-url",
         b"--index",
         b"--template-file",
+        b"--insecure",
+        b"--no-verify-ssl",
+        b"--log-http",
     ];
     let Some(word) = arg.known() else { return false };
     let (_, value) = split_value(word);
     let value = value.unwrap_or(word);
+    // `key list` of a service shows the keys; `host/owner/name` is a repository elsewhere.
+    let elsewhere = value.iter().filter(|b| **b == b'/').count() == 2
+        && value.split(|b| *b == b'/').next().is_some_and(|host| host.contains(&b'.') && host != b".");
     !contains(word, b"://")
+        && !elsewhere
+        && word != b"key"
         && !matches!(value.first(), Some(b'/' | b'~' | b'<'))
         // A scope of a registry is a name; anything else behind the sign is a file.
         && (value.first() != Some(&b'@') || value.get(1).is_some_and(u8::is_ascii_alphanumeric) && contains(value, b"/"))

@@ -65,7 +65,7 @@ const LOADING: [&str; 46] = [
     "RUSTC_WRAPPER",
 ];
 /// Beginnings of variables that give programs options, files or hosts which nobody sees in their words.
-const CONFIGURING: [&str; 46] = [
+const CONFIGURING: [&str; 77] = [
     "GH_",
     "GLAB_",
     "GITLAB_",
@@ -112,6 +112,37 @@ const CONFIGURING: [&str; 46] = [
     "https_proxy",
     "HTTP_PROXY",
     "HTTPS_PROXY",
+    "ALL_PROXY",
+    "all_proxy",
+    "ACK",
+    "FZF_",
+    "SKIM_",
+    "GROFF_",
+    "MANROFFOPT",
+    "ZIPOPT",
+    "TF_",
+    "CARGO_BUILD_",
+    "CARGO_REGISTR",
+    "CARGO_NET_",
+    "CARGO_SOURCE_",
+    "GOTOOLCHAIN",
+    "GOSUMDB",
+    "SSL_CERT_",
+    "OPENSSL_CONF",
+    "CURL_",
+    "REQUESTS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "NODE_TLS_",
+    "APT_CONFIG",
+    "RPM_",
+    "HOMEBREW_",
+    "NIX_",
+    "CONDA_",
+    "_JAVA_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "PERL5DB",
+    "PYTHONUSERBASE",
+    "MORE",
 ];
 const LOADING_START: [&str; 8] = [
     "BASH_FUNC_",
@@ -466,7 +497,9 @@ impl Walker<'_> {
             if matches!(text, "HISTFILE" | "HISTSIZE" | "HISTFILESIZE" | "HISTCONTROL" | "HISTIGNORE") {
                 self.rule(subject, &hazard::HIDES_TRACES, arg.span);
             }
-            if CONFIGURING.iter().any(|start| text.starts_with(start)) {
+            // Git writes its trace to a file that is named in full.
+            let traces = text.starts_with("GIT_TRACE") && split_value(&arg.bytes).1.is_none_or(|v| contains(v, b"/"));
+            if traces || CONFIGURING.iter().any(|start| text.starts_with(start)) {
                 self.effect(subject, EffectKind::ChangeEnvironment, Some(text.to_owned()), arg.span, Risk::Medium);
             }
             return;

@@ -8,10 +8,10 @@ use ringfort_core::decision::Risk;
 use ringfort_core::effect::EffectKind;
 
 use super::super::analysis::Argument;
-use super::super::catalogue::Entry;
+use super::super::catalogue::{Entry, Role, Special};
 use super::super::hazard;
 use super::super::walk::Walker;
-use super::{Subject, contains};
+use super::{Subject, contains, split_value};
 
 impl Walker<'_> {
     /// `printenv`: the whole environment holds credentials, a variable does where its name says so.
@@ -102,13 +102,33 @@ impl Walker<'_> {
     /// Words that hold commands: `#(…)` in a format, `+!…` of a pager, and what follows a `;`.
     pub(in crate::command) fn formats(&mut self, entry: &'static Entry, args: &[Argument], subject: &mut Subject) {
         for arg in args {
-            if arg.bytes.first() == Some(&b'+') && arg.bytes.contains(&b'!')
+            if runs_at_start(&arg.bytes)
                 || contains(&arg.bytes, b"#(")
                 || arg.bytes.last() == Some(&b';')
                 || arg.source.is_some() && !entry.subs.is_empty()
             {
                 self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::High);
                 self.rule(subject, &hazard::INLINE_CODE, arg.span);
+            }
+        }
+    }
+
+    /// Names of files behind a sign in a word, and names that stand for a pipe.
+    pub(in crate::command) fn files_in_words(&mut self, special: Special, args: &[Argument], subject: &mut Subject) {
+        for arg in args {
+            if special == Special::Pipes {
+                if arg.bytes.first() == Some(&b'|') || contains(&arg.bytes, b"%pipe%") {
+                    self.effect(subject, EffectKind::ExecuteText, None, arg.span, Risk::High);
+                    self.rule(subject, &hazard::INLINE_CODE, arg.span);
+                }
+                continue;
+            }
+            let (_, value) = split_value(&arg.bytes);
+            let value = value.unwrap_or(&arg.bytes);
+            if let Some(file) =
+                value.strip_prefix(b"@").or_else(|| value.strip_prefix(b":")).or_else(|| value.strip_prefix(b"%"))
+            {
+                self.role(Role::Read, arg, file, subject);
             }
         }
     }
@@ -121,4 +141,13 @@ impl Walker<'_> {
             self.effect(subject, EffectKind::ExecuteText, None, subject.span, Risk::Medium);
         }
     }
+}
+
+/// Whether a word is a command that a pager runs at its start and that does more than search or move.
+fn runs_at_start(word: &[u8]) -> bool {
+    let Some(command) = word.strip_prefix(b"+").or_else(|| word.strip_prefix(b"--cmd=")) else { return false };
+    let command = command.strip_prefix(b"+").unwrap_or(command);
+    let searches = matches!(command.first(), Some(b'/' | b'?')) && !command.contains(&b'!');
+    let moves = command.iter().all(|b| b.is_ascii_digit() || matches!(b, b'g' | b'G' | b'F' | b'p' | b'%'));
+    !searches && !moves
 }
