@@ -38,6 +38,8 @@ use crate::commands::{Common, Failure};
 const PASSWD_BYTES_MAX: u64 = 1 << 20;
 /// The machine's configuration.
 const SYSTEM_FILE: &str = "/etc/ringfort/ringfort.toml";
+/// Names a policy file, as `--policy` does.
+pub(crate) const POLICY_VARIABLE: &str = "RINGFORT_POLICY";
 /// The name of a configuration file, in every layer.
 pub(crate) const FILE_NAME: &str = "ringfort.toml";
 
@@ -115,6 +117,11 @@ impl World {
         self.variable(BROKER_VARIABLE).is_some() || AGENT_VARIABLES.iter().any(|name| self.variable(name).is_some())
     }
 
+    /// Goes on as if a variable had not been given.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.environment.retain(|(present, _)| present != name);
+    }
+
     /// The inherited socket of the supervisor, if this process runs inside a cage.
     pub(crate) fn broker(&self) -> Option<OwnedFd> {
         let number = self.variable(BROKER_VARIABLE)?.to_str()?.parse::<i32>().ok()?;
@@ -145,7 +152,7 @@ impl World {
     /// The file of `--policy`, or of its variable.
     pub(crate) fn explicit_file(&self, common: &Common) -> Option<PathBuf> {
         let named = common.policy.as_ref().map(|path| self.cwd.join(path));
-        named.or_else(|| self.variable("RINGFORT_POLICY").map(|path| self.cwd.join(path)))
+        named.or_else(|| self.variable(POLICY_VARIABLE).map(|path| self.cwd.join(path)))
     }
 
     /// Loads the configuration for a workspace; `workspace` names the project's file.

@@ -252,7 +252,11 @@ impl<'c> Walker<'c> {
         let isolated = item.joint == Joint::Background || item.pipeline.stages.len() > 1;
         let before = (conditional || isolated).then(|| self.variables.clone());
         let folder = isolated.then(|| (self.cwd.clone(), self.fallback.clone()));
+        let tables = before.is_some().then(|| self.tables.clone());
         self.pipeline(unit, &item.pipeline, inner);
+        if let Some(tables) = tables {
+            self.tables.retain(|table| tables.contains(table));
+        }
         if let Some(folder) = folder {
             (self.cwd, self.fallback) = folder;
         }

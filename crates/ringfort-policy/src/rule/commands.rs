@@ -121,7 +121,9 @@ impl Policy {
             draft.add_id("command-013", Decision::Deny, "there is no command");
         }
         for problem in &analysis.unanalysable {
-            let decision = self.unreadable;
+            // Nobody can read what is longer than that, a person neither.
+            let too_long = problem.rule.id == "command-001";
+            let decision = if too_long { Decision::Deny } else { self.unreadable };
             draft.risk(problem.rule.risk);
             draft
                 .add_id(problem.rule.id, decision, problem.rule.meaning)

@@ -60,7 +60,8 @@ fn deny_arguments_and_texts_that_the_policy_names() {
         ("Bash", json!({"command": "echo tundra"}), "none", ""),
     ] {
         let message = before(&place, tool, &input).to_string();
-        let asked = place.ringfort(["hook", "claude-code"]).env("RINGFORT_POLICY", &policy).input(message).output();
+        let asked =
+            place.ringfort(["hook", "claude-code", "--policy", policy.to_str().unwrap()]).input(message).output();
         let (answer, why) = crate::hook::read(&asked);
         assert!(answer == expected && why.contains(rule), "{tool} {input}: {answer} {why}");
     }
@@ -77,6 +78,23 @@ fn deny_arguments_and_texts_that_the_policy_names() {
 }
 
 #[test]
+fn no_escalation_by_a_policy_that_a_hooks_environment_names() {
+    let place = Place::new();
+    let wide = with_policy(&place, "[autonomy]\nunasked_commands = [\"git push --force origin main\"]\n");
+    let message = before(&place, "Bash", &json!({"command": "git push --force origin main"})).to_string();
+    for (variable, flag, expected) in [(true, false, "ask"), (false, false, "ask"), (false, true, "none")] {
+        let mut words = vec!["hook", "claude-code"];
+        words.extend(flag.then_some(["--policy", wide.to_str().unwrap()]).into_iter().flatten());
+        let mut asked = place.ringfort(words);
+        if variable {
+            asked = asked.env("RINGFORT_POLICY", &wide);
+        }
+        let (answer, why) = crate::hook::read(&asked.input(message.clone()).output());
+        assert_eq!(answer, expected, "variable {variable}, flag {flag}: {why}");
+    }
+}
+
+#[test]
 fn deny_an_agent_whose_provider_is_not_there() {
     let place = Place::new();
     let policy =
@@ -87,7 +105,7 @@ fn deny_an_agent_whose_provider_is_not_there() {
         "tool_use_id": "x",
     });
     let asked = |agent: &str| {
-        place.ringfort(["hook", agent]).env("RINGFORT_POLICY", &policy).input(message.to_string()).output()
+        place.ringfort(["hook", agent, "--policy", policy.to_str().unwrap()]).input(message.to_string()).output()
     };
     let (answer, why) = crate::hook::read(&asked("codex"));
     assert!(answer == "deny" && why.contains("absent"), "{answer} {why}");

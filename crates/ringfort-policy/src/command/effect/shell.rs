@@ -218,6 +218,9 @@ impl Walker<'_> {
             // Everything is shown, and with it what the environment holds.
             self.effect(subject, EffectKind::Unknown, None, subject.span, Risk::Low);
         }
+        // A shell without `declare` goes on with the old value, or none.
+        let program = self.out.commands.get(subject.index).and_then(|command| command.program.name());
+        let everywhere = matches!(program, Some(b"export" | b"readonly" | b"local"));
         for arg in args {
             let (name, value) = split_value(&arg.bytes);
             if arg.prefix().len() < name.len() {
@@ -228,7 +231,7 @@ impl Walker<'_> {
             match value {
                 Some(value) => {
                     self.assignment_effect(name, arg, subject);
-                    let exact = arg.source.is_none() && !arg.bytes.contains(&b'+');
+                    let exact = arg.source.is_none() && !arg.bytes.contains(&b'+') && everywhere;
                     self.set_variable(name, exact.then(|| value.into()));
                 }
                 None if name.first() == Some(&b'-') => {}

@@ -45,7 +45,8 @@ impl<'a> Parser<'a> {
                 _ => return self.fault(FaultKind::Ambiguous, from),
             }
         }
-        if delimiter.contains(&b'\n') {
+        // bash loses the quotes of an empty one when it reads a substitution again, and then expands the body.
+        if delimiter.contains(&b'\n') || delimiter.is_empty() {
             return self.fault(FaultKind::Ambiguous, from);
         }
         Ok((delimiter, literal))

@@ -19,6 +19,8 @@ use super::{Frame, Map, Unit, Walker};
 
 /// Deepest chain of variables whose values name variables.
 const VALUES_DEEP_MAX: u32 = 8;
+/// What the visit of a value costs beside its length, in bytes of the budget.
+const VISIT_BYTES: usize = 64;
 
 impl Walker<'_> {
     /// Pieces that are expanded and then calculated.
@@ -41,7 +43,8 @@ impl Walker<'_> {
         if source.is_some_and(|source| source != Source::Arithmetic) || depth > VALUES_DEEP_MAX {
             self.hazard(&hazard::TEXT_EXECUTED, span);
         }
-        if depth > VALUES_DEEP_MAX {
+        // Every value that names variables is read as often as it is named.
+        if depth > VALUES_DEEP_MAX || depth > 0 && !self.spend(text.len() + VISIT_BYTES, span) {
             return;
         }
         if text.iter().any(|b| matches!(b, b'$' | b'`')) {

@@ -91,19 +91,20 @@ impl Walker<'_> {
 
     /// Runs `bodies` so that no state comes back.
     fn isolated(&mut self, unit: Unit<'_, '_>, bodies: &[Script<'_>], frame: Frame) {
-        let variables = self.variables.clone();
+        let (variables, tables) = (self.variables.clone(), self.tables.clone());
         let folder = (self.cwd.clone(), self.fallback.clone(), self.entered, self.input.clone());
         self.bodies(unit, bodies, frame);
-        self.variables = variables;
+        (self.variables, self.tables) = (variables, tables);
         (self.cwd, self.fallback, self.entered, self.input) = folder;
     }
 
     pub(super) fn branches(&mut self, unit: Unit<'_, '_>, bodies: &[Script<'_>], frame: Frame) {
         for body in bodies {
-            let before = self.variables.clone();
+            let (before, tables) = (self.variables.clone(), self.tables.clone());
             let cwd = self.cwd.clone();
             self.script(unit, body, frame.perhaps());
             self.variables.join(&before);
+            self.tables.retain(|table| tables.contains(table));
             if self.cwd != cwd {
                 self.cwd = None;
                 self.fallback = cwd;
@@ -215,7 +216,9 @@ impl Walker<'_> {
                     self.mention(first, frame, span);
                 }
             }
-            if script || text.bytes.contains(&b';') && compound.kind == CompoundKind::Arithmetic {
+            // `(((name)))` is a calculation in bash, and three subshells elsewhere.
+            let nested = text.bytes.trim_ascii().first() == Some(&b'(');
+            if script || (nested || text.bytes.contains(&b';')) && compound.kind == CompoundKind::Arithmetic {
                 let bytes = text.bytes.iter().map(|b| if *b == super::HOLE { b'_' } else { *b }).collect::<Vec<u8>>();
                 let inner =
                     Frame { depth: frame.depth + 1, runs: frame.runs + 1, ..frame.kind(PlaceKind::Dialect).perhaps() };

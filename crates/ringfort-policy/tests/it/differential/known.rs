@@ -2,6 +2,11 @@
 //! Lines that once started a program which the analysis did not see, made short.
 
 pub(crate) const LINES: &[&str] = &[
+    "[[ -n $(cat <<''\n$((1 + $(m1)))\n\nm0) ]]",
+    "x | declare -A h; k='a[$(m6)]'; echo ${h[$k]}",
+    "( (((m0))) )",
+    "v=m0; declare v=m9; $v",
+    "declare v=x; $v m3",
     "v=x; v=m0 w=$v; $w",
     "v=m0; v=x w=$v; $w; m1",
     "eval $'echo \"`echo \\`m0\\``\"'",

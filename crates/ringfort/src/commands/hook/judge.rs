@@ -23,7 +23,7 @@ use ringfort_sandbox::stub::{Answer, Judge};
 
 use super::Message;
 use crate::commands::{Common, Failure};
-use crate::wiring::{World, wire_hook, workspace};
+use crate::wiring::{POLICY_VARIABLE, World, wire_hook, workspace};
 
 /// Judges one message and answers.
 pub(super) fn main(message: &Message<'_>, judge: Judge) {
@@ -59,7 +59,9 @@ fn judged(message: &Message<'_>) -> (Answer, Option<Pipeline>) {
 
 fn ruled(message: &Message<'_>, call: &Call) -> Result<(Saying, Option<Pipeline>), Failure> {
     let Message { agent, common, .. } = *message;
-    let world = World::read().map_err(Failure::guard)?;
+    let mut world = World::read().map_err(Failure::guard)?;
+    // The settings of an agent, a repository's among them, choose the variables of its hooks: they name no policy.
+    world.forget(POLICY_VARIABLE);
     // A caged caller that has closed the socket is still caged: nothing is judged then.
     if world.variable(BROKER_VARIABLE).is_some() {
         return Ok((nested(message, &world)?, None));
