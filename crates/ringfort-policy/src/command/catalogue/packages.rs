@@ -19,7 +19,12 @@ const CARGO: &[Entry] = &[
     low("locate-project pkgid read-manifest verify-project version help --list -V --version")
         .options(&[value("--config", Load), value("--manifest-path", Read)]),
     low("search info").options(&[value("--registry --index", Host)]).always(&[EffectKind::QueryService]),
-    low("report").always(RUN),
+    // Shows what an earlier build has stored; a built-in word is no alias.
+    low("report").options(&[
+        value("--config", Load),
+        value("--manifest-path", Read),
+        value("-p --package --id", Value),
+    ]),
     low("outdated audit deny").always(NETWORK),
     medium(
         "build b check c test t run r bench doc d rustc rustdoc clippy fix miri nextest llvm-cov tarpaulin \
@@ -47,7 +52,15 @@ const CARGO: &[Entry] = &[
         .options(&[value("--name --edition --vcs --registry --color", Value), value("--config", Load)])
         .operands(&[Write])
         .here(),
-    medium("update generate-lockfile fetch vendor")
+    low("update generate-lockfile")
+        .options(&[
+            value("--config", Load),
+            value("--manifest-path --lockfile-path", Write),
+            value("-p --package --precise --color", Value),
+        ])
+        .here()
+        .always(&[EffectKind::QueryService]),
+    medium("fetch vendor")
         .options(&[value("--config", Load), value("--manifest-path", Write), value("-p --precise", Value)])
         .operands(&[Write])
         .always(NETWORK),
