@@ -21,8 +21,8 @@ use ringfort_core::text::Text;
 
 /// Most links on the way to one place; the kernel follows as many.
 const LINKS_MAX: usize = 40;
-/// Most parts of a path that are looked at.
-const PARTS_MAX: usize = 256;
+/// Deepest value among the arguments of a tool that is looked at.
+const VALUES_DEEP_MAX: usize = 256;
 /// Most words of an action that are looked through for a way up behind a link.
 const WORDS_MAX: usize = 4096;
 /// Folders whose links only the system's owner makes.
@@ -106,9 +106,9 @@ fn place_of(path: &Path, op: Op) -> Option<PathBuf> {
 fn follow(path: &Path) -> Option<PathBuf> {
     let mut real = PathBuf::from("/");
     let mut rest: Vec<PathBuf> = parts(path);
-    let (mut links, mut steps) = (0, 0);
+    let mut links = 0;
+    // Ends: a path has a bounded length, and so has what each link adds.
     while let Some(part) = rest.pop() {
-        steps += 1;
         if part.as_os_str() == OsStr::new("..") {
             real.pop();
             continue;
@@ -116,7 +116,7 @@ fn follow(path: &Path) -> Option<PathBuf> {
         real.push(&part);
         let Ok(target) = std::fs::read_link(&real) else { continue };
         links += 1;
-        if links > LINKS_MAX || steps > PARTS_MAX {
+        if links > LINKS_MAX {
             return None;
         }
         real.pop();
@@ -152,7 +152,7 @@ fn climbing_words(request: &Request) -> Vec<(PathBuf, PathBuf)> {
             words.iter().for_each(|word| add(&String::from_utf8_lossy(word.as_bytes())));
         }
         Action::Path(access) => add(&String::from_utf8_lossy(access.path.as_bytes())),
-        Action::Tool(call) => strings(&call.arguments, &mut add, PARTS_MAX),
+        Action::Tool(call) => strings(&call.arguments, &mut add, VALUES_DEEP_MAX),
         _ => {}
     }
     words
@@ -217,5 +217,15 @@ mod tests {
     fn a_way_up_is_seen_by_its_text_too() {
         assert_eq!(without_up(Path::new("/w/link/../x/./y/..")), Path::new("/w/x"));
         assert_eq!(without_up(Path::new("/../..")), Path::new("/"));
+    }
+
+    #[test]
+    fn deny_losing_a_link_behind_many_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("w/a")).unwrap();
+        symlink("/etc", root.join("w/out")).unwrap();
+        let long = format!("{}/w/{}out/shadow", root.display(), "a/../".repeat(600));
+        assert_eq!(follow(Path::new(&long)), Some(PathBuf::from("/etc/shadow")));
     }
 }
