@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use ringfort_core::obligation::Promise;
+use ringfort_core::syscalls::SyscallGroups;
 use serde::Serialize;
 
 /// What a caged program may see and use.
@@ -42,6 +43,8 @@ pub struct Profile {
     pub environment: Vec<(OsString, OsString)>,
     /// Bounds on resources.
     pub limits: Limits,
+    /// Which system calls there are.
+    pub syscalls: SyscallGroups,
     /// How much isolation to try for.
     pub degree: DegreeRequest,
     /// Promises without which nothing starts.
@@ -158,6 +161,7 @@ impl Profile {
             scratch: None,
             environment: Vec::new(),
             limits: Limits::default(),
+            syscalls: SyscallGroups::default(),
             degree: DegreeRequest::Auto,
             require: BTreeSet::new(),
         }
