@@ -90,6 +90,8 @@ pub enum BindMode {
     ReadOnly,
     /// As it is, writable, and every change is thrown away; read-only (and reported) where the host cannot do that.
     Scratch,
+    /// As it is, writable, and every change stays.
+    Writable,
 }
 
 /// A file of the workspace that the program may update (also by lock file and rename) without reaching the real one.
