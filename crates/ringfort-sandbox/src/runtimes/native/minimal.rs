@@ -34,8 +34,11 @@ pub(super) fn grant(rules: &mut Rules, profile: &Profile) -> Result<Vec<String>,
             around(&real, &hidden, &mut grants)?;
         }
     }
-    for bind in &profile.home.binds {
+    for bind in profile.home.binds.iter().filter(|bind| bind.mode != BindMode::Writable) {
         around(&bind.source, &hidden, &mut grants)?;
+    }
+    for bind in profile.home.binds.iter().filter(|bind| bind.mode == BindMode::Writable) {
+        rules.allow(c_string(&bind.source)?, Grant::Write);
     }
     for path in &grants {
         rules.allow(c_string(path)?, Grant::Read);
