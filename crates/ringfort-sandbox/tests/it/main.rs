@@ -15,4 +15,5 @@ mod cage;
 mod escape;
 mod life;
 mod network;
+mod network_inside;
 mod programs;
