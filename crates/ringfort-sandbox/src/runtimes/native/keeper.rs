@@ -3,13 +3,14 @@
 //!
 //! In: a [`Plan`] that was prepared before the clone. Out: reports and events over two descriptors.
 //!
-//! **Invariant:** the order is the security model: identity, mounts, session, rights, then in the program's process
+//! **Invariant:** the order is the security model: identity, network, mounts, session, rights, then in the program's process
 //! limits, Landlock, seccomp last, probes, `execve`. Nothing here allocates: the supervisor may have threads.
 //! The keeper is the init of the pid namespace (or, without one, the reaper of orphans): it reaps, passes on what
 //! happens, and when it ends everything ends. It holds no rights and reads nothing but signals from the supervisor.
 
 use std::ffi::{CString, c_int, c_uint};
 
+use super::door::{self, NetworkPlan};
 use super::filter::Sockets;
 use super::landlock::Rules;
 use super::step::{Step, StepFailure, ViewReport, build_view};
@@ -24,6 +25,7 @@ pub(super) struct Plan {
     pub(super) sockets: Sockets,
     /// Lines for `uid_map` and `gid_map`; `None` without namespaces.
     pub(super) identity: Option<(CString, CString)>,
+    pub(super) network: NetworkPlan,
     pub(super) workspace: CString,
     pub(super) steps: Vec<Step>,
     pub(super) cwd: CString,
@@ -98,6 +100,7 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     let mut view = ViewReport::default();
     if let Some((uid_map, gid_map)) = &plan.identity {
         map_identity(uid_map, gid_map).map_err(during(Stage::Identity))?;
+        door::open(&plan.network, plan.descriptors.control).map_err(during(Stage::Network))?;
         view = build_view(&plan.workspace, &plan.steps).map_err(|StepFailure { index, errno }| Failure {
             stage: Stage::View,
             index,

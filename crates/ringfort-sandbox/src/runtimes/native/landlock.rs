@@ -88,6 +88,11 @@ impl Rules {
         Self { abi, handled: handled(abi), grants: Vec::new() }
     }
 
+    /// Leaves TCP alone: the network namespace is the program's own, and what runs in it listens and connects there.
+    pub(super) fn leave_network(&mut self) {
+        self.handled.network = 0;
+    }
+
     /// The ABI whose rights are handled; 0 when the kernel has no Landlock.
     pub(super) fn abi(&self) -> u32 {
         self.abi

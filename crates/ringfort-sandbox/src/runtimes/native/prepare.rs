@@ -19,6 +19,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::PipeFlags;
 
+use super::door::{self, NetworkPlan};
 use super::filter::{self, Sockets};
 use super::keeper::{Descriptors, Plan, TryPlan};
 use super::landlock::{Grant, Rules};
@@ -27,7 +28,7 @@ use super::view::{self, View, c_string};
 use super::witness::{self, Witness};
 use super::{Mode, ProfileError, minimal};
 use crate::launch::{LaunchError, Spawn, Stream};
-use crate::profile::Profile;
+use crate::profile::{Network, Profile};
 use crate::syscall::{self, ExecVectors};
 
 /// Most paths in each list of a profile.
@@ -111,6 +112,7 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
             return Err(ProfileError::Staged { path: staged.scratch.clone() });
         }
     }
+    door::check(&profile.network)?;
     for (what, count) in [
         ("hidden paths", profile.hidden.len()),
         ("protected paths", profile.protected.len()),
@@ -146,6 +148,7 @@ pub(super) fn prepare(
         Mode::Namespaced => {
             let View { steps, overlays, system, scratch_files } = view::plan(profile, uid)?;
             grant_view(&mut rules, profile, &system)?;
+            rules.leave_network();
             let notes = scratch_files
                 .iter()
                 .map(|path| format!("`{}` is read-only: only folders can be scratch", path.display()))
@@ -153,7 +156,10 @@ pub(super) fn prepare(
             (steps, Degraded { overlays, notes })
         }
         Mode::Minimal => {
-            let notes = minimal::grant(&mut rules, profile)?;
+            let mut notes = minimal::grant(&mut rules, profile)?;
+            if profile.network != Network::None {
+                notes.push(door::MISSING.to_owned());
+            }
             (Vec::new(), Degraded { overlays: Vec::new(), notes })
         }
     };
@@ -167,6 +173,7 @@ pub(super) fn prepare(
     let plan = Plan {
         sockets,
         identity,
+        network: NetworkPlan::new(mode, &profile.network),
         workspace: c_string(&profile.workspace)?,
         steps,
         cwd: c_string(&profile.cwd)?,
