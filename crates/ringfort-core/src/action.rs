@@ -189,10 +189,7 @@ impl Action {
     pub fn write_digest(&self, writer: &mut DigestWriter) {
         match self {
             Self::Command(command) => write_command(command, writer),
-            Self::Tool(call) => {
-                writer.number(3).bytes(call.name.as_bytes());
-                write_value(&call.arguments, writer);
-            }
+            Self::Tool(call) => write_call(&call.name, call, writer),
             Self::Path(access) => {
                 writer.number(4).bytes(access.path.as_bytes()).bytes(access.op.as_str().as_bytes());
             }
@@ -222,6 +219,20 @@ impl Action {
             Self::Intent(check) => check.write_digest(writer.number(14)),
         }
     }
+
+    /// Writes what stays the same when it is repeated: case is not part of a tool's name here.
+    pub fn write_repeat_digest(&self, writer: &mut DigestWriter) {
+        match self {
+            Self::Tool(call) => write_call(&call.name.to_lowercase(), call, writer),
+            other => other.write_digest(writer),
+        }
+    }
+}
+
+/// Writes a tool call into a digest, under this name.
+fn write_call(name: &str, call: &ToolCall, writer: &mut DigestWriter) {
+    writer.number(3).bytes(name.as_bytes());
+    write_value(&call.arguments, writer);
 }
 
 /// Writes a command into a digest, its form first.

@@ -21,7 +21,7 @@ use ringfort_core::permit::{Permit, PermitError};
 use crate::achieved::Achieved;
 use crate::profile::{Limits, Profile};
 pub use crate::runtimes::native::ProfileError;
-use crate::runtimes::{self, native};
+use crate::runtimes::{self, Leftover, native};
 use crate::syscall::{self, Errno, Patience, Which};
 
 /// Number of the broker's descriptor in the program.
@@ -201,13 +201,14 @@ pub fn launch(
         bounded = Profile { limits: narrowed(profile.limits, &obligations.limits), ..profile.clone() };
         &bounded
     };
-    let started = (runtimes::select(native::NAME)?.start)(profile, &require, &spawn)?;
+    let started = (runtimes::select(&profile.runtime)?.start)(profile, &require, &spawn)?;
     Ok(Cage {
         pid: started.pid,
         pidfd: started.pidfd,
         control: started.control,
         achieved: started.achieved,
         door: started.door,
+        leftover: started.leftover,
         exit: None,
         reaped: false,
     })
@@ -286,6 +287,7 @@ pub struct Cage {
     control: OwnedFd,
     achieved: Achieved,
     door: Option<DoorSockets>,
+    leftover: Option<Leftover>,
     exit: Option<Exit>,
     reaped: bool,
 }
@@ -385,6 +387,11 @@ impl Cage {
         if !self.reaped {
             // ECHILD: somebody else has reaped it, or the supervisor ignores SIGCHLD. It is gone in each case.
             let _ignored: Result<_, _> = syscall::wait_child(Which::One(self.pid), Patience::Wait);
+            if let Some(leftover) = self.leftover.take() {
+                // No child of this process: its end is seen by the descriptor.
+                let _ignored: Result<_, _> = syscall::poll_readable([self.pidfd.as_raw_fd()], Some(SWEEP_MS_MAX));
+                leftover.remove();
+            }
             self.reaped = true;
         }
     }

@@ -15,9 +15,17 @@ use std::path::PathBuf;
 use ringfort_core::obligation::Promise;
 use serde::Serialize;
 
+mod engine;
+
+pub use self::engine::{CONTAINER_PROCESSES, Container, Engine, WORKSPACE};
+
 /// What a caged program may see and use.
 #[derive(Clone, Debug, Serialize)]
 pub struct Profile {
+    /// Which runtime makes the cage: `native`, `bubblewrap`, `docker` or `podman`.
+    pub runtime: String,
+    /// What the other runtimes than `native` work with.
+    pub engine: Option<Engine>,
     /// The writable folder; absolute and canonical; appears at the same path inside.
     pub workspace: PathBuf,
     /// Where the program starts; the workspace or below it.
@@ -82,6 +90,8 @@ pub enum BindMode {
     ReadOnly,
     /// As it is, writable, and every change is thrown away; read-only (and reported) where the host cannot do that.
     Scratch,
+    /// As it is, writable, and every change stays.
+    Writable,
 }
 
 /// A file of the workspace that the program may update (also by lock file and rename) without reaching the real one.
@@ -178,10 +188,15 @@ pub enum DegreeRequest {
 const SYSTEM: [&str; 10] =
     ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/etc", "/nix/store"];
 
+/// The runtime that needs nothing installed.
+pub const NATIVE: &str = "native";
+
 impl Profile {
     /// A profile for `workspace` with nothing but the system in view.
     pub fn new(workspace: PathBuf, home: PathBuf) -> Self {
         Self {
+            runtime: NATIVE.to_owned(),
+            engine: None,
             cwd: workspace.clone(),
             workspace,
             system: Self::system_default(),

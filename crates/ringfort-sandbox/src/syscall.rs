@@ -17,7 +17,7 @@ mod mount;
 mod network;
 mod process;
 
-pub(crate) use self::clone::clone_process;
+pub(crate) use self::clone::{clone_borrowing, clone_process};
 pub(crate) use self::confine::*;
 pub(crate) use self::exec::ExecVectors;
 pub(crate) use self::file::*;

@@ -30,7 +30,7 @@ pub(crate) use self::keeper::BROKER;
 pub(crate) use self::landlock::ABI_MAX as LANDLOCK_ABI_MAX;
 use self::wire::{Message, REPORT_BYTES, Report, Stage};
 use self::witness::Findings;
-use super::Runtime;
+use super::{Leftover, Runtime};
 use crate::achieved::{Achieved, Degree, Held};
 use crate::launch::{DoorSockets, Event, LaunchError, Spawn};
 use crate::profile::{DegreeRequest, Profile};
@@ -110,6 +110,8 @@ pub(crate) struct Started {
     pub(crate) control: OwnedFd,
     pub(crate) achieved: Achieved,
     pub(crate) door: Option<DoorSockets>,
+    /// What is to be taken away when it is gone.
+    pub(crate) leftover: Option<Leftover>,
 }
 
 /// What was tried.
@@ -197,7 +199,7 @@ fn attempt(
         Ok((findings, overlays_refused, door)) => {
             warnings.extend(view.warnings(overlays_refused));
             let achieved = achieved(mode, plan.rules.abi(), findings, std::mem::take(warnings));
-            Ok(Started { pid: cloned.pid, pidfd, control, achieved, door })
+            Ok(Started { pid: cloned.pid, pidfd, control, achieved, door, leftover: None })
         }
         Err(attempt) => {
             ignore(syscall::pidfd_kill(pidfd.as_raw_fd(), libc::SIGKILL));

@@ -46,6 +46,11 @@ pub(crate) fn openat2(directory: c_int, path: &CStr, flags: c_int, resolve: u64)
     })
 }
 
+pub(crate) fn unlink(path: &CStr) -> Answer<()> {
+    // SAFETY: `path` is a C string that outlives the call.
+    check_unit(unsafe { libc::syscall(libc::SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0 as c_long) })
+}
+
 pub(crate) fn close(descriptor: c_int) {
     // SAFETY: closing a number has no memory effects; the caller owns the descriptor.
     unsafe { libc::syscall(libc::SYS_close, descriptor) };

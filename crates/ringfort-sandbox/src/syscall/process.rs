@@ -108,9 +108,8 @@ pub(crate) fn restore_signals(mask: SignalMask) -> Answer<()> {
     change_mask(libc::SIG_SETMASK, mask.0).map(|_| ())
 }
 
-/// Every signal gets its default action and the mask is emptied.
-pub(crate) fn reset_signals() -> Answer<()> {
-    default_actions()?;
+/// No signal is blocked from here on.
+pub(crate) fn unblock_signals() -> Answer<()> {
     restore_signals(SignalMask(0))
 }
 

@@ -66,6 +66,7 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run -- npm test
   ringfort run -- bash
   ringfort run --workspace ~/src/app -- make -j4
+  ringfort run -- claude
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
 Exit status: the program's own; 124 its time was over, 126 denied, 125 the guard failed, 127 no such program.")]
@@ -73,6 +74,9 @@ pub(crate) struct RunArgs {
     /// The folder that is writable inside; the current folder unless named
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
+    /// The profile of an agent, or `none`; without it the program's name decides (`claude` is `claude-code`)
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
     /// How much isolation: `auto`, or `minimal` (no user namespaces: Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
@@ -105,6 +109,9 @@ impl RunArgs {
         if let Some(workspace) = &self.workspace {
             option("--workspace", workspace.as_os_str());
         }
+        if let Some(profile) = &self.profile {
+            option("--profile", OsStr::new(profile));
+        }
         option("--degree", OsStr::new(&self.degree));
         for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
@@ -121,6 +128,7 @@ impl RunArgs {
 struct Wishes {
     common: Common,
     workspace: Option<PathBuf>,
+    profile: Option<String>,
     minimal: bool,
     redact: bool,
     verbose: bool,
@@ -191,13 +199,14 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--state" => wishes.common.state = Some(PathBuf::from(value()?)),
             "--policy" => wishes.common.policy = Some(PathBuf::from(value()?)),
             "--set" => wishes.common.settings.push(value()?.to_string_lossy().into_owned()),
+            "--profile" => wishes.profile = Some(value()?.to_string_lossy().into_owned()),
             "--degree" => wishes.minimal = degree(&value()?)? == DegreeRequest::Minimal,
             "--redact" => wishes.redact = true,
             "--verbose" | "-v" => wishes.verbose = true,
             "--json" => wishes.common.json = true,
             _ => return Err(bad_option(&word)),
         }
-        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set") || wishes.minimal {
+        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set" | "--profile") || wishes.minimal {
             wishes.widening.push(name);
         }
     }
@@ -257,7 +266,14 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     // One word is text for a shell, which begins with the program most of the time.
     let first = wishes.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
     let program = first.split_whitespace().next().unwrap_or_default().to_owned();
-    let asked = RunWishes { common: &wishes.common, workspace, degree, session: session_name()?, program };
+    let asked = RunWishes {
+        common: &wishes.common,
+        workspace,
+        degree,
+        session: session_name()?,
+        profile: wishes.profile.clone(),
+        program,
+    };
     let mut wired =
         wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
     for notice in &wired.notices {

@@ -117,8 +117,7 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     syscall::drop_capabilities().map_err(during(Stage::Rights))?;
     syscall::set_no_new_privileges().map_err(during(Stage::Rights))?;
     syscall::forbid_dump().map_err(during(Stage::Rights))?;
-    let started = syscall::clone_process(0, || become_program(plan, view)).map_err(during(Stage::Fork))?;
-    Ok(started.pid)
+    syscall::clone_borrowing(|| become_program(plan, view)).map_err(during(Stage::Fork))
 }
 
 /// Closes everything that is not named in `descriptors`: what the supervisor has open is its own.
@@ -205,12 +204,13 @@ fn confine(plan: &Plan) -> Result<(), Failure> {
     syscall::install_filter(&plan.filter).map_err(during(Stage::Seccomp))
 }
 
-/// The last steps before `execve`: nothing of ours stays open, no signal stays blocked or ignored.
+/// The last steps before `execve`: nothing of ours stays open, no signal stays blocked. None is ignored or handled: the
+/// keeper gave each its default action.
 fn leave(plan: &Plan) -> Result<(), Failure> {
     let first = if plan.descriptors.broker.is_some() { BROKER + 1 } else { BROKER };
     syscall::close_range(first.unsigned_abs(), u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
         .map_err(during(Stage::Descriptors))?;
-    syscall::reset_signals().map_err(during(Stage::Signals))
+    syscall::unblock_signals().map_err(during(Stage::Signals))
 }
 
 /// Reaps and passes on until the program has ended, or the supervisor is gone.

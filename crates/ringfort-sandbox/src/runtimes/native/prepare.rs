@@ -217,7 +217,7 @@ fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Resul
     Ok(())
 }
 
-fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, ProfileError> {
+fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, LaunchError> {
     let strings = |paths: &[&Path]| paths.iter().copied().map(c_string).collect::<Result<Vec<CString>, ProfileError>>();
     let home = c_string(&profile.home.path)?;
     let hidden: Vec<&Path> = profile.hidden.iter().map(PathBuf::as_path).chain([Path::new("/etc/shadow")]).collect();
@@ -236,11 +236,14 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Prof
         outside.extend(profile.workspace.parent());
     }
     let (network_outside, pids_outside) = witness::own_namespaces();
+    let name = probe_name()?;
+    let uncreatable: Vec<PathBuf> = outside.iter().map(|folder| folder.join(&name)).collect();
+    let uncreatable: Vec<&Path> = uncreatable.iter().map(PathBuf::as_path).collect();
     Ok(Witness {
         namespaced: mode == Mode::Namespaced,
         landlock_abi: abi,
         supervisor: syscall::getpid(),
-        unwritable: strings(&outside)?,
+        uncreatable: strings(&uncreatable)?,
         unreadable: strings(&hidden)?,
         landlock_canary: CString::new(if mode == Mode::Namespaced { view::CANARY } else { "/" }).unwrap_or_default(),
         protected: strings(&protected)?,
@@ -251,6 +254,13 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Prof
         network_outside,
         pids_outside,
     })
+}
+
+/// A name that nobody can have taken before.
+fn probe_name() -> Result<String, LaunchError> {
+    let mut random = [0_u8; 8];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).map_err(os("asking for randomness"))?;
+    Ok(format!(".ringfort-probe-{:016x}", u64::from_ne_bytes(random)))
 }
 
 fn limits(profile: &Profile) -> Vec<(c_uint, u64)> {

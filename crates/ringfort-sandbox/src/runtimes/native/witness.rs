@@ -4,7 +4,7 @@
 //! In: what to try, prepared before the clone. Out: for each promise 0 (held) or the number of a [`Fault`].
 //!
 //! **Invariant:** a promise counts as held only when its attempts were made and refused. The attempts are harmless
-//! where they succeed: nameless temporary files, signal 0, sockets that are closed at once.
+//! where they succeed: empty files that are removed at once, signal 0, sockets that are closed at once.
 //! A probe shows that a restriction is there, not that it has no hole; the escape suite is for that.
 
 use std::ffi::{CString, c_int, c_long};
@@ -93,8 +93,8 @@ pub(super) struct Witness {
     pub(super) landlock_abi: u32,
     /// The supervisor's process id, to try a signal on (without a pid namespace).
     pub(super) supervisor: i32,
-    /// Folders outside that must not be writable.
-    pub(super) unwritable: Vec<CString>,
+    /// Files that do not exist, in folders outside that must not be writable.
+    pub(super) uncreatable: Vec<CString>,
     /// Paths that must not be readable.
     pub(super) unreadable: Vec<CString>,
     /// A path that only Landlock refuses.
@@ -171,9 +171,7 @@ impl Witness {
                 return Err(Fault::LandlockOld);
             }
         }
-        self.unwritable
-            .iter()
-            .try_for_each(|path| refused(&open(path, libc::O_TMPFILE | libc::O_WRONLY), Fault::WroteOutside))
+        self.uncreatable.iter().try_for_each(|path| uncreated(path))
     }
 
     fn reads(&self, landlock: Verdict) -> Verdict {
@@ -278,6 +276,19 @@ fn connect_at_once(socket: c_int) -> Answer<()> {
 fn open(path: &CString, flags: c_int) -> Answer<()> {
     let nowhere = libc::O_NONBLOCK | libc::O_NOCTTY;
     syscall::openat(libc::AT_FDCWD, path, flags | nowhere, 0).map(syscall::close)
+}
+
+/// Tries to create a file. A nameless one would not do: it is made, with all that costs, before Landlock refuses it.
+fn uncreated(path: &CString) -> Verdict {
+    match open(path, libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_NOFOLLOW) {
+        Ok(()) => {
+            // It is empty; the fault is told whatever becomes of it.
+            let _ignored: Answer<()> = syscall::unlink(path);
+            Err(Fault::WroteOutside)
+        }
+        Err(Errno(libc::EEXIST)) => Err(Fault::WroteOutside), // Nothing was seen to be refused.
+        Err(_) => Ok(()),
+    }
 }
 
 fn socket(family: c_int) -> Answer<()> {
@@ -385,7 +396,7 @@ mod tests {
             namespaced: true,
             landlock_abi: 7,
             supervisor: syscall::getpid(),
-            unwritable: vec![CString::new("/tmp").unwrap()],
+            uncreatable: vec![CString::new("/tmp/.ringfort-probe-test").unwrap()],
             unreadable: vec![CString::new("/etc/passwd").unwrap()],
             landlock_canary: CString::new("/etc/passwd").unwrap(),
             protected: vec![CString::new("/tmp").unwrap()],
