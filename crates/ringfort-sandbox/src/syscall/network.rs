@@ -85,21 +85,23 @@ pub(crate) fn listener(address: Ipv4Addr, port: u16, listen: Listen) -> Answer<c
     };
     // SAFETY: `name` outlives the call and the size is its own.
     let bound =
-        check_unit(unsafe { libc::syscall(libc::SYS_bind, made, &raw const name, size_of::<libc::sockaddr_in>()) })
-            .and_then(|()| match listen {
-                // SAFETY: no memory is passed.
-                Listen::Stream { backlog } => {
-                    check_unit(unsafe { libc::syscall(libc::SYS_listen, made, c_int::from(backlog)) })
-                }
-                Listen::Datagram => Ok(()),
-            });
-    match bound {
+        check_unit(unsafe { libc::syscall(libc::SYS_bind, made, &raw const name, size_of::<libc::sockaddr_in>()) });
+    let listening = bound.and_then(|()| match listen {
+        Listen::Stream { backlog } => start_listening(made, backlog),
+        Listen::Datagram => Ok(()),
+    });
+    match listening {
         Ok(()) => Ok(made),
         Err(errno) => {
             close(made);
             Err(errno)
         }
     }
+}
+
+fn start_listening(socket: c_int, backlog: u16) -> Answer<()> {
+    // SAFETY: no memory is passed.
+    check_unit(unsafe { libc::syscall(libc::SYS_listen, socket, c_int::from(backlog)) })
 }
 
 /// Most descriptors of one message.
@@ -133,4 +135,55 @@ pub(crate) fn send_descriptors(socket: c_int, message: &[u8], descriptors: &[c_i
     let flags = c_long::from(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
     // SAFETY: the header points to one part and one control message, which outlive the call; the kernel only reads them.
     check_int(unsafe { libc::syscall(libc::SYS_sendmsg, socket, &raw const header, flags) }).map(|_| ())
+}
+
+/// The documentation addresses 192.0.2.1 and 2001:db8::1, port 9: in no cage's network, and nobody's.
+fn nowhere_v4() -> libc::sockaddr_in {
+    libc::sockaddr_in {
+        sin_family: libc::AF_INET as u16,
+        sin_port: 9_u16.to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from_be_bytes([192, 0, 2, 1]).to_be() },
+        sin_zero: [0; 8],
+    }
+}
+
+fn nowhere_v6() -> libc::sockaddr_in6 {
+    libc::sockaddr_in6 {
+        sin6_family: libc::AF_INET6 as u16,
+        sin6_port: 9_u16.to_be(),
+        sin6_flowinfo: 0,
+        sin6_addr: libc::in6_addr { s6_addr: [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1] },
+        sin6_scope_id: 0,
+    }
+}
+
+/// Connects an IPv4 socket to a documentation address. A stream socket must not block; a datagram socket sends nothing.
+pub(crate) fn connect_nowhere(socket: c_int) -> Answer<()> {
+    let address = nowhere_v4();
+    // SAFETY: `address` outlives the call and the size is its own.
+    check_unit(unsafe { libc::syscall(libc::SYS_connect, socket, &raw const address, size_of::<libc::sockaddr_in>()) })
+}
+
+/// As [`connect_nowhere`], for an IPv6 socket.
+pub(crate) fn connect_nowhere_v6(socket: c_int) -> Answer<()> {
+    let address = nowhere_v6();
+    // SAFETY: `address` outlives the call and the size is its own.
+    check_unit(unsafe { libc::syscall(libc::SYS_connect, socket, &raw const address, size_of::<libc::sockaddr_in6>()) })
+}
+
+/// Sends one empty datagram to a documentation address.
+pub(crate) fn send_nowhere(socket: c_int) -> Answer<()> {
+    let address = nowhere_v4();
+    // SAFETY: nothing is sent; `address` outlives the call and the size is its own.
+    check_unit(unsafe {
+        libc::syscall(
+            libc::SYS_sendto,
+            socket,
+            std::ptr::null::<u8>(),
+            0_usize,
+            libc::MSG_NOSIGNAL,
+            &raw const address,
+            size_of::<libc::sockaddr_in>(),
+        )
+    })
 }

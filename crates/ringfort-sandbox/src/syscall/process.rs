@@ -300,15 +300,3 @@ pub(crate) fn socket(family: c_int, kind: c_int, protocol: c_int) -> Answer<c_in
     // SAFETY: no memory is passed.
     check_int(unsafe { libc::syscall(libc::SYS_socket, family, kind | libc::SOCK_CLOEXEC, protocol) })
 }
-
-/// Connects a datagram socket to the documentation address 192.0.2.1; nothing is sent.
-pub(crate) fn connect_nowhere(socket: c_int) -> Answer<()> {
-    let address = libc::sockaddr_in {
-        sin_family: libc::AF_INET as u16,
-        sin_port: 9_u16.to_be(),
-        sin_addr: libc::in_addr { s_addr: u32::from_be_bytes([192, 0, 2, 1]).to_be() },
-        sin_zero: [0; 8],
-    };
-    // SAFETY: `address` outlives the call and the size is its own.
-    check_unit(unsafe { libc::syscall(libc::SYS_connect, socket, &raw const address, size_of::<libc::sockaddr_in>()) })
-}

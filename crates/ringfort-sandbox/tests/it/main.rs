@@ -16,4 +16,5 @@ mod calls;
 mod escape;
 mod life;
 mod network;
+mod network_inside;
 mod programs;

@@ -7,6 +7,8 @@
 //! exist already. Mounts are ordered by depth, so that what takes away lies above what grants.
 //! Nothing is mounted here.
 
+mod names;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -122,6 +124,7 @@ pub(super) fn plan(profile: &Profile, uid: u32) -> Result<View, ProfileError> {
     let mut planner = Planner::new(profile);
     planner.base(uid)?;
     planner.layers(uid)?;
+    planner.names()?;
     planner.view.steps.push(Step::Detach { path: c_path(Path::new(STORE))? });
     Ok(planner.view)
 }

@@ -34,10 +34,11 @@ pub(super) enum Fault {
     StatusUnread,
     KeeperMortal,
     RootInView,
+    NetworkReached,
 }
 
 /// Every fault with its sentence.
-const FAULTS: [(Fault, &str); 17] = [
+const FAULTS: [(Fault, &str); 18] = [
     (Fault::WroteOutside, "a folder outside could be written"),
     (Fault::ReadHidden, "a hidden path could be opened"),
     (Fault::HomeInView, "the real home folder is in view"),
@@ -55,6 +56,7 @@ const FAULTS: [(Fault, &str); 17] = [
     (Fault::StatusUnread, "the process status could not be read"),
     (Fault::KeeperMortal, "without a pid namespace and Landlock's signal scope the program can kill its keeper"),
     (Fault::RootInView, "the root folder is the host's"),
+    (Fault::NetworkReached, "there is a way to an address outside the cage"),
 ];
 
 /// The sentence for a fault number from the child.
@@ -216,12 +218,15 @@ impl Witness {
         }
         refused(&socket(libc::AF_PACKET), Fault::SocketOpened)?;
         refused(&socket(libc::AF_VSOCK), Fault::SocketOpened)?;
-        let Ok(datagram) = syscall::socket(libc::AF_INET, libc::SOCK_DGRAM, 0) else {
-            return Ok(());
-        };
-        let connected = syscall::connect_nowhere(datagram);
-        syscall::close(datagram);
-        refused(&connected, Fault::NetworkShared)
+        for (family, kind, attempt) in ELSEWHERE {
+            // Where there is no such socket there is nothing to reach with it.
+            if let Ok(socket) = syscall::socket(family, kind, 0) {
+                let reached = attempt(socket);
+                syscall::close(socket);
+                refused(&reached, Fault::NetworkReached)?;
+            }
+        }
+        Ok(())
     }
 
     fn processes(&self) -> Verdict {
@@ -249,6 +254,25 @@ impl Witness {
             (Err(_), Err(_)) => Err(Fault::KeeperMortal),
             _ => Err(Fault::SignalledOutside),
         }
+    }
+}
+
+/// A family, a kind of socket, and what is tried with one.
+type Way = (c_int, c_int, fn(c_int) -> Answer<()>);
+
+/// Ways to an address that is neither the cage's own nor one of those that its door catches.
+const ELSEWHERE: [Way; 4] = [
+    (libc::AF_INET, libc::SOCK_DGRAM, syscall::connect_nowhere),
+    (libc::AF_INET, libc::SOCK_DGRAM, syscall::send_nowhere),
+    (libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, connect_at_once),
+    (libc::AF_INET6, libc::SOCK_DGRAM, syscall::connect_nowhere_v6),
+];
+
+/// A connection that is on its way counts as made: there is a route.
+fn connect_at_once(socket: c_int) -> Answer<()> {
+    match syscall::connect_nowhere(socket) {
+        Err(Errno(libc::EINPROGRESS)) => Ok(()),
+        answer => answer,
     }
 }
 
