@@ -54,6 +54,8 @@ pub struct Profile {
     pub limits: Limits,
     /// Which system calls there are.
     pub syscalls: SyscallGroups,
+    /// What of the programs that are started later is shown to whoever launched the cage.
+    pub tracing: Tracing,
     /// What of the network exists inside.
     pub network: Network,
     /// How much isolation to try for.
@@ -177,6 +179,17 @@ impl Default for Limits {
     }
 }
 
+/// What is shown of the programs that a caged program starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tracing {
+    /// Nothing: they are bounded by the cage.
+    Off,
+    /// Each program, before its first instruction: it runs only when
+    /// [`Cage::answer`](crate::launch::Cage::answer) says so.
+    Programs,
+}
+
 /// How much isolation to try for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -212,6 +225,7 @@ impl Profile {
             environment: Vec::new(),
             limits: Limits::default(),
             syscalls: SyscallGroups::default(),
+            tracing: Tracing::Off,
             network: Network::None,
             degree: DegreeRequest::Auto,
             require: BTreeSet::new(),

@@ -18,3 +18,4 @@ mod life;
 mod network;
 mod network_inside;
 mod programs;
+mod traced;

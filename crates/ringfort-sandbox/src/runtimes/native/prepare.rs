@@ -178,6 +178,7 @@ pub(super) fn prepare(
         steps,
         cwd: c_string(&profile.cwd)?,
         limits: limits(profile),
+        tracing: profile.tracing,
         rules,
         filter: filter::build(sockets, &profile.syscalls),
         witness: make_witness(mode, profile, abi)?,

@@ -28,9 +28,10 @@ pub(super) enum Stage {
     Seccomp,
     Signals,
     Network,
+    Trace,
 }
 
-const STAGES: [Stage; 12] = [
+const STAGES: [Stage; 13] = [
     Stage::Descriptors,
     Stage::Identity,
     Stage::View,
@@ -43,6 +44,7 @@ const STAGES: [Stage; 12] = [
     Stage::Seccomp,
     Stage::Signals,
     Stage::Network,
+    Stage::Trace,
 ];
 
 impl Stage {
@@ -61,6 +63,7 @@ impl Stage {
             Self::Seccomp => "applying the system call filter",
             Self::Signals => "resetting signals",
             Self::Network => "preparing the network",
+            Self::Trace => "tracing the program",
         }
     }
 }
@@ -141,7 +144,7 @@ fn pack_findings<const N: usize>(findings: Findings, overlays_refused: u64) -> [
     pack(&[&findings.faults, &[flags], &overlays_refused.to_le_bytes()])
 }
 
-/// What the keeper tells the supervisor, and the one thing that it is told.
+/// What the keeper tells the supervisor, and what it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Message {
     Exited(i32),
@@ -152,6 +155,12 @@ pub(super) enum Message {
     Signal(i32),
     /// This many listeners of the door come with the message. Always the first one.
     Door(i32),
+    /// A process has become another program and waits: the number of the question, with a descriptor for the process.
+    Executed(i32),
+    /// To the keeper: the program of this question may run.
+    MayRun(i32),
+    /// To the keeper: it may not, and its process is ended.
+    MayNotRun(i32),
 }
 
 impl Message {
@@ -163,6 +172,9 @@ impl Message {
             Self::Continued => (4, 0),
             Self::Signal(signal) => (5, signal),
             Self::Door(count) => (6, count),
+            Self::Executed(number) => (7, number),
+            Self::MayRun(number) => (8, number),
+            Self::MayNotRun(number) => (9, number),
         };
         pack(&[&[kind], &value.to_le_bytes()])
     }
@@ -178,6 +190,9 @@ impl Message {
             4 => Self::Continued,
             5 => Self::Signal(value),
             6 => Self::Door(value),
+            7 => Self::Executed(value),
+            8 => Self::MayRun(value),
+            9 => Self::MayNotRun(value),
             _ => return None,
         })
     }
@@ -214,7 +229,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_survive_the_wire(value: i32, kind in 1_u8..7, noise: [u8; 6]) {
+        fn messages_survive_the_wire(value: i32, kind in 1_u8..10, noise: [u8; 6]) {
             let mut bytes = vec![kind];
             bytes.extend(value.to_le_bytes());
             let message = Message::decode(&bytes);
