@@ -21,6 +21,7 @@ mod hook_cage;
 mod hook_child;
 mod hostile;
 mod inline_code;
+mod nftables;
 mod one_analysis;
 mod programs;
 mod pty;
