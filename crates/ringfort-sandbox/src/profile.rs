@@ -13,6 +13,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use ringfort_core::obligation::Promise;
+use ringfort_core::syscalls::SyscallGroups;
 use serde::Serialize;
 
 mod engine;
@@ -51,6 +52,8 @@ pub struct Profile {
     pub environment: Vec<(OsString, OsString)>,
     /// Bounds on resources.
     pub limits: Limits,
+    /// Which system calls there are.
+    pub syscalls: SyscallGroups,
     /// What of the network exists inside.
     pub network: Network,
     /// How much isolation to try for.
@@ -208,6 +211,7 @@ impl Profile {
             scratch: None,
             environment: Vec::new(),
             limits: Limits::default(),
+            syscalls: SyscallGroups::default(),
             network: Network::None,
             degree: DegreeRequest::Auto,
             require: BTreeSet::new(),

@@ -179,7 +179,7 @@ pub(super) fn prepare(
         cwd: c_string(&profile.cwd)?,
         limits: limits(profile),
         rules,
-        filter: filter::build(sockets),
+        filter: filter::build(sockets, &profile.syscalls),
         witness: make_witness(mode, profile, abi)?,
         required,
         exec: vectors(profile, spawn)?,

@@ -257,8 +257,11 @@ impl Witness {
     }
 }
 
+/// A family, a kind of socket, and what is tried with one.
+type Way = (c_int, c_int, fn(c_int) -> Answer<()>);
+
 /// Ways to an address that is neither the cage's own nor one of those that its door catches.
-const ELSEWHERE: [(c_int, c_int, fn(c_int) -> Answer<()>); 4] = [
+const ELSEWHERE: [Way; 4] = [
     (libc::AF_INET, libc::SOCK_DGRAM, syscall::connect_nowhere),
     (libc::AF_INET, libc::SOCK_DGRAM, syscall::send_nowhere),
     (libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, connect_at_once),
