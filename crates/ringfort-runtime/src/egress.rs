@@ -9,6 +9,7 @@
 
 pub mod desk;
 pub mod refusals;
+pub mod view;
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,12 +37,12 @@ pub trait OpenCarrier {
 
 /// Carries the bytes of connections that were admitted.
 pub trait Carrier {
-    /// Serves the listeners of one more cage.
+    /// Serves the listeners of one more cage, in which `program` runs.
     ///
     /// # Errors
     ///
     /// None of them is served.
-    fn adopt(&mut self, sockets: DoorSockets, cage: CageId) -> io::Result<()>;
+    fn adopt(&mut self, sockets: DoorSockets, cage: CageId, program: Option<&str>) -> io::Result<()>;
 
     /// Closes the listeners and connections of a cage.
     fn remove(&mut self, cage: CageId);

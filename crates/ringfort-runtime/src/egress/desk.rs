@@ -141,9 +141,9 @@ impl<'a> Desk<'a> {
         let inner = &mut *self.inner.borrow_mut();
         let cage = inner.next_cage;
         let carrier = inner.carrier.as_mut().ok_or_else(|| io::Error::other("the door was closed"))?;
-        carrier.adopt(sockets, cage)?;
-        inner.next_cage += 1;
         let program = program_of(inner.session, &task.program);
+        carrier.adopt(sockets, cage, program.as_deref())?;
+        inner.next_cage += 1;
         inner.cages.insert(cage, Caged { principal, program });
         Ok(cage)
     }
