@@ -24,6 +24,9 @@ use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
+use ringfort_policy::config::Network;
+use ringfort_runtime::egress::refusals;
+use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
 use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
@@ -80,6 +83,9 @@ pub(crate) struct RunArgs {
     /// How much isolation: `auto`, or `minimal` (no user namespaces: Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
+    /// The door to the network: `auto` (where a host is listed or a person can be asked), `door` or `off`
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) network: Option<String>,
     /// Redact output on a terminal as well
     #[arg(long)]
     pub(crate) redact: bool,
@@ -113,6 +119,9 @@ impl RunArgs {
             option("--profile", OsStr::new(profile));
         }
         option("--degree", OsStr::new(&self.degree));
+        if let Some(network) = &self.network {
+            option("--network", OsStr::new(network));
+        }
         for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
                 words.push(flag.into());
@@ -130,6 +139,7 @@ struct Wishes {
     workspace: Option<PathBuf>,
     profile: Option<String>,
     minimal: bool,
+    network: Option<Network>,
     redact: bool,
     verbose: bool,
     command: Vec<OsString>,
@@ -201,12 +211,14 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--set" => wishes.common.settings.push(value()?.to_string_lossy().into_owned()),
             "--profile" => wishes.profile = Some(value()?.to_string_lossy().into_owned()),
             "--degree" => wishes.minimal = degree(&value()?)? == DegreeRequest::Minimal,
+            "--network" => wishes.network = Some(network(&value()?)?),
             "--redact" => wishes.redact = true,
             "--verbose" | "-v" => wishes.verbose = true,
             "--json" => wishes.common.json = true,
             _ => return Err(bad_option(&word)),
         }
-        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set" | "--profile") || wishes.minimal {
+        let widens = wishes.minimal || wishes.network.is_some_and(|network| network != Network::Off);
+        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set" | "--profile") || widens {
             wishes.widening.push(name);
         }
     }
@@ -226,6 +238,15 @@ fn degree(value: &OsStr) -> Result<DegreeRequest, Failure> {
         Some("auto") => Ok(DegreeRequest::Auto),
         Some("minimal") => Ok(DegreeRequest::Minimal),
         _ => Err(Failure::usage(anyhow::anyhow!("`--degree` is `auto` or `minimal`"))),
+    }
+}
+
+fn network(value: &OsStr) -> Result<Network, Failure> {
+    match value.to_str() {
+        Some("auto") => Ok(Network::Auto),
+        Some("door") => Ok(Network::Door),
+        Some("off") => Ok(Network::Off),
+        _ => Err(Failure::usage(anyhow::anyhow!("`--network` is `auto`, `door` or `off`"))),
     }
 }
 
@@ -258,6 +279,7 @@ fn leave(end: End) -> ExitCode {
 fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     // Signals and the terminal first: a provider may start a thread.
     let signals = Signals::take().map_err(|error| guard(Failure::guard(error)))?;
+    let terminal = UserTerminal::open();
     let places = world.places(&wishes.common);
     let folder = wishes.workspace.as_ref().map_or_else(|| world.cwd.clone(), |folder| world.cwd.join(folder));
     let workspace = workspace(world, &places, &folder)?;
@@ -273,6 +295,8 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         session: session_name()?,
         profile: wishes.profile.clone(),
         program,
+        network: wishes.network,
+        asks: if terminal.is_some() { Asks::Person } else { Asks::Nobody },
     };
     let mut wired =
         wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
@@ -292,7 +316,6 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         Err(error) => return Err(Failure::usage(error)),
     };
     let folder = wired.state.new_run(&wired.session.name).map_err(|error| guard(Failure::guard(error)))?;
-    let terminal = UserTerminal::open();
     let approver = TerminalApprover::new(terminal.as_ref(), &signals);
     let quarantine = wired.state.quarantine().join(&wired.session.name);
     let context = RunContext {
@@ -302,10 +325,14 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         terminal: terminal.as_ref(),
         approver: &approver,
         redact_terminal: wishes.redact || wired.loaded.config.redact.terminal,
+        network: None,
+        is_live: wishes.verbose && !world.is_for_agent(),
     };
     match run(&mut wired.session, &task, &context) {
         RunEnd::Ended(finished) => {
             report(&wired.session, &finished, &wishes, &wired.session.name);
+            let reader = if world.is_for_agent() { refusals::Reader::Agent } else { refusals::Reader::Person };
+            finished.refusals.lines(reader).iter().for_each(|line| wired.session.warn(line));
             Ok(ended(finished.ended))
         }
         RunEnd::Denied(denied) => {
