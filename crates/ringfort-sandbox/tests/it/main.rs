@@ -14,4 +14,5 @@ mod attacks;
 mod cage;
 mod escape;
 mod life;
+mod limits;
 mod programs;

@@ -27,9 +27,10 @@ pub(super) enum Stage {
     Landlock,
     Seccomp,
     Signals,
+    Group,
 }
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     Stage::Descriptors,
     Stage::Identity,
     Stage::View,
@@ -41,6 +42,7 @@ const STAGES: [Stage; 11] = [
     Stage::Landlock,
     Stage::Seccomp,
     Stage::Signals,
+    Stage::Group,
 ];
 
 impl Stage {
@@ -58,6 +60,7 @@ impl Stage {
             Self::Landlock => "applying Landlock",
             Self::Seccomp => "applying the system call filter",
             Self::Signals => "resetting signals",
+            Self::Group => "entering the control group",
         }
     }
 }
