@@ -59,7 +59,9 @@ impl Degree {
     /// What it is made of, for the documents.
     pub const fn means(self) -> &'static str {
         match self {
-            Self::Full => "user, mount, process, network, IPC, host-name and cgroup namespaces, Landlock, seccomp, limits",
+            Self::Full => {
+                "user, mount, process, network, IPC, host-name and cgroup namespaces, Landlock, seccomp, limits"
+            }
             Self::Reduced => {
                 "the same without a user namespace (as root), or with a Landlock that is missing or too old to keep \
                  signals inside"

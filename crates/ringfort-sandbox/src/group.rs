@@ -216,10 +216,7 @@ impl Group {
 
 /// The larger of each.
 fn most(a: Hits, b: Hits) -> Hits {
-    Hits {
-        memory_kills: a.memory_kills.max(b.memory_kills),
-        starts_refused: a.starts_refused.max(b.starts_refused),
-    }
+    Hits { memory_kills: a.memory_kills.max(b.memory_kills), starts_refused: a.starts_refused.max(b.starts_refused) }
 }
 
 impl Inner {
@@ -366,11 +363,7 @@ impl Folder {
     fn exactly(&self, name: &str, value: &str) -> io::Result<()> {
         put(&self.path.join(name), value)?;
         let shown = self.read(name)?;
-        if shown.trim() == value {
-            Ok(())
-        } else {
-            Err(io::Error::other(format!("`{name}` shows `{}`", shown.trim())))
-        }
+        if shown.trim() == value { Ok(()) } else { Err(io::Error::other(format!("`{name}` shows `{}`", shown.trim()))) }
     }
 
     /// Writes a file unless this kernel has none of that name.

@@ -13,6 +13,7 @@ pub mod achieved;
 pub mod group;
 pub mod inherit;
 pub mod launch;
+pub mod orphans;
 pub mod probe;
 pub mod profile;
 mod runtimes;

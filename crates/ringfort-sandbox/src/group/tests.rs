@@ -18,7 +18,11 @@ fn bounds_are_written_as_the_unified_hierarchy_wants_them() {
     let files = ["memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.max"];
     let (_folder, group) = pretend(&files);
     for (controller, value, expected) in [
-        (Controller::Memory, 64 << 20, &[("memory.max", "67108864"), ("memory.swap.max", "0"), ("memory.oom.group", "1")][..]),
+        (
+            Controller::Memory,
+            64 << 20,
+            &[("memory.max", "67108864"), ("memory.swap.max", "0"), ("memory.oom.group", "1")][..],
+        ),
         (Controller::Pids, 12, &[("pids.max", "12")]),
         (Controller::Cpu, 150, &[("cpu.max", "150000 100000")]),
     ] {
@@ -49,7 +53,8 @@ fn deny_a_bound_that_the_kernel_does_not_show() {
 fn hits_are_counted_where_the_kernel_counts_them() {
     let (folder, mut group) = pretend(&[]);
     assert_eq!(group.hits(), Hits::default());
-    let v2 = [("memory.events", "low 0\nhigh 0\nmax 7\noom 2\noom_kill 2\noom_group_kill 1\n"), ("pids.events", "max 5\n")];
+    let v2 =
+        [("memory.events", "low 0\nhigh 0\nmax 7\noom 2\noom_kill 2\noom_group_kill 1\n"), ("pids.events", "max 5\n")];
     let v1 = [("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"), ("pids.events", "max 4\n")];
     for (version, files, expected) in [(Version::V2, v2, (2, 5)), (Version::V1, v1, (3, 4))] {
         for (name, text) in files {

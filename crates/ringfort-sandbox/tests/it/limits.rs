@@ -122,27 +122,21 @@ fn deny_a_limit_that_nothing_holds() {
     let mut place = Place::new(DegreeRequest::Auto);
     // A group that could bind nothing, as on a host without control groups.
     place.profile.limits.cpu_percent_max = Some(10);
-    place.profile.group = Group::for_limits(&ringfort_sandbox::profile::Limits {
-        memory_bytes_max: Some(1 << 40),
-        ..Default::default()
-    });
+    place.profile.group =
+        Group::for_limits(&ringfort_sandbox::profile::Limits { memory_bytes_max: Some(1 << 40), ..Default::default() });
     match place.run("/bin/sh", &["sh", "-c", "echo > ran"]) {
         Err(error @ LaunchError::Limit { limit: "cpu_percent", .. }) => assert!(error.help().is_some(), "{error}"),
         other => panic!("{other:?}"),
     }
     assert!(!place.workspace.join("ran").exists(), "the program ran");
     // Memory is held by a resource limit then, and says so.
-    place.profile.limits = ringfort_sandbox::profile::Limits { memory_bytes_max: Some(256 << 20), ..Default::default() };
-    place.profile.group = Group::for_limits(&ringfort_sandbox::profile::Limits {
-        processes_max: Some(1 << 20),
-        ..Default::default()
-    });
+    place.profile.limits =
+        ringfort_sandbox::profile::Limits { memory_bytes_max: Some(256 << 20), ..Default::default() };
+    place.profile.group =
+        Group::for_limits(&ringfort_sandbox::profile::Limits { processes_max: Some(1 << 20), ..Default::default() });
     let outcome = place.shell("ulimit -v");
     outcome.prints("262144");
-    assert_eq!(
-        outcome.achieved.limits,
-        [HeldLimit { limit: "memory_mb", bound: 256 << 20, means: Means::Rlimit }]
-    );
+    assert_eq!(outcome.achieved.limits, [HeldLimit { limit: "memory_mb", bound: 256 << 20, means: Means::Rlimit }]);
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub(super) struct Limited {
 pub(super) fn resolve(profile: &Profile) -> Result<Limited, LaunchError> {
     let limits = &profile.limits;
     let group = profile.group.clone().or_else(|| Group::for_limits(limits));
-    let mut limited = Limited { leaf: None, rlimits: vec![(libc::RLIMIT_CORE, limits.core_bytes_max)], held: Vec::new() };
+    let mut limited =
+        Limited { leaf: None, rlimits: vec![(libc::RLIMIT_CORE, limits.core_bytes_max)], held: Vec::new() };
     for (limit, controller) in
         [("memory_mb", Controller::Memory), ("processes", Controller::Pids), ("cpu_percent", Controller::Cpu)]
     {
@@ -49,7 +50,10 @@ pub(super) fn resolve(profile: &Profile) -> Result<Limited, LaunchError> {
 }
 
 fn leaf(group: &Group, limits: &Limits) -> Result<Option<Leaf>, LaunchError> {
-    group.leaf(limits).map(Some).map_err(|source| LaunchError::Setup { what: "making a control group".to_owned(), source })
+    group
+        .leaf(limits)
+        .map(Some)
+        .map_err(|source| LaunchError::Setup { what: "making a control group".to_owned(), source })
 }
 
 impl Limited {
