@@ -131,6 +131,9 @@ pub struct Egress {
     /// The method, where the protocol has one.
     #[serde(default)]
     pub method: Option<String>,
+    /// The program of the run that asks, where a door knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
 }
 
 /// A use of a stored secret.
@@ -191,8 +194,12 @@ impl Action {
                 writer.number(4).bytes(access.path.as_bytes()).bytes(access.op.as_str().as_bytes());
             }
             Self::Egress(egress) => {
-                writer.number(5).bytes(egress.url.as_bytes()).number(u64::from(egress.method.is_some()));
+                writer.number(if egress.program.is_some() { 15 } else { 5 });
+                writer.bytes(egress.url.as_bytes()).number(u64::from(egress.method.is_some()));
                 writer.bytes(egress.method.as_deref().unwrap_or("").as_bytes());
+                if let Some(program) = &egress.program {
+                    writer.bytes(program.as_bytes());
+                }
             }
             Self::Secret(secret) => {
                 writer.number(6).bytes(secret.id.as_bytes()).bytes(secret.purpose.as_bytes());

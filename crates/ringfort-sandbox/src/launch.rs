@@ -22,7 +22,7 @@ use crate::achieved::{Achieved, Degree};
 use crate::group::{Group, Leaf};
 use crate::profile::{Limits, Profile};
 pub use crate::runtimes::native::ProfileError;
-use crate::runtimes::{self, native};
+use crate::runtimes::{self, Leftover, native};
 use crate::syscall::{self, Errno, Patience, Which};
 
 /// Number of the broker's descriptor in the program.
@@ -45,6 +45,23 @@ pub struct Spawn {
     pub terminal: Option<OwnedFd>,
     /// One connected socket to the supervisor, at [`BROKER_DESCRIPTOR`].
     pub broker: Option<OwnedFd>,
+}
+
+/// The listeners that a cage's door has inside, held outside. They keep the cage's network alive as long as they are
+/// open; nothing inside holds them. All are non-blocking.
+#[derive(Debug)]
+pub struct DoorSockets {
+    /// Takes HTTP and SOCKS connections.
+    pub proxy: OwnedFd,
+    /// The port of [`DoorSockets::proxy`] on 127.0.0.1.
+    pub proxy_port: u16,
+    /// Each caught port and its listener. The local address of an accepted connection is the address that the program
+    /// meant: refuse those outside [`SYNTHETIC_NET`](crate::profile::SYNTHETIC_NET), which are the cage's own.
+    pub caught: Vec<(u16, OwnedFd)>,
+    /// Receives questions for names.
+    pub dns_udp: Option<OwnedFd>,
+    /// Takes connections with questions for names.
+    pub dns_tcp: Option<OwnedFd>,
 }
 
 /// A standard stream.
@@ -206,13 +223,15 @@ pub fn launch(
         bounded = Profile { limits: narrowed(profile.limits, &obligations.limits), ..profile.clone() };
         &bounded
     };
-    let started = (runtimes::select(native::NAME)?.start)(profile, &require, &spawn)?;
+    let started = (runtimes::select(&profile.runtime)?.start)(profile, &require, &spawn)?;
     Ok(Cage {
         pid: started.pid,
         pidfd: started.pidfd,
         control: started.control,
         achieved: started.achieved,
         leaf: started.leaf,
+        door: started.door,
+        leftover: started.leftover,
         exit: None,
         reaped: false,
     })
@@ -292,6 +311,8 @@ pub struct Cage {
     control: OwnedFd,
     achieved: Achieved,
     leaf: Option<Leaf>,
+    door: Option<DoorSockets>,
+    leftover: Option<Leftover>,
     exit: Option<Exit>,
     reaped: bool,
 }
@@ -320,6 +341,11 @@ impl Cage {
     /// The control group that bounds it, if it has one.
     pub fn group(&self) -> Option<&Group> {
         self.leaf.as_ref().map(Leaf::group)
+    }
+
+    /// The listeners of the cage's door, once; `None` where the profile wanted none or the degree has none.
+    pub fn take_door(&mut self) -> Option<DoorSockets> {
+        self.door.take()
     }
 
     /// The next event, without waiting. After an end there is none.
@@ -401,6 +427,11 @@ impl Cage {
         if !self.reaped {
             // ECHILD: somebody else has reaped it, or the supervisor ignores SIGCHLD. It is gone in each case.
             let _ignored: Result<_, _> = syscall::wait_child(Which::One(self.pid), Patience::Wait);
+            if let Some(leftover) = self.leftover.take() {
+                // No child of this process: its end is seen by the descriptor.
+                let _ignored: Result<_, _> = syscall::poll_readable([self.pidfd.as_raw_fd()], Some(SWEEP_MS_MAX));
+                leftover.remove();
+            }
             self.reaped = true;
         }
     }

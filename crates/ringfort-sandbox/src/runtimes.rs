@@ -26,6 +26,26 @@ pub(crate) struct Runtime {
 /// Every runtime; the first is the one that needs nothing installed.
 pub(crate) static RUNTIMES: &[Runtime] = &[native::ENTRY];
 
+/// What a runtime has made outside the cage and takes away after its end.
+pub(crate) struct Leftover(Box<dyn FnOnce() + Send>);
+
+impl Leftover {
+    pub(crate) fn new(remove: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(remove))
+    }
+
+    /// Takes it away. What cannot be taken away now is found at the next start.
+    pub(crate) fn remove(self) {
+        (self.0)();
+    }
+}
+
+impl std::fmt::Debug for Leftover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Leftover")
+    }
+}
+
 /// The runtime called `name`.
 ///
 /// # Errors

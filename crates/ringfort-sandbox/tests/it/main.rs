@@ -15,4 +15,6 @@ mod cage;
 mod escape;
 mod life;
 mod limits;
+mod network;
+mod network_inside;
 mod programs;

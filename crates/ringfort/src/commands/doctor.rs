@@ -133,6 +133,7 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
     };
     let ground = Ground::make().map_err(Failure::guard)?;
     let wished = RunWishes {
+        profile: Some("none".to_owned()),
         common,
         workspace: ground.workspace.clone(),
         degree: DegreeRequest::Auto,

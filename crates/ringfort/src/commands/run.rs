@@ -56,6 +56,9 @@ const SHOWN_CHARS_MAX: usize = 2000;
 /// The rule that speaks about how a path is spelled.
 const ODD_PATH_RULE: &str = "path-001";
 
+/// Options that a caller inside a cage has no say in.
+const OUTSIDE_ONLY: [&str; 6] = ["--workspace", "--state", "--policy", "--set", "--profile", "--require"];
+
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
 /// Run a program inside the rings (the main job)
@@ -68,6 +71,7 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run -- npm test
   ringfort run -- bash
   ringfort run --workspace ~/src/app -- make -j4
+  ringfort run -- claude
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
 Exit status: the program's own; 124 its time was over, 126 denied, 125 the guard failed, 127 no such program.")]
@@ -75,6 +79,9 @@ pub(crate) struct RunArgs {
     /// The folder that is writable inside; the current folder unless named
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
+    /// The profile of an agent, or `none`; without it the program's name decides (`claude` is `claude-code`)
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
     /// How much isolation: `auto`, `full`, `reduced` (no user namespace) or `minimal` (Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
@@ -110,6 +117,9 @@ impl RunArgs {
         if let Some(workspace) = &self.workspace {
             option("--workspace", workspace.as_os_str());
         }
+        if let Some(profile) = &self.profile {
+            option("--profile", OsStr::new(profile));
+        }
         option("--degree", OsStr::new(&self.degree));
         self.require.iter().for_each(|what| option("--require", OsStr::new(what)));
         for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
@@ -127,6 +137,7 @@ impl RunArgs {
 struct Wishes {
     common: Common,
     workspace: Option<PathBuf>,
+    profile: Option<String>,
     degree: Option<DegreeRequest>,
     require: Requirement,
     redact: bool,
@@ -198,6 +209,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--state" => wishes.common.state = Some(PathBuf::from(value()?)),
             "--policy" => wishes.common.policy = Some(PathBuf::from(value()?)),
             "--set" => wishes.common.settings.push(value()?.to_string_lossy().into_owned()),
+            "--profile" => wishes.profile = Some(value()?.to_string_lossy().into_owned()),
             "--degree" => wishes.degree = Some(degree(&value()?)?),
             "--require" => wishes.require.add(&value()?)?,
             "--redact" => wishes.redact = true,
@@ -206,7 +218,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             _ => return Err(bad_option(&word)),
         }
         let degree_asked = name == "--degree" && wishes.degree != Some(DegreeRequest::Auto);
-        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set" | "--require") || degree_asked {
+        if OUTSIDE_ONLY.contains(&name.as_str()) || degree_asked {
             wishes.widening.push(name);
         }
     }
@@ -302,7 +314,14 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     // One word is text for a shell, which begins with the program most of the time.
     let first = wishes.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
     let program = first.split_whitespace().next().unwrap_or_default().to_owned();
-    let asked = RunWishes { common: &wishes.common, workspace, degree, session: session_name()?, program };
+    let asked = RunWishes {
+        common: &wishes.common,
+        workspace,
+        degree,
+        session: session_name()?,
+        profile: wishes.profile.clone(),
+        program,
+    };
     let mut wired =
         wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
     for notice in &wired.notices {
