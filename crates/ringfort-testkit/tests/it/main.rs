@@ -5,6 +5,7 @@
 //! does.
 
 #[cfg(test)]
+mod escape;
 mod native;
 #[cfg(test)]
 mod pipeline;
