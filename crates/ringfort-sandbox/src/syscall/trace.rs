@@ -8,7 +8,7 @@
 
 use std::ffi::{c_int, c_long};
 
-use super::{Answer, check, check_int, check_unit};
+use super::{Answer, check, check_unit};
 
 /// Events of children that are traced, and the end of the tracer ends them.
 const OPTIONS: c_int = libc::PTRACE_O_EXITKILL
@@ -91,12 +91,6 @@ pub(crate) fn next_traced() -> Answer<Option<(i32, Traced)>> {
         libc::syscall(libc::SYS_wait4, -1 as c_long, &raw mut status, options, std::ptr::null_mut::<u8>())
     })?;
     Ok((pid != 0).then(|| (pid as i32, Traced::of(status))))
-}
-
-/// A descriptor for a process.
-pub(crate) fn pidfd_open(pid: i32) -> Answer<c_int> {
-    // SAFETY: no memory is passed.
-    check_int(unsafe { libc::syscall(libc::SYS_pidfd_open, c_long::from(pid), 0 as c_long) })
 }
 
 /// Both ends of a pipe, closed at `execve`.

@@ -15,6 +15,7 @@ mod cage;
 mod calls;
 mod escape;
 mod life;
+mod limits;
 mod network;
 mod network_inside;
 mod programs;

@@ -9,6 +9,7 @@
 //! The keeper traces, because it is the parent; it decides nothing. Nothing here allocates.
 
 use std::ffi::c_int;
+use std::os::fd::AsRawFd as _;
 
 use super::ignore;
 use super::keeper::{Failure, during};
@@ -105,8 +106,7 @@ impl Tracer {
         self.next = self.next.wrapping_add(1);
         let asked = self.questions.iter_mut().find(|place| place.is_none()).is_some_and(|place| {
             let Ok(pidfd) = syscall::pidfd_open(pid) else { return false };
-            let sent = syscall::send_descriptors(control, &Message::Executed(number).encode(), &[pidfd]);
-            syscall::close(pidfd);
+            let sent = syscall::send_descriptors(control, &Message::Executed(number).encode(), &[pidfd.as_raw_fd()]);
             if sent.is_ok() {
                 *place = Some(Question { number, pid });
             }

@@ -27,11 +27,12 @@ pub(super) enum Stage {
     Landlock,
     Seccomp,
     Signals,
+    Group,
     Network,
     Trace,
 }
 
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 14] = [
     Stage::Descriptors,
     Stage::Identity,
     Stage::View,
@@ -43,6 +44,7 @@ const STAGES: [Stage; 13] = [
     Stage::Landlock,
     Stage::Seccomp,
     Stage::Signals,
+    Stage::Group,
     Stage::Network,
     Stage::Trace,
 ];
@@ -62,6 +64,7 @@ impl Stage {
             Self::Landlock => "applying Landlock",
             Self::Seccomp => "applying the system call filter",
             Self::Signals => "resetting signals",
+            Self::Group => "entering the control group",
             Self::Network => "preparing the network",
             Self::Trace => "tracing the program",
         }
