@@ -23,7 +23,7 @@ use ringfort_core::permit::{Permit, PermitError};
 pub use self::begun::{Answer, BEGUN_BYTES_MAX, Begun, Question};
 use crate::achieved::{Achieved, Degree};
 use crate::group::{Group, Leaf};
-use crate::profile::{Limits, Profile};
+use crate::profile::{Limits, Profile, Tracing};
 pub use crate::runtimes::native::ProfileError;
 use crate::runtimes::{self, Leftover, native};
 use crate::syscall::{self, Errno, Patience, Which};
@@ -217,6 +217,9 @@ pub fn launch(
     let obligations = grant.obligations();
     if let Some(name) = obligations.unknown.first() {
         return Err(LaunchError::Obligation { name: name.clone() });
+    }
+    if profile.tracing != Tracing::Off && profile.runtime != native::NAME {
+        return Err(ProfileError::Tracing { runtime: profile.runtime.clone() }.into());
     }
     let require = required(profile, obligations);
     let bounded;

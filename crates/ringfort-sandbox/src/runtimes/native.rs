@@ -58,6 +58,12 @@ pub enum ProfileError {
         /// The path.
         path: PathBuf,
     },
+    /// Programs are to be traced, which only the native runtime does.
+    #[error("the runtime `{runtime}` cannot trace what is started inside")]
+    Tracing {
+        /// The runtime's name.
+        runtime: String,
+    },
     /// A path has to lie inside the workspace.
     #[error("`{}` lies outside the workspace", path.display())]
     Outside {

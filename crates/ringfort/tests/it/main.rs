@@ -35,4 +35,5 @@ mod streams;
 mod support;
 mod terminal;
 mod tools;
+mod traced;
 mod widen;
