@@ -198,6 +198,14 @@ fn a_name_is_asked_at_the_door() {
     assert!(running.finish().contains("ANSWER agent.example.test 198.18.7.7:443"));
 }
 
+#[test]
+fn a_name_is_asked_where_only_families_with_an_address_count() {
+    let Some(place) = place("name-where-there-is-an-address agent.example.test", door()) else { return };
+    let mut running = Running::start(&place);
+    running.door().answer_name([198, 18, 7, 8]);
+    assert!(running.finish().contains("LOOKED UP 0"));
+}
+
 /// The variable that makes [`a_strange_etc_does_not_matter`] do its work below a different `/etc`.
 const STRANGE: &str = "RINGFORT_TEST_STRANGE_ETC";
 
