@@ -10,8 +10,10 @@
 //! This crate decides nothing: which paths and promises a request needs is the runtime's business.
 
 pub mod achieved;
+pub mod group;
 pub mod inherit;
 pub mod launch;
+pub mod orphans;
 pub mod probe;
 pub mod profile;
 mod runtimes;
