@@ -10,6 +10,8 @@
 //! This crate decides nothing: which paths and promises a request needs is the runtime's business.
 
 pub mod achieved;
+mod client;
+pub mod guest;
 pub mod inherit;
 pub mod launch;
 pub mod probe;

@@ -8,6 +8,7 @@
 //! only. A host without user namespaces gets Landlock and seccomp, and the promises that then fail are named.
 
 mod filter;
+pub(crate) mod guest;
 mod keeper;
 mod landlock;
 mod minimal;

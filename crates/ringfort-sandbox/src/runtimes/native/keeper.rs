@@ -107,7 +107,7 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
         syscall::adopt_orphans().map_err(during(Stage::Session))?;
     }
     syscall::umask(umask);
-    syscall::setsid().map_err(during(Stage::Session))?;
+    lead_session().map_err(during(Stage::Session))?;
     if let Some(terminal) = plan.descriptors.terminal {
         syscall::take_terminal(terminal).map_err(during(Stage::Session))?;
     }
@@ -116,6 +116,14 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     syscall::forbid_dump().map_err(during(Stage::Rights))?;
     let started = syscall::clone_process(0, || become_program(plan, view)).map_err(during(Stage::Fork))?;
     Ok(started.pid)
+}
+
+/// Starts a session, unless whoever started this process has given it one of its own.
+fn lead_session() -> Answer<()> {
+    match syscall::setsid() {
+        Err(Errno(libc::EPERM)) if syscall::session_of_self() == Ok(syscall::getpid()) => Ok(()),
+        answer => answer,
+    }
 }
 
 /// Closes everything that is not named in `descriptors`: what the supervisor has open is its own.

@@ -33,7 +33,7 @@ use crate::syscall::{self, ExecVectors};
 /// Most paths in each list of a profile.
 const PATHS_MAX: usize = 4096;
 /// Descriptors are moved above this before the clone, so that none stands where the program wants another.
-const DESCRIPTOR_MIN: i32 = 10;
+pub(super) const DESCRIPTOR_MIN: i32 = 10;
 
 /// What `attempt` needs.
 pub(super) struct Prepared {
@@ -189,10 +189,15 @@ fn identity_line(id: u32) -> CString {
 
 /// What Landlock grants inside a view of our own.
 fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Result<(), ProfileError> {
-    for path in system {
-        rules.allow(c_string(path)?, Grant::Read);
-    }
-    for (path, grant) in [
+    view_grants(profile, system).into_iter().try_for_each(|(path, grant)| {
+        rules.allow(c_string(&path)?, grant);
+        Ok(())
+    })
+}
+
+/// What is granted inside a view that was planned for `profile`.
+pub(super) fn view_grants(profile: &Profile, system: &[PathBuf]) -> Vec<(PathBuf, Grant)> {
+    let fixed = [
         ("/", Grant::List),
         ("/proc", Grant::Look),
         ("/dev", Grant::Device),
@@ -200,14 +205,11 @@ fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Resul
         ("/tmp", Grant::Write),
         ("/var/tmp", Grant::Write),
         ("/run", Grant::Write),
-    ] {
-        rules.allow(c_string(Path::new(path))?, grant);
-    }
-    rules.allow(c_string(&profile.home.path)?, Grant::Write);
-    for path in profile.writable.iter().chain([&profile.workspace]) {
-        rules.allow(c_string(path)?, Grant::Write);
-    }
-    Ok(())
+    ];
+    let fixed = fixed.map(|(path, grant)| (PathBuf::from(path), grant));
+    let own = profile.writable.iter().chain([&profile.workspace, &profile.home.path]).map(|path| (path, Grant::Write));
+    let system = system.iter().map(|path| (path, Grant::Read));
+    system.chain(own).map(|(path, grant)| (path.clone(), grant)).chain(fixed).collect()
 }
 
 fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, ProfileError> {
@@ -215,14 +217,6 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Prof
     let home = c_string(&profile.home.path)?;
     let hidden: Vec<&Path> = profile.hidden.iter().map(PathBuf::as_path).chain([Path::new("/etc/shadow")]).collect();
     let protected: Vec<&Path> = profile.protected.iter().map(PathBuf::as_path).collect();
-    let mut anchored: BTreeSet<&Path> = BTreeSet::new();
-    for path in profile.protected.iter().chain(profile.staged.iter().map(|staged| &staged.path)) {
-        anchored.extend(path.ancestors().take_while(|parent| *parent != profile.workspace));
-    }
-    // What lies below a protected folder is protected by it; below a hidden one nothing is left to protect.
-    anchored.retain(|path| !path.ancestors().skip(1).any(|parent| protected.contains(&parent)));
-    let is_hidden = |path: &Path| profile.hidden.iter().any(|hidden| path.starts_with(hidden));
-    anchored.retain(|path| !is_hidden(path));
     let mut outside: Vec<&Path> = vec![Path::new("/"), Path::new("/usr"), Path::new("/etc")];
     if mode == Mode::Minimal {
         outside.extend([Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm"), &profile.home.path]);
@@ -237,7 +231,7 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Prof
         unreadable: strings(&hidden)?,
         landlock_canary: CString::new(if mode == Mode::Namespaced { view::CANARY } else { "/" }).unwrap_or_default(),
         protected: strings(&protected)?,
-        anchored: anchored.into_iter().map(c_string).collect::<Result<_, _>>()?,
+        anchored: anchored(profile).into_iter().map(c_string).collect::<Result<_, _>>()?,
         home_outside: syscall::stat(&home).ok(),
         home,
         root_outside: syscall::stat(c"/").ok(),
@@ -246,7 +240,26 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Prof
     })
 }
 
-fn limits(profile: &Profile) -> Vec<(c_uint, u64)> {
+/// What must be a mount point of its own, so that nothing protected is renamed: it, and every folder above it.
+pub(super) fn anchored(profile: &Profile) -> BTreeSet<&Path> {
+    let protected: Vec<&Path> = profile.protected.iter().map(PathBuf::as_path).collect();
+    let mut anchored: BTreeSet<&Path> = BTreeSet::new();
+    for path in profile.protected.iter().chain(profile.staged.iter().map(|staged| &staged.path)) {
+        anchored.extend(path.ancestors().take_while(|parent| *parent != profile.workspace));
+    }
+    // What lies below a protected folder is protected by it; below a hidden one nothing is left to protect.
+    anchored.retain(|path| !path.ancestors().skip(1).any(|parent| protected.contains(&parent)));
+    let is_hidden = |path: &Path| profile.hidden.iter().any(|hidden| path.starts_with(hidden));
+    anchored.retain(|path| !is_hidden(path));
+    anchored
+}
+
+/// A path of a profile as a C string.
+pub(super) fn c_path(path: &Path) -> Result<CString, ProfileError> {
+    c_string(path)
+}
+
+pub(super) fn limits(profile: &Profile) -> Vec<(c_uint, u64)> {
     let limits = &profile.limits;
     [
         (libc::RLIMIT_CORE, Some(limits.core_bytes_max)),
@@ -283,11 +296,7 @@ struct Channels {
 
 impl Channels {
     fn open(spawn: &Spawn) -> Result<Self, LaunchError> {
-        for (stream, descriptor) in
-            [(Stream::Stdin, &spawn.stdin), (Stream::Stdout, &spawn.stdout), (Stream::Stderr, &spawn.stderr)]
-        {
-            inspect(stream, descriptor)?;
-        }
+        inspect_streams(spawn)?;
         let (report, report_child) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(os("opening a pipe"))?;
         let (control, control_child) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -312,8 +321,14 @@ impl Channels {
     }
 }
 
-fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> LaunchError {
+pub(super) fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> LaunchError {
     move |errno| LaunchError::Setup { what: what.to_owned(), source: io::Error::from(errno) }
+}
+
+/// Refuses standard streams that would be a way out.
+pub(super) fn inspect_streams(spawn: &Spawn) -> Result<(), LaunchError> {
+    let streams = [(Stream::Stdin, &spawn.stdin), (Stream::Stdout, &spawn.stdout), (Stream::Stderr, &spawn.stderr)];
+    streams.into_iter().try_for_each(|(stream, descriptor)| inspect(stream, descriptor))
 }
 
 /// A folder as a descriptor would let the program walk out by `..` and a socket would lead to whoever holds its other end.
