@@ -202,7 +202,7 @@ impl Session {
             isolates: promises_of(self.profile.degree),
             redacts: Demand::Demanded,
             limits: Demand::Demanded,
-            profile: Some("native".to_owned()),
+            profile: Some(self.profile.runtime.clone()),
             asks,
             standing: Standing::Caged,
         }

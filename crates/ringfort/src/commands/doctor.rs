@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use ringfort_policy::config::RuntimeKind;
 use ringfort_audit::verify::verify;
 use ringfort_core::action::{Action, Command};
 use ringfort_core::door::DoorKind;
@@ -136,6 +137,7 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
         common,
         workspace: ground.workspace.clone(),
         degree: DegreeRequest::Auto,
+        runtime: Some(RuntimeKind::Native),
         session: session_name()?,
         program: String::new(),
     };

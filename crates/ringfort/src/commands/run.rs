@@ -24,6 +24,7 @@ use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
+use ringfort_policy::config::RuntimeKind;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
 use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
@@ -34,7 +35,7 @@ use ringfort_sandbox::profile::DegreeRequest;
 use super::{Common, Failure};
 use crate::output::remedy::Opening;
 use crate::output::{self, Detail, Widening};
-use crate::wiring::{RunWishes, World, session_name, wire, workspace};
+use crate::wiring::{RunWishes, World, engine, session_name, wire, workspace};
 
 /// The guard failed; nothing has run unless the message says so.
 pub(crate) const EXIT_GUARD: u8 = 125;
@@ -76,6 +77,9 @@ pub(crate) struct RunArgs {
     /// How much isolation: `auto`, or `minimal` (no user namespaces: Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
+    /// In what the program runs: `native`, `bubblewrap`, `docker` or `podman`; as configured unless named
+    #[arg(long, value_name = "NAME")]
+    pub(crate) runtime: Option<String>,
     /// Redact output on a terminal as well
     #[arg(long)]
     pub(crate) redact: bool,
@@ -105,6 +109,9 @@ impl RunArgs {
         if let Some(workspace) = &self.workspace {
             option("--workspace", workspace.as_os_str());
         }
+        if let Some(runtime) = &self.runtime {
+            option("--runtime", OsStr::new(runtime));
+        }
         option("--degree", OsStr::new(&self.degree));
         for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
@@ -122,6 +129,7 @@ struct Wishes {
     common: Common,
     workspace: Option<PathBuf>,
     minimal: bool,
+    runtime: Option<RuntimeKind>,
     redact: bool,
     verbose: bool,
     command: Vec<OsString>,
@@ -192,12 +200,13 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--policy" => wishes.common.policy = Some(PathBuf::from(value()?)),
             "--set" => wishes.common.settings.push(value()?.to_string_lossy().into_owned()),
             "--degree" => wishes.minimal = degree(&value()?)? == DegreeRequest::Minimal,
+            "--runtime" => wishes.runtime = Some(engine::kind(&value()?.to_string_lossy())?),
             "--redact" => wishes.redact = true,
             "--verbose" | "-v" => wishes.verbose = true,
             "--json" => wishes.common.json = true,
             _ => return Err(bad_option(&word)),
         }
-        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set") || wishes.minimal {
+        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set" | "--runtime") || wishes.minimal {
             wishes.widening.push(name);
         }
     }
@@ -257,7 +266,14 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     // One word is text for a shell, which begins with the program most of the time.
     let first = wishes.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
     let program = first.split_whitespace().next().unwrap_or_default().to_owned();
-    let asked = RunWishes { common: &wishes.common, workspace, degree, session: session_name()?, program };
+    let asked = RunWishes {
+        common: &wishes.common,
+        workspace,
+        degree,
+        runtime: wishes.runtime,
+        session: session_name()?,
+        program,
+    };
     let mut wired =
         wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
     for notice in &wired.notices {
