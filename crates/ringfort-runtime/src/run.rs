@@ -21,7 +21,7 @@ use ringfort_core::signal::{Signal, SignalKind};
 use ringfort_core::text::Text;
 use ringfort_sandbox::achieved::Achieved;
 use ringfort_sandbox::launch::LaunchError;
-use ringfort_sandbox::profile::{DegreeRequest, Staged};
+use ringfort_sandbox::profile::{DegreeRequest, NATIVE, Staged};
 use ringfort_sandbox::startup::{self, Change, Enforcement, Notice, PlanError, Settled, StagedFile};
 use serde_json::Value;
 
@@ -251,6 +251,12 @@ fn ended_outcome(ended: Ended, achieved: &Achieved, settled: &Settled, elapsed_m
         ("degree", serde_json::to_value(achieved.degree).unwrap_or_default()),
         ("achieved", Value::from(held)),
     ];
+    if achieved.runtime != NATIVE {
+        facts.push(("runtime", Value::from(achieved.runtime)));
+    }
+    if let Some(image) = &achieved.image {
+        facts.push(("image", Value::from(image.as_str())));
+    }
     if !settled.quarantined.is_empty() {
         facts.push(("quarantined", Value::from(settled.quarantined.len())));
     }

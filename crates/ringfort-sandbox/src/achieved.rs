@@ -37,6 +37,10 @@ pub enum Held {
 /// What a cage enforces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Achieved {
+    /// The runtime that made the cage.
+    pub runtime: &'static str,
+    /// The digest of the image, for a container.
+    pub image: Option<String>,
     /// How much isolation in one word.
     pub degree: Degree,
     /// The Landlock ABI whose rights are enforced; `None` without Landlock.

@@ -51,6 +51,15 @@ pub(crate) struct Client<'a> {
     pub(crate) descriptors: Vec<OwnedFd>,
 }
 
+/// What a program said that ended well.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// On standard output.
+    pub(crate) output: Vec<u8>,
+    /// On standard error.
+    pub(crate) errors: String,
+}
+
 /// One that runs.
 pub(crate) struct Running {
     pub(crate) pid: i32,
@@ -98,7 +107,7 @@ impl Client<'_> {
     }
 
     /// Runs it to its end and returns what it said on standard output.
-    pub(crate) fn run(self, within: Duration) -> Result<Vec<u8>, ClientError> {
+    pub(crate) fn run(self, within: Duration) -> Result<Said, ClientError> {
         let program = self.program.to_owned();
         let running = self.start()?;
         let wait = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
@@ -109,7 +118,9 @@ impl Client<'_> {
         let end = syscall::wait_child(Which::One(running.pid), Patience::Wait);
         // Somebody else may have reaped it; then what it said is all there is to judge by, and that is not enough.
         if matches!(end, Ok(Some((_, ChildChange::Exited(0))))) {
-            return read_all(&running.output, OUTPUT_BYTES_MAX).map_err(|source| ClientError::Start { program, source });
+            let output = read_all(&running.output, OUTPUT_BYTES_MAX);
+            let output = output.map_err(|source| ClientError::Start { program, source })?;
+            return Ok(Said { output, errors: running.said() });
         }
         let said = running.said();
         let said = if said.is_empty() { "it said nothing".to_owned() } else { said };
@@ -193,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_client_answers_with_what_it_said() {
-        assert_eq!(shell("echo yes; echo no >&2").run(Duration::from_secs(20)).unwrap(), b"yes\n");
+        assert_eq!(shell("echo yes; echo no >&2").run(Duration::from_secs(20)).unwrap().output, b"yes\n");
         let failed = shell("echo one >&2; echo >&2; echo ' two' >&2; exit 3").run(Duration::from_secs(20));
         assert_eq!(failed.unwrap_err().to_string(), "`/bin/sh` failed: one; two");
     }
@@ -210,7 +221,7 @@ mod tests {
     fn deny_descriptors_and_variables_that_are_not_named() {
         let (_read, write) = rustix::pipe::pipe().unwrap();
         let listed = Client { descriptors: vec![write], ..shell("ls /proc/self/fd; env") };
-        let text = String::from_utf8(listed.run(Duration::from_secs(20)).unwrap()).unwrap();
+        let text = String::from_utf8(listed.run(Duration::from_secs(20)).unwrap().output).unwrap();
         // Three streams, the named one, and the folder that `ls` has open.
         let numbers: Vec<&str> = text.lines().filter(|line| line.parse::<u32>().is_ok()).collect();
         assert_eq!(numbers, ["0", "1", "2", "3", "4"], "{text}");

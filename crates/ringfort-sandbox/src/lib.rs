@@ -11,6 +11,7 @@
 
 pub mod achieved;
 mod client;
+mod container;
 pub mod guest;
 pub mod inherit;
 pub mod launch;

@@ -14,7 +14,9 @@ use crate::launch::{LaunchError, Spawn};
 use crate::profile::Profile;
 
 mod bubblewrap;
+mod docker;
 pub(crate) mod native;
+mod podman;
 
 /// One implementation of a cage.
 pub(crate) struct Runtime {
@@ -25,7 +27,7 @@ pub(crate) struct Runtime {
 }
 
 /// Every runtime; the first is the one that needs nothing installed.
-pub(crate) static RUNTIMES: &[Runtime] = &[native::ENTRY, bubblewrap::ENTRY];
+pub(crate) static RUNTIMES: &[Runtime] = &[native::ENTRY, bubblewrap::ENTRY, docker::ENTRY, podman::ENTRY];
 
 /// What a runtime has made outside the cage and takes away after its end.
 pub(crate) struct Leftover(Box<dyn FnOnce() + Send>);

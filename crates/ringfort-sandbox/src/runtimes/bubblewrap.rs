@@ -13,6 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use ringfort_core::obligation::Promise;
 use rustix::fs::{MemfdFlags, Mode, OFlags, ResolveFlags};
@@ -21,6 +22,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use super::Runtime;
 use super::native::Started;
 use super::native::guest::{self, Brief, Item, Place};
+use crate::achieved::Achieved;
 use crate::client::{Client, FIRST, Running};
 use crate::launch::{LaunchError, Spawn};
 use crate::profile::{Engine, Profile};
@@ -47,7 +49,7 @@ fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Resul
     let mut warnings = depicted.warnings;
     warnings.append(&mut plan.warnings);
     let place = Place {
-        map: &Path::to_path_buf,
+        map: Rc::new(Path::to_path_buf),
         cwd: profile.cwd.clone(),
         environment: profile.environment.clone(),
         unwritable: ["/", "/usr", "/etc", "/dev", "/proc"].map(PathBuf::from).to_vec(),
@@ -60,7 +62,8 @@ fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Resul
     match guest::hand_over(socket.as_fd(), &brief, spawn, warnings) {
         Ok(handed) => {
             let Running { pid, pidfd, .. } = running;
-            Ok(Started { pid, pidfd, control: handed.control, achieved: handed.achieved, leftover: None })
+            let achieved = Achieved { runtime: ENTRY.name, ..handed.achieved };
+            Ok(Started { pid, pidfd, control: handed.control, achieved, leftover: None })
         }
         Err(error) => {
             running.kill();

@@ -286,6 +286,8 @@ fn achieved(mode: Mode, abi: u32, findings: Findings, warnings: Vec<String>) -> 
         Mode::Namespaced => Degree::Reduced,
     };
     Achieved {
+        runtime: NAME,
+        image: None,
         degree,
         landlock_abi,
         namespaces: if mode == Mode::Namespaced { NAMESPACE_NAMES.to_vec() } else { Vec::new() },

@@ -52,6 +52,14 @@ pub(crate) fn kill(pid: i32, signal: c_int) -> Answer<()> {
     check_unit(unsafe { libc::syscall(libc::SYS_kill, c_long::from(pid), c_long::from(signal)) })
 }
 
+/// A descriptor for a process, closed on exec.
+pub(crate) fn pidfd_open(pid: i32) -> Answer<std::os::fd::OwnedFd> {
+    // SAFETY: no memory is passed.
+    let number = check_int(unsafe { libc::syscall(libc::SYS_pidfd_open, c_long::from(pid), 0 as c_long) })?;
+    // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
+    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(number) })
+}
+
 pub(crate) fn pidfd_kill(pidfd: c_int, signal: c_int) -> Answer<()> {
     // SAFETY: the signal information may be null.
     check_unit(unsafe {

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use ringfort_core::obligation::Promise;
 use serde::{Deserialize, Serialize};
@@ -29,9 +30,9 @@ const VERSION: &str = concat!("ringfort-guest-1 ", env!("CARGO_PKG_VERSION"));
 pub(super) const BRIEF_BYTES_MAX: usize = 32 << 20;
 
 /// Where things of the outside are inside, and what the view is like.
-pub(crate) struct Place<'a> {
+pub(crate) struct Place {
     /// The path inside of a path in the workspace.
-    pub(crate) map: &'a dyn Fn(&Path) -> PathBuf,
+    pub(crate) map: Rc<dyn Fn(&Path) -> PathBuf>,
     /// The folder in which the program starts.
     pub(crate) cwd: PathBuf,
     /// The environment inside.
@@ -90,7 +91,7 @@ impl Brief {
         profile: &Profile,
         require: &BTreeSet<Promise>,
         spawn: &Spawn,
-        place: Place<'_>,
+        place: Place,
     ) -> Result<Self, ProfileError> {
         let Place { map, cwd, environment, unwritable, unreadable, grants, canary } = place;
         let list = |paths: &[PathBuf]| paths.iter().map(bytes).collect();
@@ -195,7 +196,7 @@ mod tests {
             broker: None,
         };
         let place = Place {
-            map: &|path| path.to_owned(),
+            map: Rc::new(Path::to_path_buf),
             cwd: "/work".into(),
             environment: environment.iter().filter_map(|line| line.split_once('=')).map(|(n, v)| (n.into(), v.into())).collect(),
             unwritable: Vec::new(),
