@@ -89,6 +89,7 @@ export RINGFORT_AGENTS
 stage 'agents' scripts/agents.sh "$RINGFORT_AGENTS"
 stage 'formatting' cargo fmt --all --check
 stage 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
+stage 'fuzz targets' cargo check --manifest-path fuzz/Cargo.toml --locked --target-dir "$(target_folder)"
 stage 'release build' build_release
 stage 'tests' cargo test --workspace --locked --no-fail-fast
 if [ -d "${RINGFORT_CORPORA:-}" ]; then

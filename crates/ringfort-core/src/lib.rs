@@ -28,5 +28,6 @@ pub mod score;
 pub mod secret;
 pub mod signal;
 pub mod store;
+pub mod syscalls;
 pub mod text;
 pub mod traits;

@@ -22,7 +22,7 @@ pub enum Promise {
     ConfineReads,
     /// Start-up files inside the workspace cannot be changed, replaced or renamed.
     ProtectStartup,
-    /// No network is reachable.
+    /// No network is reachable; where the cage has a door, what the door lets through and nothing else.
     NoNetwork,
     /// Processes outside are neither seen nor signalled nor traced.
     ConfineProcesses,

@@ -28,7 +28,7 @@ pub use agents::AgentConfig;
 pub use autonomy::{Ask, AutonomyConfig, Level, Unresolved};
 pub use channels::{ChannelsConfig, DiscordConfig, SlackConfig, TelegramConfig, WebhookConfig, WhatsappConfig};
 pub(crate) use check::{Checker, Fault, FaultKind, check};
-pub use egress::EgressConfig;
+pub use egress::{EgressConfig, EgressPreset, EgressRuleConfig, Network};
 pub use gateway::{GatewayConfig, TunnelConfig, TunnelProvider};
 pub use guard::GuardConfig;
 pub use runtime::{DockerConfig, RuntimeConfig, RuntimeKind, SecretsConfig};

@@ -73,6 +73,16 @@ impl HostPattern {
         if self.port.is_some() && self.port != port {
             return None;
         }
+        self.covers_host(host)
+    }
+
+    /// The port that it names.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Whether this pattern covers a host on any port, and how closely.
+    pub fn covers_host(&self, host: &Host) -> Option<Cover> {
         match (&self.name, host) {
             (Name::Exact(mine), host) => (mine == host).then_some(Cover::Exact),
             (Name::Below(suffix), Host::Name(name)) => name.ends_with(suffix.as_str()).then_some(Cover::Below),

@@ -15,6 +15,7 @@ use ringfort_policy::path::{Place, Setting};
 use ringfort_policy::rule::Effective;
 use ringfort_sandbox::profile::{BindMode, DegreeRequest, HomeBind, Limits, Profile};
 
+use crate::agents::Added;
 use crate::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
 use crate::toolchains;
 
@@ -117,6 +118,22 @@ fn protect_binary(profile: &mut Profile, binary: &Path) {
         let target = PathBuf::from(OWN_BINARY);
         profile.home.binds.retain(|bind| bind.target != target);
         profile.home.binds.push(HomeBind { source: binary.to_owned(), target, mode: BindMode::ReadOnly });
+    }
+}
+
+/// Adds what a known agent needs: its own folders, its settings, and Ringfort at the place where its hooks name it.
+pub fn add_agent(profile: &mut Profile, added: &mut Added, caller: &Caller<'_>) {
+    profile.home.binds.append(&mut added.binds);
+    let Some(binary) = caller.binary else { return };
+    let is_shown = binary.starts_with(&profile.workspace) || profile.system.iter().any(|root| binary.starts_with(root));
+    match binary.strip_prefix(caller.home) {
+        _ if is_shown => {}
+        Ok(target) if profile.home.binds.iter().any(|bind| target.starts_with(&bind.target)) => {}
+        Ok(target) => {
+            let target = target.to_owned();
+            profile.home.binds.push(HomeBind { source: binary.to_owned(), target, mode: BindMode::ReadOnly });
+        }
+        Err(_) => profile.system.push(binary.to_owned()),
     }
 }
 

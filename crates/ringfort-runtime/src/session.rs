@@ -28,7 +28,7 @@ use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::{Text, escape_bytes};
 use ringfort_sandbox::launch::{Cage, LaunchError, Spawn, launch};
-use ringfort_sandbox::profile::{Container, WORKSPACE, DegreeRequest, Profile};
+use ringfort_sandbox::profile::{Container, DegreeRequest, Profile, WORKSPACE};
 use rustix::fs::{Mode, OFlags};
 
 use crate::pipeline::{Admitted, Pipeline};

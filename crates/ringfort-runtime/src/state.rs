@@ -122,6 +122,19 @@ impl StateFolder {
         self.root.join("quarantine")
     }
 
+    /// What a caged agent keeps across runs, made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]: it must not be used.
+    pub fn agent(&self, name: &str) -> Result<PathBuf, StateError> {
+        let agents = self.root.join("agents");
+        let path = agents.join(name);
+        make_private(&agents)?;
+        make_private(&path)?;
+        Ok(path)
+    }
+
     fn runs(&self) -> PathBuf {
         self.root.join("run")
     }

@@ -157,7 +157,8 @@ fn become_client(descriptors: &[i32], by_main_thread: bool) -> Answer<()> {
         to += 1;
     }
     syscall::close_range(to.unsigned_abs(), u32::MAX, 0)?;
-    syscall::reset_signals()
+    syscall::default_actions()?;
+    syscall::unblock_signals()
 }
 
 impl Running {

@@ -32,10 +32,10 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use self::create::Plan;
 use crate::client::{Client, ClientError, Said};
 use crate::launch::{LaunchError, Spawn};
-use crate::profile::{Container, Engine, Profile};
+use crate::profile::{Container, Engine, Network, Profile};
 use crate::runtimes::Leftover;
 use crate::runtimes::native::Started;
-use crate::runtimes::native::guest::{self, Brief, Place};
+use crate::runtimes::native::guest::{self, Brief, Place, Rights};
 use crate::syscall;
 
 /// Longest time that an engine gets to answer one call.
@@ -91,6 +91,9 @@ pub(crate) fn start(
     let door = Door::open(&engine.folder)?;
     let plan = Plan::new(flavour, profile, engine, container, &image)?;
     warnings.extend(plan.warnings.iter().cloned());
+    if matches!(&profile.network, Network::Door(door) if door.names || !door.caught_ports.is_empty()) {
+        warnings.push("the door takes connections to the proxy only: no caught ports and no names in a container".to_owned());
+    }
     let made = caller.call(plan.words.iter().cloned()).map_err(|error| caller.failed(&error))?;
     warnings.extend(made.errors.lines().map(|line| format!("{}: {}", flavour.name, line.trim())));
     let id = String::from_utf8_lossy(&made.output).trim().to_owned();
@@ -106,7 +109,7 @@ pub(crate) fn start(
             achieved.namespaces = vec!["mount", "pid", "net"];
             achieved.runtime = flavour.name;
             achieved.image = Some(image.digest);
-            Ok(Started { pid, pidfd, control: handed.control, achieved, leftover: Some(made.into_leftover()) })
+            Ok(Started { pid, pidfd, control: handed.control, achieved, door: handed.door, leftover: Some(made.into_leftover()) })
         }
         Err(error) => {
             // It has not executed anything; its end is the container's.
@@ -146,6 +149,7 @@ fn place(profile: &Profile, container: &Container, image: &image::Image) -> Plac
         unwritable: unwritable.iter().map(PathBuf::from).collect(),
         grants: Vec::new(),
         canary: PathBuf::from("/"),
+        rights: Rights::None,
     }
 }
 

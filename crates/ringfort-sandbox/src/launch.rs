@@ -46,6 +46,23 @@ pub struct Spawn {
     pub broker: Option<OwnedFd>,
 }
 
+/// The listeners that a cage's door has inside, held outside. They keep the cage's network alive as long as they are
+/// open; nothing inside holds them. All are non-blocking.
+#[derive(Debug)]
+pub struct DoorSockets {
+    /// Takes HTTP and SOCKS connections.
+    pub proxy: OwnedFd,
+    /// The port of [`DoorSockets::proxy`] on 127.0.0.1.
+    pub proxy_port: u16,
+    /// Each caught port and its listener. The local address of an accepted connection is the address that the program
+    /// meant: refuse those outside [`SYNTHETIC_NET`](crate::profile::SYNTHETIC_NET), which are the cage's own.
+    pub caught: Vec<(u16, OwnedFd)>,
+    /// Receives questions for names.
+    pub dns_udp: Option<OwnedFd>,
+    /// Takes connections with questions for names.
+    pub dns_tcp: Option<OwnedFd>,
+}
+
 /// A standard stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
@@ -202,6 +219,7 @@ pub fn launch(
         pidfd: started.pidfd,
         control: started.control,
         achieved: started.achieved,
+        door: started.door,
         leftover: started.leftover,
         exit: None,
         reaped: false,
@@ -280,6 +298,7 @@ pub struct Cage {
     pidfd: OwnedFd,
     control: OwnedFd,
     achieved: Achieved,
+    door: Option<DoorSockets>,
     leftover: Option<Leftover>,
     exit: Option<Exit>,
     reaped: bool,
@@ -304,6 +323,11 @@ impl Cage {
     /// What is enforced.
     pub fn achieved(&self) -> &Achieved {
         &self.achieved
+    }
+
+    /// The listeners of the cage's door, once; `None` where the profile wanted none or the degree has none.
+    pub fn take_door(&mut self) -> Option<DoorSockets> {
+        self.door.take()
     }
 
     /// The next event, without waiting. After an end there is none.

@@ -9,10 +9,12 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use ringfort_core::obligation::Promise;
-use serde::Serialize;
+use ringfort_core::syscalls::SyscallGroups;
+use serde::{Deserialize, Serialize};
 
 mod engine;
 
@@ -50,6 +52,10 @@ pub struct Profile {
     pub environment: Vec<(OsString, OsString)>,
     /// Bounds on resources.
     pub limits: Limits,
+    /// Which system calls there are.
+    pub syscalls: SyscallGroups,
+    /// What of the network exists inside.
+    pub network: Network,
     /// How much isolation to try for.
     pub degree: DegreeRequest,
     /// Promises without which nothing starts.
@@ -87,6 +93,8 @@ pub enum BindMode {
     ReadOnly,
     /// As it is, writable, and every change is thrown away; read-only (and reported) where the host cannot do that.
     Scratch,
+    /// As it is, writable, and every change stays.
+    Writable,
 }
 
 /// A file of the workspace that the program may update (also by lock file and rename) without reaching the real one.
@@ -100,6 +108,38 @@ pub struct Staged {
     /// own (mode 0700) that holds nothing else. Inspect it at the end.
     pub scratch: PathBuf,
 }
+
+/// What of the network exists inside. In each case there is a loopback interface of the cage's own, and it is up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// Nothing else.
+    #[default]
+    None,
+    /// Listeners whose connections arrive outside, see [`DoorSockets`](crate::launch::DoorSockets). Nothing else is
+    /// reachable. Where there is no network namespace there is no door, and a warning says so.
+    Door(DoorView),
+}
+
+/// Which listeners a door has inside the cage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoorView {
+    /// Ports that are listened on at every local address, those of [`SYNTHETIC_NET`] included; at most
+    /// [`CAUGHT_PORTS_MAX`]. A caught port is taken: no program inside can listen on it.
+    pub caught_ports: Vec<u16>,
+    /// Whether names are asked at the door: UDP and TCP port 53 of 127.0.0.1, and a private `/etc/resolv.conf`.
+    pub names: bool,
+}
+
+/// Port of 127.0.0.1 on which a door takes HTTP and SOCKS inside the cage.
+pub const PROXY_PORT: u16 = 3128;
+/// Port of 127.0.0.1 on which a door is asked for names inside the cage.
+pub const NAMES_PORT: u16 = 53;
+/// Most ports that a door catches.
+pub const CAUGHT_PORTS_MAX: usize = 16;
+/// The addresses (with the bits of the prefix) that are local inside a cage with a door: what the door answers for a
+/// name lies here, and a program that connects to it arrives at a caught port.
+pub const SYNTHETIC_NET: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 18, 0, 0), 15);
 
 /// Bounds on resources; `None` leaves the caller's own bound. None is ever raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -171,6 +211,8 @@ impl Profile {
             scratch: None,
             environment: Vec::new(),
             limits: Limits::default(),
+            syscalls: SyscallGroups::default(),
+            network: Network::None,
             degree: DegreeRequest::Auto,
             require: BTreeSet::new(),
         }

@@ -21,6 +21,7 @@ use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
 use ringfort_policy::config::RuntimeKind;
 use ringfort_policy::load::{Loaded, Sources, load};
+use ringfort_runtime::agents::{self, Added, AgentProfile};
 use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::guard::{Guard, GuardLimits};
 use ringfort_runtime::own::Own;
@@ -307,6 +308,8 @@ pub(crate) struct RunWishes<'a> {
     pub(crate) runtime: Option<RuntimeKind>,
     /// The session's scratch folder is needed for private folders (no mount namespace).
     pub(crate) session: String,
+    /// The profile that was named; without one the program decides.
+    pub(crate) profile: Option<String>,
     /// The program that is to run, as it is named; it may be an agent that the configuration knows.
     pub(crate) program: String,
 }
@@ -342,8 +345,20 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     if let Some(explicit) = world.explicit_file(wishes.common) {
         protect_policy(&mut profile, &explicit)?;
     }
+    let known = agent_profile(wishes.profile.as_deref(), &wishes.program)?;
+    let mut passed = effective.shell_env_passthrough.clone();
+    let mut added = Added::default();
+    if let Some(known) = known {
+        let own = state.agent(known.name).map_err(Failure::guard)?;
+        added = known.prepare(&world.home, &own).map_err(Failure::guard)?;
+        profile::add_agent(&mut profile, &mut added, &caller);
+        passed.extend(known.passed.iter().map(|name| (*name).to_owned()));
+        notices.append(&mut added.notices);
+    }
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
-    let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
+    let mut environment = profile::environment(&passed, &caller, scratch.as_deref());
+    environment.append(&mut added.environment);
+    environment.sort();
 
     let agent = loaded.config.agent_of(&wishes.program);
     let pipeline = pipeline(world, &loaded, agent, &state, trail, &clock)?;
@@ -358,6 +373,26 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         clock,
     };
     Ok(Wired { session, state, environment, notices, loaded })
+}
+
+/// The profile of the agent that was named, or that the program is; `none` is none.
+///
+/// # Errors
+///
+/// There is none of this name.
+fn agent_profile(named: Option<&str>, program: &str) -> Result<Option<&'static AgentProfile>, Failure> {
+    match named {
+        None => Ok(agents::of_program(program)),
+        Some("none") => Ok(None),
+        Some(name) => match agents::named(name) {
+            Some(profile) => Ok(Some(profile)),
+            None => {
+                let known: Vec<&str> = agents::PROFILES.iter().map(|profile| profile.name).collect();
+                let error = anyhow::anyhow!("there is no profile `{name}`");
+                Err(Failure::usage(error).help(format!("profiles: {}, none", known.join(", "))))
+            }
+        },
+    }
 }
 
 /// Composes the spine of a session.

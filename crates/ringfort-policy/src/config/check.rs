@@ -7,8 +7,9 @@
 
 use ringfort_core::obligation::Promise;
 
-use super::{Config, GuardConfig, Level, RuntimeKind};
+use super::{Config, EgressRuleConfig, GuardConfig, Level, Network, RuntimeKind};
 use crate::domain::HostPattern;
+use crate::egress::rule::{self as egress_rule, EgressRule};
 use crate::path::Place;
 use crate::rule::{CommandPrefix, WholeCommand};
 use crate::tool::argument::{RULES_MAX, ToolRule};
@@ -164,6 +165,18 @@ impl Checker {
         }
     }
 
+    pub(crate) fn egress_rules<'a>(&mut self, rules: impl Iterator<Item = &'a EgressRuleConfig>) {
+        for (place, rule) in rules.enumerate() {
+            if place >= egress_rule::RULES_MAX {
+                return self.value("egress.rules", format!("more than {} rules", egress_rule::RULES_MAX));
+            }
+            if let Err(fault) = EgressRule::compile(rule) {
+                let fault = ringfort_core::text::escape_bytes(fault.as_bytes());
+                return self.value("egress.rules", format!("rule {}: {fault}", place + 1));
+            }
+        }
+    }
+
     pub(crate) fn guard(&mut self, guard: &GuardConfig) {
         let key = "guard.blocked_patterns";
         if guard.blocked_patterns.len() > BLOCKED_MAX {
@@ -202,6 +215,14 @@ pub(crate) fn check(config: &Config, is_idle: impl Fn(&str, &str) -> bool) -> Ve
     check_agents(config, &mut checker);
     checker.hosts("egress.domains", &config.egress.domains);
     checker.hosts("egress.denied_domains", &config.egress.denied_domains);
+    checker.egress_rules(config.egress.rules.iter());
+    if config.egress.network == Network::Off {
+        for key in ["egress.presets", "egress.rules"] {
+            if is_idle(key, "egress.network") {
+                checker.no_effect(key, "`egress.network = \"off\"` leaves no door");
+            }
+        }
+    }
     check_sandbox(config, &mut checker);
     check_kept(config, &mut checker, &is_idle);
     checker.into_faults()

@@ -54,7 +54,7 @@ fn requests() -> &'static [Request] {
             all.push(request(Action::Tool(ToolCall { name: name.to_owned(), arguments })));
         }
         for url in ["https://example.com", "http://127.0.0.1", "http://169.254.169.254"] {
-            all.push(request(Action::Egress(Egress { url: url.to_owned(), method: None })));
+            all.push(request(Action::Egress(Egress { url: url.to_owned(), method: None, program: None })));
         }
         all
     })
@@ -305,7 +305,7 @@ proptest! {
                 Action::Command(Command::Shell(Text::new(text.clone()))),
                 Action::Command(Command::Argv(text.split(|b| *b == b' ').map(Text::new).collect())),
                 Action::Path(PathAccess { path: Text::new(text.clone()), op: PathOp::Write }),
-                Action::Egress(Egress { url: String::from_utf8_lossy(&text).into_owned(), method: None }),
+                Action::Egress(Egress { url: String::from_utf8_lossy(&text).into_owned(), method: None, program: None }),
                 Action::Tool(ToolCall { name: "Bash".to_owned(), arguments: json!({"command": String::from_utf8_lossy(&text)}) }),
                 Action::Tool(ToolCall { name: String::from_utf8_lossy(&text).into_owned(), arguments: json!({}) }),
             ] {

@@ -21,11 +21,11 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::Runtime;
 use super::native::Started;
-use super::native::guest::{self, Brief, Item, Place};
+use super::native::guest::{self, Brief, Item, Place, Rights};
 use crate::achieved::Achieved;
 use crate::client::{Client, FIRST, Running};
 use crate::launch::{LaunchError, Spawn};
-use crate::profile::{Engine, Profile};
+use crate::profile::{Engine, Network, Profile};
 use crate::syscall;
 
 pub(super) const ENTRY: Runtime = Runtime { name: "bubblewrap", start };
@@ -56,6 +56,7 @@ fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Resul
         unreadable: profile.hidden.iter().cloned().chain([PathBuf::from("/etc/shadow")]).collect(),
         grants: depicted.grants,
         canary: depicted.canary,
+        rights: Rights::Held,
     };
     let brief = Brief::new(profile, require, spawn, place)?;
     let (running, socket) = plan.start(engine)?;
@@ -63,7 +64,7 @@ fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Resul
         Ok(handed) => {
             let Running { pid, pidfd, .. } = running;
             let achieved = Achieved { runtime: ENTRY.name, ..handed.achieved };
-            Ok(Started { pid, pidfd, control: handed.control, achieved, leftover: None })
+            Ok(Started { pid, pidfd, control: handed.control, achieved, door: handed.door, leftover: None })
         }
         Err(error) => {
             running.kill();
@@ -97,6 +98,10 @@ impl<'a> Words<'a> {
         let namespaces = ["user", "pid", "net", "ipc", "uts", "cgroup-try"];
         namespaces.iter().for_each(|name| words.push(&[&format!("--unshare-{name}")]));
         words.push(&[&"--die-with-parent", &"--as-pid-1", &"--clearenv", &"--cap-drop", &"ALL"]);
+        if profile.network != Network::None {
+            // The keeper makes the door with them, and drops them before the program starts.
+            words.push(&[&"--cap-add", &"CAP_NET_ADMIN", &"--cap-add", &"CAP_NET_BIND_SERVICE"]);
+        }
         words.push(&[&"--uid", &uid.to_string(), &"--gid", &gid.to_string()]);
         words
     }
@@ -166,12 +171,16 @@ impl<'a> Words<'a> {
 
     /// A part of the workspace, reached without links: check and use are one.
     fn open_in_workspace(&mut self, relative: &Path) -> Result<String, LaunchError> {
-        let opened = rustix::fs::open(&self.profile.workspace, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .and_then(|folder| {
-                let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-                rustix::fs::openat2(folder, relative, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
-            })
-            .map_err(guest::os("opening a protected path"))?;
+        let opened = rustix::fs::open(
+            &self.profile.workspace,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .and_then(|folder| {
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+            rustix::fs::openat2(folder, relative, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+        })
+        .map_err(guest::os("opening a protected path"))?;
         Ok(self.pass(opened))
     }
 

@@ -7,6 +7,7 @@
 //! **Invariant:** everything is prepared before the clone; between clone and `execve` the child makes system calls
 //! only. A host without user namespaces gets Landlock and seccomp, and the promises that then fail are named.
 
+mod door;
 mod filter;
 pub(crate) mod guest;
 mod keeper;
@@ -32,7 +33,7 @@ use self::wire::{Message, REPORT_BYTES, Report, Stage};
 use self::witness::Findings;
 use super::{Leftover, Runtime};
 use crate::achieved::{Achieved, Degree, Held};
-use crate::launch::{Event, LaunchError, Spawn};
+use crate::launch::{DoorSockets, Event, LaunchError, Spawn};
 use crate::profile::{DegreeRequest, Profile};
 use crate::syscall::{self, Answer, Errno, Patience};
 
@@ -75,6 +76,12 @@ pub enum ProfileError {
     /// A path, an argument or a variable contains a null byte.
     #[error("a path, argument or variable contains a null byte")]
     NullByte,
+    /// A port cannot be caught by a door: it is 0, named twice, or taken by the door itself.
+    #[error("port {port} cannot be caught")]
+    Port {
+        /// The port.
+        port: u16,
+    },
     /// A list is too long.
     #[error("more than {most} {what}")]
     TooMany {
@@ -103,6 +110,7 @@ pub(crate) struct Started {
     pub(crate) pidfd: OwnedFd,
     pub(crate) control: OwnedFd,
     pub(crate) achieved: Achieved,
+    pub(crate) door: Option<DoorSockets>,
     /// What is to be taken away when it is gone.
     pub(crate) leftover: Option<Leftover>,
 }
@@ -185,13 +193,14 @@ fn attempt(
     };
     let outcome = restored.map_err(|errno| LaunchError::host("restoring signals")(errno).into()).and_then(|()| {
         let reports = read_reports(&report);
-        judge(mode, &plan, spawn, reports)
+        let (findings, overlays_refused) = judge(mode, &plan, spawn, reports)?;
+        Ok((findings, overlays_refused, door::receive(&control, &plan.network)?))
     });
     match outcome {
-        Ok((findings, overlays_refused)) => {
+        Ok((findings, overlays_refused, door)) => {
             warnings.extend(view.warnings(overlays_refused));
             let achieved = achieved(mode, plan.rules.abi(), findings, std::mem::take(warnings));
-            Ok(Started { pid: cloned.pid, pidfd, control, achieved, leftover: None })
+            Ok(Started { pid: cloned.pid, pidfd, control, achieved, door, leftover: None })
         }
         Err(attempt) => {
             ignore(syscall::pidfd_kill(pidfd.as_raw_fd(), libc::SIGKILL));
@@ -261,7 +270,7 @@ fn judge(
             };
             let source = io::Error::from_raw_os_error(errno);
             let refused = matches!(errno, libc::EPERM | libc::EACCES | libc::ENOSYS | libc::EINVAL | libc::ENODEV);
-            if mode == Mode::Namespaced && refused && matches!(stage, Stage::Identity | Stage::View) {
+            if mode == Mode::Namespaced && refused && matches!(stage, Stage::Identity | Stage::Network | Stage::View) {
                 return Err(Attempt::Unavailable(format!("{what}: {source}")));
             }
             Err(LaunchError::Setup { what, source }.into())
@@ -312,7 +321,7 @@ pub(crate) fn receive_event(control: &OwnedFd, patience: Patience) -> Option<Eve
                 Some(Message::Signaled(signal)) => Some(Event::Signaled(signal)),
                 Some(Message::Stopped(signal)) => Some(Event::Stopped(signal)),
                 Some(Message::Continued) => Some(Event::Continued),
-                Some(Message::Signal(_)) | None => Some(Event::Lost),
+                Some(Message::Signal(_) | Message::Door(_)) | None => Some(Event::Lost),
             },
         };
     }

@@ -122,9 +122,8 @@ pub(crate) fn restore_signals(mask: SignalMask) -> Answer<()> {
     change_mask(libc::SIG_SETMASK, mask.0).map(|_| ())
 }
 
-/// Every signal gets its default action and the mask is emptied.
-pub(crate) fn reset_signals() -> Answer<()> {
-    default_actions()?;
+/// No signal is blocked from here on.
+pub(crate) fn unblock_signals() -> Answer<()> {
     restore_signals(SignalMask(0))
 }
 
@@ -314,16 +313,4 @@ pub(crate) fn limit_resource(resource: c_uint, value: u64) -> Answer<()> {
 pub(crate) fn socket(family: c_int, kind: c_int, protocol: c_int) -> Answer<c_int> {
     // SAFETY: no memory is passed.
     check_int(unsafe { libc::syscall(libc::SYS_socket, family, kind | libc::SOCK_CLOEXEC, protocol) })
-}
-
-/// Connects a datagram socket to the documentation address 192.0.2.1; nothing is sent.
-pub(crate) fn connect_nowhere(socket: c_int) -> Answer<()> {
-    let address = libc::sockaddr_in {
-        sin_family: libc::AF_INET as u16,
-        sin_port: 9_u16.to_be(),
-        sin_addr: libc::in_addr { s_addr: u32::from_be_bytes([192, 0, 2, 1]).to_be() },
-        sin_zero: [0; 8],
-    };
-    // SAFETY: `address` outlives the call and the size is its own.
-    check_unit(unsafe { libc::syscall(libc::SYS_connect, socket, &raw const address, size_of::<libc::sockaddr_in>()) })
 }

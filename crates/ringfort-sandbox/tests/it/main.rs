@@ -14,4 +14,6 @@ mod attacks;
 mod cage;
 mod escape;
 mod life;
+mod network;
+mod network_inside;
 mod programs;

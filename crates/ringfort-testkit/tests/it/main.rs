@@ -5,6 +5,8 @@
 //! does.
 
 #[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod native;
 #[cfg(test)]
 mod pipeline;

@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use ringfort_policy::config::RuntimeKind;
 use ringfort_audit::verify::verify;
 use ringfort_core::action::{Action, Command};
 use ringfort_core::door::DoorKind;
@@ -24,6 +23,7 @@ use ringfort_core::text::Text;
 use ringfort_ops::attempts::{self, Attempt};
 use ringfort_ops::checks::Refused;
 use ringfort_ops::{CHECKS, Evidence, Report, Status, Subject};
+use ringfort_policy::config::RuntimeKind;
 use ringfort_runtime::approve::NoApprover;
 use ringfort_runtime::pipeline::Outcome;
 use ringfort_runtime::providers::{PROVIDERS, select_for};
@@ -134,6 +134,7 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
     };
     let ground = Ground::make().map_err(Failure::guard)?;
     let wished = RunWishes {
+        profile: Some("none".to_owned()),
         common,
         workspace: ground.workspace.clone(),
         degree: DegreeRequest::Auto,

@@ -67,6 +67,7 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run -- npm test
   ringfort run -- bash
   ringfort run --workspace ~/src/app -- make -j4
+  ringfort run -- claude
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
 Exit status: the program's own; 124 its time was over, 126 denied, 125 the guard failed, 127 no such program.")]
@@ -74,6 +75,9 @@ pub(crate) struct RunArgs {
     /// The folder that is writable inside; the current folder unless named
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
+    /// The profile of an agent, or `none`; without it the program's name decides (`claude` is `claude-code`)
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
     /// How much isolation: `auto`, or `minimal` (no user namespaces: Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
@@ -112,6 +116,9 @@ impl RunArgs {
         if let Some(runtime) = &self.runtime {
             option("--runtime", OsStr::new(runtime));
         }
+        if let Some(profile) = &self.profile {
+            option("--profile", OsStr::new(profile));
+        }
         option("--degree", OsStr::new(&self.degree));
         for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
@@ -128,6 +135,7 @@ impl RunArgs {
 struct Wishes {
     common: Common,
     workspace: Option<PathBuf>,
+    profile: Option<String>,
     minimal: bool,
     runtime: Option<RuntimeKind>,
     redact: bool,
@@ -199,6 +207,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--state" => wishes.common.state = Some(PathBuf::from(value()?)),
             "--policy" => wishes.common.policy = Some(PathBuf::from(value()?)),
             "--set" => wishes.common.settings.push(value()?.to_string_lossy().into_owned()),
+            "--profile" => wishes.profile = Some(value()?.to_string_lossy().into_owned()),
             "--degree" => wishes.minimal = degree(&value()?)? == DegreeRequest::Minimal,
             "--runtime" => wishes.runtime = Some(engine::kind(&value()?.to_string_lossy())?),
             "--redact" => wishes.redact = true,
@@ -206,7 +215,10 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--json" => wishes.common.json = true,
             _ => return Err(bad_option(&word)),
         }
+<<<<<<< HEAD
         if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set" | "--runtime") || wishes.minimal {
+=======
+        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set" | "--profile") || wishes.minimal {
             wishes.widening.push(name);
         }
     }
@@ -270,8 +282,12 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         common: &wishes.common,
         workspace,
         degree,
+<<<<<<< HEAD
         runtime: wishes.runtime,
         session: session_name()?,
+=======
+        session: session_name()?,
+        profile: wishes.profile.clone(),
         program,
     };
     let mut wired =

@@ -21,7 +21,12 @@ use crate::commands::Failure;
 const RUNTIMES: [(&str, RuntimeKind, &str, &str); 4] = [
     (NATIVE, RuntimeKind::Native, "", ""),
     ("bubblewrap", RuntimeKind::Bubblewrap, "bwrap", "install bubblewrap (Debian: `apt-get install bubblewrap`)"),
-    ("docker", RuntimeKind::Docker, "docker", "install Docker (Debian: `apt-get install docker.io`) and start its daemon"),
+    (
+        "docker",
+        RuntimeKind::Docker,
+        "docker",
+        "install Docker (Debian: `apt-get install docker.io`) and start its daemon",
+    ),
     ("podman", RuntimeKind::Podman, "podman", "install Podman (Debian: `apt-get install podman`)"),
 ];
 
@@ -87,9 +92,8 @@ pub(super) fn choose(
         return Ok(());
     }
     let missing = |what: String| Failure::guard(anyhow::anyhow!("the runtime `{name}` cannot be used: {what}"));
-    let is_written = |path: &Path| {
-        std::iter::once(&profile.workspace).chain(&profile.writable).any(|root| path.starts_with(root))
-    };
+    let is_written =
+        |path: &Path| std::iter::once(&profile.workspace).chain(&profile.writable).any(|root| path.starts_with(root));
     let path = world.variable("PATH").unwrap_or_default();
     let program = find(program, path, &is_written)
         .ok_or_else(|| missing(format!("there is no `{program}` in the folders of PATH")).help(*install))?;

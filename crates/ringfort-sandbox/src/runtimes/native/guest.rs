@@ -16,6 +16,7 @@ pub(crate) use self::brief::{Brief, Place};
 pub(crate) use self::inside::{EXIT_UNUSABLE, enter};
 pub(crate) use self::items::{Item, depict};
 pub(crate) use self::outside::hand_over;
+pub(crate) use super::door::Rights;
 use super::{ProfileError, prepare};
 use crate::launch::LaunchError;
 use crate::profile::Profile;

@@ -3,13 +3,14 @@
 //!
 //! In: a [`Plan`] that was prepared before the clone. Out: reports and events over two descriptors.
 //!
-//! **Invariant:** the order is the security model: identity, mounts, session, rights, then in the program's process
+//! **Invariant:** the order is the security model: identity, network, mounts, session, rights, then in the program's process
 //! limits, Landlock, seccomp last, probes, `execve`. Nothing here allocates: the supervisor may have threads.
 //! The keeper is the init of the pid namespace (or, without one, the reaper of orphans): it reaps, passes on what
 //! happens, and when it ends everything ends. It holds no rights and reads nothing but signals from the supervisor.
 
 use std::ffi::{CString, c_int, c_uint};
 
+use super::door::{self, NetworkPlan};
 use super::filter::Sockets;
 use super::landlock::Rules;
 use super::step::{Step, StepFailure, ViewReport, build_view};
@@ -24,6 +25,7 @@ pub(super) struct Plan {
     pub(super) sockets: Sockets,
     /// Lines for `uid_map` and `gid_map`; `None` without namespaces.
     pub(super) identity: Option<(CString, CString)>,
+    pub(super) network: NetworkPlan,
     pub(super) workspace: CString,
     pub(super) steps: Vec<Step>,
     pub(super) cwd: CString,
@@ -98,6 +100,7 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     let mut view = ViewReport::default();
     if let Some((uid_map, gid_map)) = &plan.identity {
         map_identity(uid_map, gid_map).map_err(during(Stage::Identity))?;
+        door::open(&plan.network, plan.descriptors.control).map_err(during(Stage::Network))?;
         view = build_view(&plan.workspace, &plan.steps).map_err(|StepFailure { index, errno }| Failure {
             stage: Stage::View,
             index,
@@ -105,6 +108,7 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
         })?;
     } else {
         syscall::adopt_orphans().map_err(during(Stage::Session))?;
+        door::open(&plan.network, plan.descriptors.control).map_err(during(Stage::Network))?;
     }
     syscall::umask(umask);
     lead_session().map_err(during(Stage::Session))?;
@@ -114,8 +118,7 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     syscall::drop_capabilities().map_err(during(Stage::Rights))?;
     syscall::set_no_new_privileges().map_err(during(Stage::Rights))?;
     syscall::forbid_dump().map_err(during(Stage::Rights))?;
-    let started = syscall::clone_process(0, || become_program(plan, view)).map_err(during(Stage::Fork))?;
-    Ok(started.pid)
+    syscall::clone_borrowing(|| become_program(plan, view)).map_err(during(Stage::Fork))
 }
 
 /// Starts a session, unless whoever started this process has given it one of its own.
@@ -210,12 +213,13 @@ fn confine(plan: &Plan) -> Result<(), Failure> {
     syscall::install_filter(&plan.filter).map_err(during(Stage::Seccomp))
 }
 
-/// The last steps before `execve`: nothing of ours stays open, no signal stays blocked or ignored.
+/// The last steps before `execve`: nothing of ours stays open, no signal stays blocked. None is ignored or handled: the
+/// keeper gave each its default action.
 fn leave(plan: &Plan) -> Result<(), Failure> {
     let first = if plan.descriptors.broker.is_some() { BROKER + 1 } else { BROKER };
     syscall::close_range(first.unsigned_abs(), u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
         .map_err(during(Stage::Descriptors))?;
-    syscall::reset_signals().map_err(during(Stage::Signals))
+    syscall::unblock_signals().map_err(during(Stage::Signals))
 }
 
 /// Reaps and passes on until the program has ended, or the supervisor is gone.

@@ -19,6 +19,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::PipeFlags;
 
+use super::door::{self, NetworkPlan};
 use super::filter::{self, Sockets};
 use super::keeper::{Descriptors, Plan, TryPlan};
 use super::landlock::{Grant, Rules};
@@ -27,7 +28,7 @@ use super::view::{self, View, c_string};
 use super::witness::{self, Witness};
 use super::{Mode, ProfileError, minimal};
 use crate::launch::{LaunchError, Spawn, Stream};
-use crate::profile::Profile;
+use crate::profile::{Network, Profile};
 use crate::syscall::{self, ExecVectors};
 
 /// Most paths in each list of a profile.
@@ -111,6 +112,7 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
             return Err(ProfileError::Staged { path: staged.scratch.clone() });
         }
     }
+    door::check(&profile.network)?;
     for (what, count) in [
         ("hidden paths", profile.hidden.len()),
         ("protected paths", profile.protected.len()),
@@ -146,6 +148,7 @@ pub(super) fn prepare(
         Mode::Namespaced => {
             let View { steps, overlays, system, scratch_files } = view::plan(profile, uid)?;
             grant_view(&mut rules, profile, &system)?;
+            rules.leave_network();
             let notes = scratch_files
                 .iter()
                 .map(|path| format!("`{}` is read-only: only folders can be scratch", path.display()))
@@ -153,7 +156,10 @@ pub(super) fn prepare(
             (steps, Degraded { overlays, notes })
         }
         Mode::Minimal => {
-            let notes = minimal::grant(&mut rules, profile)?;
+            let mut notes = minimal::grant(&mut rules, profile)?;
+            if profile.network != Network::None {
+                notes.push(door::MISSING.to_owned());
+            }
             (Vec::new(), Degraded { overlays: Vec::new(), notes })
         }
     };
@@ -167,12 +173,13 @@ pub(super) fn prepare(
     let plan = Plan {
         sockets,
         identity,
+        network: NetworkPlan::new(mode, &profile.network),
         workspace: c_string(&profile.workspace)?,
         steps,
         cwd: c_string(&profile.cwd)?,
         limits: limits(profile),
         rules,
-        filter: filter::build(sockets),
+        filter: filter::build(sockets, &profile.syscalls),
         witness: make_witness(mode, profile, abi)?,
         required,
         exec: vectors(profile, spawn)?,
@@ -212,7 +219,7 @@ pub(super) fn view_grants(profile: &Profile, system: &[PathBuf]) -> Vec<(PathBuf
     system.chain(own).map(|(path, grant)| (path.clone(), grant)).chain(fixed).collect()
 }
 
-fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, ProfileError> {
+fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, LaunchError> {
     let strings = |paths: &[&Path]| paths.iter().copied().map(c_string).collect::<Result<Vec<CString>, ProfileError>>();
     let home = c_string(&profile.home.path)?;
     let hidden: Vec<&Path> = profile.hidden.iter().map(PathBuf::as_path).chain([Path::new("/etc/shadow")]).collect();
@@ -223,11 +230,14 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Prof
         outside.extend(profile.workspace.parent());
     }
     let (network_outside, pids_outside) = witness::own_namespaces();
+    let name = probe_name()?;
+    let uncreatable: Vec<PathBuf> = outside.iter().map(|folder| folder.join(&name)).collect();
+    let uncreatable: Vec<&Path> = uncreatable.iter().map(PathBuf::as_path).collect();
     Ok(Witness {
         namespaced: mode == Mode::Namespaced,
         landlock_abi: abi,
         supervisor: syscall::getpid(),
-        unwritable: strings(&outside)?,
+        uncreatable: strings(&uncreatable)?,
         unreadable: strings(&hidden)?,
         landlock_canary: CString::new(if mode == Mode::Namespaced { view::CANARY } else { "/" }).unwrap_or_default(),
         protected: strings(&protected)?,
@@ -238,6 +248,13 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Prof
         network_outside,
         pids_outside,
     })
+}
+
+/// A name that nobody can have taken before.
+pub(super) fn probe_name() -> Result<String, LaunchError> {
+    let mut random = [0_u8; 8];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).map_err(os("asking for randomness"))?;
+    Ok(format!(".ringfort-probe-{:016x}", u64::from_ne_bytes(random)))
 }
 
 /// What must be a mount point of its own, so that nothing protected is renamed: it, and every folder above it.

@@ -16,13 +16,15 @@ use std::rc::Rc;
 use ringfort_core::obligation::Promise;
 use serde::{Deserialize, Serialize};
 
+use super::super::door::{NetworkPlan, Rights};
+use super::super::filter::{self, Sockets};
 use super::super::landlock::Grant;
 use super::super::prepare;
 use super::super::witness::{self, PROMISES};
-use crate::launch::Spawn;
-use crate::profile::Profile;
+use crate::launch::{LaunchError, Spawn};
+use crate::profile::{Network, Profile};
 use crate::runtimes::native::ProfileError;
-use crate::syscall::{self, FileId};
+use crate::syscall::{self, FileId, Instruction};
 
 /// Version of the message: both sides are the same binary, unless it was replaced in between.
 const VERSION: &str = concat!("ringfort-guest-1 ", env!("CARGO_PKG_VERSION"));
@@ -45,6 +47,8 @@ pub(crate) struct Place {
     pub(crate) grants: Vec<(PathBuf, Grant)>,
     /// A path that only Landlock refuses.
     pub(crate) canary: PathBuf,
+    /// Whether the keeper has rights in its network namespace.
+    pub(crate) rights: Rights,
 }
 
 /// What the process inside is told.
@@ -60,8 +64,9 @@ pub(crate) struct Brief {
     pub(super) limits: Vec<(u32, u64)>,
     pub(super) landlock_abi: u32,
     pub(super) grants: Vec<(Vec<u8>, Grant)>,
+    pub(super) filter: Vec<Instruction>,
     pub(super) canary: Vec<u8>,
-    pub(super) unwritable: Vec<Vec<u8>>,
+    pub(super) uncreatable: Vec<Vec<u8>>,
     pub(super) unreadable: Vec<Vec<u8>>,
     pub(super) protected: Vec<Vec<u8>>,
     pub(super) anchored: Vec<Vec<u8>>,
@@ -72,6 +77,8 @@ pub(crate) struct Brief {
     pub(super) pids_outside: Option<FileId>,
     /// Which promises must hold, in the order of [`Promise::ALL`].
     pub(super) required: [bool; PROMISES],
+    pub(super) network: Network,
+    pub(super) rights: Rights,
     /// Which descriptors come after the three standard ones.
     pub(super) terminal: bool,
     pub(super) broker: bool,
@@ -92,14 +99,15 @@ impl Brief {
         require: &BTreeSet<Promise>,
         spawn: &Spawn,
         place: Place,
-    ) -> Result<Self, ProfileError> {
-        let Place { map, cwd, environment, unwritable, unreadable, grants, canary } = place;
+    ) -> Result<Self, LaunchError> {
+        let Place { map, cwd, environment, unwritable, unreadable, grants, canary, rights } = place;
         let list = |paths: &[PathBuf]| paths.iter().map(bytes).collect();
         let mut required = [false; PROMISES];
         for (flag, promise) in required.iter_mut().zip(Promise::ALL) {
             *flag = require.contains(&promise);
         }
         let (network_outside, pids_outside) = witness::own_namespaces();
+        let name = prepare::probe_name()?;
         let home = prepare::c_path(&profile.home.path)?;
         let variables = environment.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
         let brief = Self {
@@ -112,7 +120,8 @@ impl Brief {
             landlock_abi: if grants.is_empty() { 0 } else { syscall::landlock_abi().unwrap_or(0) },
             grants: grants.into_iter().map(|(path, grant)| (bytes(path), grant)).collect(),
             canary: bytes(&canary),
-            unwritable: list(&unwritable),
+            uncreatable: unwritable.iter().map(|folder| bytes(folder.join(&name))).collect(),
+            filter: filter::build(Sockets::Namespaced, &profile.syscalls),
             unreadable: list(&unreadable),
             protected: profile.protected.iter().map(|path| bytes(map(path))).collect(),
             anchored: prepare::anchored(profile).into_iter().map(|path| bytes(map(path))).collect(),
@@ -122,24 +131,32 @@ impl Brief {
             network_outside,
             pids_outside,
             required,
+            network: profile.network.clone(),
+            rights,
             terminal: spawn.terminal.is_some(),
             broker: spawn.broker.is_some(),
         };
         if brief.strings().any(|string| string.contains(&0)) {
-            return Err(ProfileError::NullByte);
+            return Err(ProfileError::NullByte.into());
         }
         Ok(brief)
     }
 
     fn strings(&self) -> impl Iterator<Item = &Vec<u8>> {
         let one = [&self.cwd, &self.program, &self.canary, &self.home];
-        let many = [&self.argv, &self.environment, &self.unwritable, &self.unreadable, &self.protected, &self.anchored];
+        let many =
+            [&self.argv, &self.environment, &self.uncreatable, &self.unreadable, &self.protected, &self.anchored];
         one.into_iter().chain(many.into_iter().flatten()).chain(self.grants.iter().map(|(path, _)| path))
     }
 
     /// Which promise is required, by its place in [`Promise::ALL`].
     pub(super) fn required(&self) -> [bool; PROMISES] {
         self.required
+    }
+
+    /// What the keeper makes in its network namespace.
+    pub(super) fn network_plan(&self) -> NetworkPlan {
+        NetworkPlan::in_given(&self.network, self.rights)
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
@@ -198,11 +215,16 @@ mod tests {
         let place = Place {
             map: Rc::new(Path::to_path_buf),
             cwd: "/work".into(),
-            environment: environment.iter().filter_map(|line| line.split_once('=')).map(|(n, v)| (n.into(), v.into())).collect(),
+            environment: environment
+                .iter()
+                .filter_map(|line| line.split_once('='))
+                .map(|(n, v)| (n.into(), v.into()))
+                .collect(),
             unwritable: Vec::new(),
             unreadable: Vec::new(),
             grants: vec![("/usr".into(), Grant::Read)],
             canary: "/canary".into(),
+            rights: Rights::None,
         };
         Brief::new(&profile, &[Promise::NoNetwork].into(), &spawn, place).unwrap()
     }

@@ -18,7 +18,7 @@ use rustix::net::{
 };
 
 use super::brief::{BRIEF_BYTES_MAX, Brief, c_string};
-use crate::runtimes::native::filter::{self, Sockets};
+use crate::runtimes::native::filter::Sockets;
 use crate::runtimes::native::keeper::{self, Descriptors, Plan};
 use crate::runtimes::native::landlock::Rules;
 use crate::runtimes::native::prepare::DESCRIPTOR_MIN;
@@ -114,20 +114,22 @@ fn plan(received: Received) -> Option<(Plan, Vec<OwnedFd>)> {
     for (path, grant) in &brief.grants {
         rules.allow(c_string(path)?, *grant);
     }
+    rules.leave_network();
     let plan = Plan {
         sockets: Sockets::Namespaced,
         identity: None,
+        network: brief.network_plan(),
         workspace: CString::default(),
         steps: Vec::new(),
         cwd: c_string(&brief.cwd)?,
         limits: brief.limits.clone(),
         rules,
-        filter: filter::build(Sockets::Namespaced),
+        filter: brief.filter.clone(),
         witness: Witness {
             namespaced: true,
             landlock_abi: brief.landlock_abi,
             supervisor: 0,
-            unwritable: list(&brief.unwritable)?,
+            uncreatable: list(&brief.uncreatable)?,
             unreadable: list(&brief.unreadable)?,
             landlock_canary: c_string(&brief.canary)?,
             protected: list(&brief.protected)?,

@@ -202,7 +202,8 @@ mod tests {
     fn deny_what_is_hidden() {
         let (depicted, workspace, _folder) = depicted(|profile, _| profile.hidden.push(profile.workspace.join(".git")));
         assert!(depicted.items.contains(&Item::Cover { path: workspace.join(".git"), is_folder: true }));
-        let shadow = |item: &Item| matches!(item, Item::Cover { path, is_folder: false } if path == Path::new("/etc/shadow"));
+        let shadow =
+            |item: &Item| matches!(item, Item::Cover { path, is_folder: false } if path == Path::new("/etc/shadow"));
         assert!(depicted.items.iter().any(shadow), "{:#?}", depicted.items);
     }
 

@@ -19,7 +19,8 @@ use rustix::pipe::PipeFlags;
 
 use super::brief::{BRIEF_BYTES_MAX, Brief};
 use crate::achieved::Achieved;
-use crate::launch::{LaunchError, Spawn};
+use crate::launch::{DoorSockets, LaunchError, Spawn};
+use crate::runtimes::native::door;
 use crate::runtimes::native::prepare::{inspect_streams, os};
 use crate::runtimes::native::wire::{Report, Stage};
 use crate::runtimes::native::witness::{self, Findings};
@@ -31,6 +32,8 @@ pub(crate) struct Handed {
     pub(crate) control: OwnedFd,
     /// What is enforced.
     pub(crate) achieved: Achieved,
+    /// The listeners of the door.
+    pub(crate) door: Option<DoorSockets>,
 }
 
 /// Most descriptors in one message.
@@ -67,7 +70,8 @@ pub(crate) fn hand_over(
         .map_err(os("handing the program over"))?;
     drop((report_inside, control_inside));
     let findings = judge(brief, spawn, read_reports(&report))?;
-    Ok(Handed { control, achieved: achieved(Mode::Namespaced, brief.landlock_abi, findings, warnings) })
+    let door = door::receive(&control, &brief.network_plan())?;
+    Ok(Handed { control, door, achieved: achieved(Mode::Namespaced, brief.landlock_abi, findings, warnings) })
 }
 
 fn failed(what: &str, source: io::Error) -> LaunchError {
@@ -84,8 +88,7 @@ fn write_brief(brief: &Brief) -> Result<OwnedFd, LaunchError> {
         .map_err(os("making a file in memory"))?;
     let mut rest = bytes.as_slice();
     while !rest.is_empty() {
-        let written =
-            rustix::io::retry_on_intr(|| rustix::io::write(&file, rest)).map_err(os("writing the brief"))?;
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest)).map_err(os("writing the brief"))?;
         rest = rest.get(written..).unwrap_or_default();
     }
     rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)
@@ -96,10 +99,9 @@ fn write_brief(brief: &Brief) -> Result<OwnedFd, LaunchError> {
 fn judge(brief: &Brief, spawn: &Spawn, reports: (Option<Report>, Option<Report>)) -> Result<Findings, LaunchError> {
     match reports {
         (Some(Report::Ready { findings, .. }), None) => Ok(findings),
-        (Some(Report::Ready { .. }), Some(Report::NotExecuted { errno })) => Err(LaunchError::Execute {
-            program: spawn.program.clone(),
-            source: io::Error::from_raw_os_error(errno),
-        }),
+        (Some(Report::Ready { .. }), Some(Report::NotExecuted { errno })) => {
+            Err(LaunchError::Execute { program: spawn.program.clone(), source: io::Error::from_raw_os_error(errno) })
+        }
         (Some(Report::Refused { findings, .. }), _) => {
             let all = brief.required().into_iter().zip(findings.faults).zip(Promise::ALL);
             let broken = all.into_iter().find(|((required, fault), _)| *required && *fault != 0);
