@@ -92,7 +92,9 @@ pub(crate) fn start(
     let plan = Plan::new(flavour, profile, engine, container, &image)?;
     warnings.extend(plan.warnings.iter().cloned());
     if matches!(&profile.network, Network::Door(door) if door.names || !door.caught_ports.is_empty()) {
-        warnings.push("the door takes connections to the proxy only: no caught ports and no names in a container".to_owned());
+        warnings.push(
+            "the door takes connections to the proxy only: no caught ports and no names in a container".to_owned(),
+        );
     }
     let made = caller.call(plan.words.iter().cloned()).map_err(|error| caller.failed(&error))?;
     warnings.extend(made.errors.lines().map(|line| format!("{}: {}", flavour.name, line.trim())));
@@ -109,7 +111,14 @@ pub(crate) fn start(
             achieved.namespaces = vec!["mount", "pid", "net"];
             achieved.runtime = flavour.name;
             achieved.image = Some(image.digest);
-            Ok(Started { pid, pidfd, control: handed.control, achieved, door: handed.door, leftover: Some(made.into_leftover()) })
+            Ok(Started {
+                pid,
+                pidfd,
+                control: handed.control,
+                achieved,
+                door: handed.door,
+                leftover: Some(made.into_leftover()),
+            })
         }
         Err(error) => {
             // It has not executed anything; its end is the container's.
@@ -125,7 +134,8 @@ fn refuse_network(container: &Container, flavour: &Flavour) -> Result<(), Launch
     let shared = network == "host" || network.starts_with("container:") || network.starts_with("ns:");
     let is_option = network.starts_with('-') || network.is_empty();
     if shared || is_option {
-        let problem = format!("`runtime.docker.network = \"{network}\"` is not served by the runtime `{}`", flavour.name);
+        let problem =
+            format!("`runtime.docker.network = \"{network}\"` is not served by the runtime `{}`", flavour.name);
         return Err(LaunchError::engine(problem, "set it to `none`, or name a network of the engine"));
     }
     Ok(())
@@ -217,11 +227,10 @@ impl Door {
             }
             _ => {}
         }
-        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/{DOOR}", directory.as_raw_fd()))
+        let address =
+            SocketAddrUnix::new(format!("/proc/self/fd/{}/{DOOR}", directory.as_raw_fd())).map_err(guest::os(what))?;
+        let listener = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map_err(guest::os(what))?;
-        let listener =
-            rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                .map_err(guest::os(what))?;
         rustix::net::bind(&listener, &address).map_err(guest::os(what))?;
         rustix::net::listen(&listener, 1).map_err(guest::os(what))?;
         // Nobody else may enter the folder, and the user inside may be another one.

@@ -86,7 +86,8 @@ impl Plan {
     }
 
     fn limits(&mut self, profile: &Profile, container: &Container) {
-        let memory = profile.limits.memory_bytes_max.map_or(container.memory_bytes, |most| most.min(container.memory_bytes));
+        let memory =
+            profile.limits.memory_bytes_max.map_or(container.memory_bytes, |most| most.min(container.memory_bytes));
         for (name, value) in [
             ("--network", container.network.clone()),
             ("--memory", memory.to_string()),
@@ -144,7 +145,8 @@ impl Plan {
 
     /// `None` where the path cannot be written as a word of the client.
     fn bind(&mut self, source: &Path, target: &Path, read_only: ReadOnly) -> Option<()> {
-        let mut fields = vec![field("type=bind", None)?, field("source=", Some(source))?, field("target=", Some(target))?];
+        let mut fields =
+            vec![field("type=bind", None)?, field("source=", Some(source))?, field("target=", Some(target))?];
         if read_only == ReadOnly::Yes {
             fields.push(field("readonly", None)?);
         }
@@ -303,9 +305,11 @@ mod tests {
     fn paths_of_the_workspace_are_below_its_place_inside() {
         let profile = Profile::new("/home/u/work".into(), "/home/u".into());
         let map = inside(&profile);
-        for (path, expected) in
-            [("/home/u/work", "/workspace"), ("/home/u/work/a/b", "/workspace/a/b"), ("/home/u/worker", "/home/u/worker")]
-        {
+        for (path, expected) in [
+            ("/home/u/work", "/workspace"),
+            ("/home/u/work/a/b", "/workspace/a/b"),
+            ("/home/u/worker", "/home/u/worker"),
+        ] {
             assert_eq!(map(Path::new(path)), Path::new(expected));
         }
     }

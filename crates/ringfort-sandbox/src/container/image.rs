@@ -55,12 +55,15 @@ pub(super) fn resolve(caller: &Caller<'_>, name: &str) -> Result<Image, LaunchEr
         return Err(LaunchError::engine(format!("`{name}` is no name of an image"), caller.flavour.help_image));
     }
     let said = caller.call(["image", "inspect", "--format", "{{json .}}", name]).map_err(|error| match &error {
-        ClientError::Failed { said, .. } if is_missing(said) => {
-            LaunchError::engine(format!("there is no image `{name}` here, and nothing is pulled for a run"), caller.flavour.help_image)
-        }
+        ClientError::Failed { said, .. } if is_missing(said) => LaunchError::engine(
+            format!("there is no image `{name}` here, and nothing is pulled for a run"),
+            caller.flavour.help_image,
+        ),
         error => caller.failed(error),
     })?;
-    parse(&said.output).map_err(|why| LaunchError::engine(format!("the image `{name}` cannot be used: {why}"), caller.flavour.help_image))
+    parse(&said.output).map_err(|why| {
+        LaunchError::engine(format!("the image `{name}` cannot be used: {why}"), caller.flavour.help_image)
+    })
 }
 
 fn is_missing(said: &str) -> bool {
@@ -103,8 +106,16 @@ mod tests {
         };
         let digest = format!("sha256:{HEX}");
         for (text, expected) in [
-            (format!(r#"{{"Id":"sha256:{HEX}","Os":"linux","Config":{{"Env":["A=b","PATH=/x"],"Volumes":{{"/data":{{}}}}}}}}"#), image(&digest, "/x", &["/data"])),
-            (format!(r#"{{"Id":"{HEX}","Os":"linux","Config":{{"Env":null,"Volumes":null}}}}"#), image(&digest, DEFAULT_PATH, &[])),
+            (
+                format!(
+                    r#"{{"Id":"sha256:{HEX}","Os":"linux","Config":{{"Env":["A=b","PATH=/x"],"Volumes":{{"/data":{{}}}}}}}}"#
+                ),
+                image(&digest, "/x", &["/data"]),
+            ),
+            (
+                format!(r#"{{"Id":"{HEX}","Os":"linux","Config":{{"Env":null,"Volumes":null}}}}"#),
+                image(&digest, DEFAULT_PATH, &[]),
+            ),
             (format!(r#"{{"Id":"{HEX}","Os":"linux"}}"#), image(&digest, DEFAULT_PATH, &[])),
         ] {
             assert_eq!(parse(text.as_bytes()), Ok(expected), "{text}");

@@ -37,7 +37,8 @@ pub(super) fn sweep(caller: &Caller<'_>) -> Vec<String> {
     if ids.is_empty() {
         return Vec::new();
     }
-    let format = format!("{{{{.Id}}}} {{{{index .Config.Labels \"{SUPERVISOR}\"}}}} {{{{index .Config.Labels \"{RUN}\"}}}}");
+    let format =
+        format!("{{{{.Id}}}} {{{{index .Config.Labels \"{SUPERVISOR}\"}}}} {{{{index .Config.Labels \"{RUN}\"}}}}");
     // One that is removed meanwhile makes the call fail; those are found at the next start.
     let words = ["inspect", "--type", "container", "--format", &format].into_iter().chain(ids);
     let Ok(inspected) = caller.call(words) else { return Vec::new() };

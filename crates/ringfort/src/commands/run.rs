@@ -30,6 +30,7 @@ use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
+use ringfort_sandbox::launch::LaunchError;
 use ringfort_sandbox::profile::DegreeRequest;
 
 use super::{Common, Failure};
@@ -215,10 +216,8 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--json" => wishes.common.json = true,
             _ => return Err(bad_option(&word)),
         }
-<<<<<<< HEAD
-        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set" | "--runtime") || wishes.minimal {
-=======
-        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set" | "--profile") || wishes.minimal {
+        const WIDENING: [&str; 6] = ["--workspace", "--state", "--policy", "--set", "--profile", "--runtime"];
+        if WIDENING.contains(&name.as_str()) || wishes.minimal {
             wishes.widening.push(name);
         }
     }
@@ -282,10 +281,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         common: &wishes.common,
         workspace,
         degree,
-<<<<<<< HEAD
         runtime: wishes.runtime,
-        session: session_name()?,
-=======
         session: session_name()?,
         profile: wishes.profile.clone(),
         program,
@@ -339,6 +335,12 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
             let reader = opening.as_ref().map_or(Reader::Person, Reader::Opened);
             show_denial(&ruling, &task.request.action, &reader, wishes.common.json);
             Ok(End::Status(EXIT_DENIED))
+        }
+        RunEnd::Failed(RunError::Launch(LaunchError::Execute { program, source }))
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            let error = anyhow::anyhow!("there is no program `{}` inside", program.display());
+            Err(Failure { status: EXIT_MISSING, ..Failure::usage(error) })
         }
         RunEnd::Failed(error) => {
             let failure = Failure::guard(anyhow::anyhow!("{}", chain(&error)));
