@@ -369,13 +369,7 @@ fn shown(message: &str) -> String {
 
 /// The promises that a degree of isolation stands for where the host keeps them.
 pub fn promises_of(degree: DegreeRequest) -> BTreeSet<Promise> {
-    match degree {
-        DegreeRequest::Auto => Promise::ALL.into(),
-        DegreeRequest::Minimal => {
-            let held = [Promise::ConfineWrites, Promise::ConfineReads, Promise::NoNetwork, Promise::ConfineSyscalls];
-            held.into_iter().chain([Promise::NoPrivilege, Promise::KillAll]).collect()
-        }
-    }
+    degree.degree().promises().iter().copied().collect()
 }
 
 /// Whether a shell would read this as one word that means itself.

@@ -16,6 +16,7 @@
 mod create;
 mod image;
 mod libraries;
+mod limits;
 mod sweep;
 
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -32,7 +34,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use self::create::Plan;
 use crate::client::{Client, ClientError, Said};
 use crate::launch::{LaunchError, Spawn};
-use crate::profile::{Container, Engine, Network, Profile};
+use crate::profile::{Container, DegreeRequest, Engine, Network, Profile};
 use crate::runtimes::Leftover;
 use crate::runtimes::native::Started;
 use crate::runtimes::native::guest::{self, Brief, Place, Rights};
@@ -85,6 +87,10 @@ pub(crate) fn start(
     let engine = profile.engine.as_ref().ok_or_else(unset)?;
     let container = engine.container.as_ref().ok_or_else(unset)?;
     let caller = Caller { flavour, engine };
+    if guest::floor(profile) == Degree::Full || profile.degree == DegreeRequest::Minimal {
+        let problem = format!("the runtime `{}` has the degree `reduced`", flavour.name);
+        return Err(LaunchError::engine(problem, "leave `--degree` out, require less, or use the runtime `native`"));
+    }
     refuse_network(container, flavour)?;
     let image = image::resolve(&caller, &container.image)?;
     let mut warnings = sweep::sweep(&caller);
@@ -105,17 +111,22 @@ pub(crate) fn start(
     caller.call(["start", made.id.as_str()]).map_err(|error| caller.failed(&error))?;
     let (socket, pid) = door.accept(&made)?;
     let pidfd = syscall::pidfd_open(pid).map_err(LaunchError::host("a descriptor for the container's process"))?;
-    match guest::hand_over(socket.as_fd(), &brief, spawn, warnings) {
+    let (held, unheld) = limits::seen(pid, profile, container)?;
+    warnings.extend(unheld);
+    match guest::hand_over(socket.as_fd(), &brief, spawn, &[]) {
         Ok(handed) => {
             let mut achieved = handed.achieved;
             achieved.namespaces = vec!["mount", "pid", "net"];
             achieved.runtime = flavour.name;
             achieved.image = Some(image.digest);
+            achieved.limits = held;
+            achieved.warnings = warnings;
             Ok(Started {
                 pid,
                 pidfd,
                 control: handed.control,
                 achieved,
+                leaf: None,
                 door: handed.door,
                 leftover: Some(made.into_leftover()),
             })
@@ -160,6 +171,8 @@ fn place(profile: &Profile, container: &Container, image: &image::Image) -> Plac
         grants: Vec::new(),
         canary: PathBuf::from("/"),
         rights: Rights::None,
+        rlimits: limits::rlimits(&profile.limits),
+        groups: 0,
     }
 }
 

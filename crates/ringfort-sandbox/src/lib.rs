@@ -12,9 +12,11 @@
 pub mod achieved;
 mod client;
 mod container;
+pub mod group;
 pub mod guest;
 pub mod inherit;
 pub mod launch;
+pub mod orphans;
 pub mod probe;
 pub mod profile;
 mod runtimes;

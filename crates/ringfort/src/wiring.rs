@@ -7,6 +7,7 @@
 //! **Invariant:** nobody else reads the environment. Variables and flags that widen count only for a caller that
 //! nobody governs; inside a cage they are refused here, before anything is loaded.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
@@ -17,12 +18,15 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use ringfort_audit::{Options as TrailOptions, Trail};
 use ringfort_core::clock::Clock;
+use ringfort_core::entry::Entry;
 use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
-use ringfort_policy::config::RuntimeKind;
+use ringfort_policy::config::{Network, RuntimeKind};
+use ringfort_policy::domain::HostPattern;
 use ringfort_policy::load::{Loaded, Sources, load};
 use ringfort_runtime::agents::{self, Added, AgentProfile};
 use ringfort_runtime::clock::SystemClock;
+use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::guard::{Guard, GuardLimits};
 use ringfort_runtime::own::Own;
 use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
@@ -31,6 +35,8 @@ use ringfort_runtime::providers::{self, PROVIDERS};
 use ringfort_runtime::session::Session;
 use ringfort_runtime::state::StateFolder;
 use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
+use ringfort_sandbox::group::sweep_groups;
+use ringfort_sandbox::orphans;
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
 use ringfort_store::ApprovalDb;
 
@@ -312,6 +318,10 @@ pub(crate) struct RunWishes<'a> {
     pub(crate) profile: Option<String>,
     /// The program that is to run, as it is named; it may be an agent that the configuration knows.
     pub(crate) program: String,
+    /// Whether there is a door to the network, where the command line says so.
+    pub(crate) network: Option<Network>,
+    /// Whether a person can be asked.
+    pub(crate) asks: Asks,
 }
 
 /// Composes a session.
@@ -320,18 +330,13 @@ pub(crate) struct RunWishes<'a> {
 ///
 /// The configuration, the state folder, the trail or the provider cannot be used; nothing has started.
 pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failure> {
-    let loaded = world.load(wishes.common, Some(&wishes.workspace))?;
+    let mut loaded = world.load(wishes.common, Some(&wishes.workspace))?;
     let places = world.places(wishes.common);
     let state = open_state(world, &places)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(&state, &clock)?);
     let mut notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
-    for name in state.sweep() {
-        notices.push(format!("session {name} was killed: what it left in the state folder was removed; start-up files in its workspace were not \
-             inspected"));
-        let entry = ringfort_core::entry::Entry::event("session.swept").fact("session", name);
-        trail.append(&entry, ringfort_audit::Durability::Written).map_err(Failure::guard)?;
-    }
+    sweep(&state, &trail, &mut notices)?;
 
     let effective = loaded.effective();
     let binary = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
@@ -342,6 +347,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let kind = wishes.runtime.unwrap_or(loaded.config.runtime.kind);
     let run = engine::Run { name: &wishes.session, folder: &state.run(&wishes.session), binary: binary.as_deref() };
     engine::choose(&mut profile, world, kind, &loaded.config.runtime.docker, &run)?;
+    profile.mark = orphans::mark_of(&wishes.session);
     if let Some(explicit) = world.explicit_file(wishes.common) {
         protect_policy(&mut profile, &explicit)?;
     }
@@ -358,6 +364,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
     let mut environment = profile::environment(&passed, &caller, scratch.as_deref());
     environment.append(&mut added.environment);
+    loaded = loaded.with_client_hosts(&client_hosts(known));
     environment.sort();
 
     let agent = loaded.config.agent_of(&wishes.program);
@@ -373,6 +380,48 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         clock,
     };
     Ok(Wired { session, state, environment, notices, loaded })
+}
+
+/// The hosts that the agent's own service has.
+fn client_hosts(agent: Option<&AgentProfile>) -> Vec<HostPattern> {
+    let hosts = agent.map(|agent| agent.hosts).unwrap_or_default();
+    hosts.iter().filter_map(|host| HostPattern::parse(host).ok()).collect()
+}
+
+/// Ends and removes what killed sessions left: processes, control groups, private folders. Says so, and records it.
+///
+/// # Errors
+///
+/// It cannot be recorded; nothing has started.
+fn sweep(state: &StateFolder, trail: &Trail, notices: &mut Vec<String>) -> Result<(), Failure> {
+    let mut ended = BTreeMap::new();
+    let swept = state.sweep(|name| {
+        if let Some(count) = orphans::mark_of(name).map(orphans::sweep) {
+            ended.insert(name.to_owned(), count);
+        }
+    });
+    if swept.is_empty() {
+        return Ok(());
+    }
+    let groups = sweep_groups().len();
+    for name in swept {
+        let processes = ended.get(&name).copied().unwrap_or(0);
+        let left = match processes {
+            0 => String::new(),
+            1 => "one process that it left was ended, ".to_owned(),
+            count => format!("{count} processes that it left were ended, "),
+        };
+        notices.push(format!(
+            "session {name} was killed: {left}what it left in the state folder was removed; start-up files in its \
+             workspace were not inspected"
+        ));
+        let entry = Entry::event("session.swept").fact("session", name).fact("processes", processes);
+        trail.append(&entry, ringfort_audit::Durability::Written).map_err(Failure::guard)?;
+    }
+    if groups > 0 {
+        notices.push(format!("{groups} control groups of killed sessions were removed"));
+    }
+    Ok(())
 }
 
 /// The profile of the agent that was named, or that the program is; `none` is none.

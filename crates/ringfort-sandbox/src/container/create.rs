@@ -15,13 +15,12 @@ use std::path::{Path, PathBuf};
 
 use super::image::Image;
 use super::libraries::{self, FOLDER};
+use super::limits::{Bounds, KEEPER_PROCESSES};
 use super::{DOOR, Flavour, sweep};
 use crate::launch::LaunchError;
 use crate::profile::{Container, Engine, Profile, WORKSPACE};
 use crate::syscall;
 
-/// The process of ours that stands above the program.
-const KEEPER_PROCESSES: u64 = 1;
 /// Variables by which a loader would run what an image brings before our keeper; empty, they say nothing.
 const LOADER_VARIABLES: [&str; 5] = ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "LD_DEBUG", "GLIBC_TUNABLES"];
 /// Another way to have something loaded into every process.
@@ -86,15 +85,14 @@ impl Plan {
     }
 
     fn limits(&mut self, profile: &Profile, container: &Container) {
-        let memory =
-            profile.limits.memory_bytes_max.map_or(container.memory_bytes, |most| most.min(container.memory_bytes));
+        let Bounds { memory, processes, cpus } = Bounds::new(&profile.limits, container);
         for (name, value) in [
             ("--network", container.network.clone()),
             ("--memory", memory.to_string()),
             // The same bound with swap: there is none.
             ("--memory-swap", memory.to_string()),
-            ("--cpus", container.cpus.to_string()),
-            ("--pids-limit", container.processes_max.saturating_add(KEEPER_PROCESSES).to_string()),
+            ("--cpus", cpus.to_string()),
+            ("--pids-limit", processes.saturating_add(KEEPER_PROCESSES).to_string()),
             ("--log-driver", "none".to_owned()),
             ("--pull", "never".to_owned()),
             ("--workdir", "/".to_owned()),

@@ -24,13 +24,15 @@ use super::native::Started;
 use super::native::guest::{self, Brief, Item, Place, Rights};
 use crate::achieved::Achieved;
 use crate::client::{Client, FIRST, Running};
+use crate::group::Leaf;
 use crate::launch::{LaunchError, Spawn};
-use crate::profile::{Engine, Network, Profile};
+use crate::profile::{DegreeRequest, Engine, Network, Profile};
 use crate::syscall;
 
 pub(super) const ENTRY: Runtime = Runtime { name: "bubblewrap", start };
 
 const HELP: &str = "install bubblewrap (Debian: `apt-get install bubblewrap`), or use another runtime";
+const HELP_DEGREE: &str = "leave `--degree` out, or use the runtime `native`";
 /// Where our binary is inside.
 const KEEPER: &str = "/.ringfort/keeper";
 /// Most options; they are passed in one file.
@@ -40,6 +42,13 @@ const WORDS_MAX: usize = 40_000;
 fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Result<Started, LaunchError> {
     guest::check(profile)?;
     let engine = profile.engine.as_ref().ok_or(LaunchError::engine("bubblewrap was not found", HELP))?;
+    let abi = match profile.degree {
+        DegreeRequest::Minimal => return Err(LaunchError::engine("bubblewrap has no degree `minimal`", HELP_DEGREE)),
+        DegreeRequest::Reduced => 0,
+        DegreeRequest::Auto | DegreeRequest::Full => syscall::landlock_abi().unwrap_or(0),
+    };
+    let mut limited = guest::resolve_limits(profile)?;
+    let entrances = limited.leaf.as_mut().map(Leaf::take_entrances).unwrap_or_default();
     let depicted = guest::depict(profile)?;
     let mut plan = Words::new(profile);
     for item in &depicted.items {
@@ -54,17 +63,27 @@ fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Resul
         environment: profile.environment.clone(),
         unwritable: ["/", "/usr", "/etc", "/dev", "/proc"].map(PathBuf::from).to_vec(),
         unreadable: profile.hidden.iter().cloned().chain([PathBuf::from("/etc/shadow")]).collect(),
-        grants: depicted.grants,
+        grants: if abi == 0 { Vec::new() } else { depicted.grants },
         canary: depicted.canary,
         rights: Rights::Held,
+        rlimits: limited.rlimits,
+        groups: entrances.len(),
     };
     let brief = Brief::new(profile, require, spawn, place)?;
     let (running, socket) = plan.start(engine)?;
-    match guest::hand_over(socket.as_fd(), &brief, spawn, warnings) {
+    match guest::hand_over(socket.as_fd(), &brief, spawn, &entrances) {
         Ok(handed) => {
             let Running { pid, pidfd, .. } = running;
-            let achieved = Achieved { runtime: ENTRY.name, ..handed.achieved };
-            Ok(Started { pid, pidfd, control: handed.control, achieved, door: handed.door, leftover: None })
+            let achieved = Achieved { runtime: ENTRY.name, limits: limited.held, warnings, ..handed.achieved };
+            Ok(Started {
+                pid,
+                pidfd,
+                control: handed.control,
+                achieved,
+                leaf: limited.leaf,
+                door: handed.door,
+                leftover: None,
+            })
         }
         Err(error) => {
             running.kill();

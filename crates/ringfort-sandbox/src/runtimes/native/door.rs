@@ -54,8 +54,8 @@ impl NetworkPlan {
     pub(super) fn new(mode: Mode, network: &Network) -> Self {
         match (mode, network) {
             (Mode::Minimal, _) => Self::Shared,
-            (Mode::Namespaced, Network::None) => Self::Alone,
-            (Mode::Namespaced, Network::Door(view)) => {
+            (Mode::Namespaced | Mode::Rooted, Network::None) => Self::Alone,
+            (Mode::Namespaced | Mode::Rooted, Network::Door(view)) => {
                 Self::Door { requests: [raise_request(), route_request()].concat(), view: view.clone() }
             }
         }

@@ -12,11 +12,12 @@ mod inside;
 mod items;
 mod outside;
 
-pub(crate) use self::brief::{Brief, Place};
+pub(crate) use self::brief::{Brief, Place, floor};
 pub(crate) use self::inside::{EXIT_UNUSABLE, enter};
 pub(crate) use self::items::{Item, depict};
 pub(crate) use self::outside::hand_over;
 pub(crate) use super::door::Rights;
+pub(crate) use super::limits::resolve as resolve_limits;
 use super::{ProfileError, prepare};
 use crate::launch::LaunchError;
 use crate::profile::Profile;

@@ -8,11 +8,12 @@
 //! program name in the folders of `PATH`.
 
 use std::collections::BTreeSet;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, c_uint};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ use super::super::landlock::Grant;
 use super::super::prepare;
 use super::super::witness::{self, PROMISES};
 use crate::launch::{LaunchError, Spawn};
-use crate::profile::{Network, Profile};
+use crate::profile::{DegreeRequest, Network, Profile};
 use crate::runtimes::native::ProfileError;
 use crate::syscall::{self, FileId, Instruction};
 
@@ -49,6 +50,10 @@ pub(crate) struct Place {
     pub(crate) canary: PathBuf,
     /// Whether the keeper has rights in its network namespace.
     pub(crate) rights: Rights,
+    /// Resource limits of the program.
+    pub(crate) rlimits: Vec<(c_uint, u64)>,
+    /// How many control groups it enters.
+    pub(crate) groups: usize,
 }
 
 /// What the process inside is told.
@@ -79,9 +84,16 @@ pub(crate) struct Brief {
     pub(super) required: [bool; PROMISES],
     pub(super) network: Network,
     pub(super) rights: Rights,
+    pub(super) landlock_required: bool,
     /// Which descriptors come after the three standard ones.
     pub(super) terminal: bool,
     pub(super) broker: bool,
+    pub(super) groups: usize,
+}
+
+/// The weakest degree that will do.
+pub(crate) fn floor(profile: &Profile) -> Degree {
+    if profile.degree == DegreeRequest::Full { Degree::Full } else { profile.degree_min }
 }
 
 fn bytes(path: impl AsRef<OsStr>) -> Vec<u8> {
@@ -100,7 +112,7 @@ impl Brief {
         spawn: &Spawn,
         place: Place,
     ) -> Result<Self, LaunchError> {
-        let Place { map, cwd, environment, unwritable, unreadable, grants, canary, rights } = place;
+        let Place { map, cwd, environment, unwritable, unreadable, grants, canary, rights, rlimits, groups } = place;
         let list = |paths: &[PathBuf]| paths.iter().map(bytes).collect();
         let mut required = [false; PROMISES];
         for (flag, promise) in required.iter_mut().zip(Promise::ALL) {
@@ -116,7 +128,7 @@ impl Brief {
             program: bytes(&spawn.program),
             argv: spawn.argv.iter().map(bytes).collect(),
             environment: variables.collect(),
-            limits: prepare::limits(profile),
+            limits: rlimits,
             landlock_abi: if grants.is_empty() { 0 } else { syscall::landlock_abi().unwrap_or(0) },
             grants: grants.into_iter().map(|(path, grant)| (bytes(path), grant)).collect(),
             canary: bytes(&canary),
@@ -133,6 +145,8 @@ impl Brief {
             required,
             network: profile.network.clone(),
             rights,
+            landlock_required: floor(profile) == Degree::Full,
+            groups,
             terminal: spawn.terminal.is_some(),
             broker: spawn.broker.is_some(),
         };
@@ -225,6 +239,8 @@ mod tests {
             grants: vec![("/usr".into(), Grant::Read)],
             canary: "/canary".into(),
             rights: Rights::None,
+            rlimits: Vec::new(),
+            groups: 0,
         };
         Brief::new(&profile, &[Promise::NoNetwork].into(), &spawn, place).unwrap()
     }

@@ -19,7 +19,7 @@ use rustix::net::{
 
 use super::brief::{BRIEF_BYTES_MAX, Brief, c_string};
 use crate::runtimes::native::filter::Sockets;
-use crate::runtimes::native::keeper::{self, Descriptors, Plan};
+use crate::runtimes::native::keeper::{self, Descriptors, GROUPS_MAX, Plan};
 use crate::runtimes::native::landlock::Rules;
 use crate::runtimes::native::prepare::DESCRIPTOR_MIN;
 use crate::runtimes::native::witness::Witness;
@@ -29,9 +29,9 @@ use crate::syscall::{self, ExecVectors};
 pub(crate) const EXIT_UNUSABLE: u8 = 125;
 /// Longest wait for the brief. Milliseconds.
 const BRIEF_MS_MAX: u32 = 20_000;
-/// Brief, report, control, three streams; then perhaps a terminal and a broker.
+/// Brief, report, control, three streams; then perhaps a terminal, a broker and control groups.
 const DESCRIPTORS_MIN: usize = 6;
-const DESCRIPTORS_MAX: usize = 8;
+const DESCRIPTORS_MAX: usize = 8 + GROUPS_MAX;
 
 /// Takes the hand-over at `place` and keeps the program until it has ended.
 pub(crate) fn enter(place: &OsStr) -> u8 {
@@ -78,7 +78,7 @@ fn receive(socket: &OwnedFd) -> Option<Received> {
         return None;
     }
     let brief = Brief::decode(&read_brief(&descriptors.remove(0))?)?;
-    let expected = DESCRIPTORS_MIN - 1 + usize::from(brief.terminal) + usize::from(brief.broker);
+    let expected = DESCRIPTORS_MIN - 1 + usize::from(brief.terminal) + usize::from(brief.broker) + brief.groups;
     (descriptors.len() == expected).then_some(Received { brief, descriptors })
 }
 
@@ -108,6 +108,7 @@ fn plan(received: Received) -> Option<(Plan, Vec<OwnedFd>)> {
         stderr: numbers.next()?,
         terminal: if brief.terminal { numbers.next() } else { None },
         broker: if brief.broker { numbers.next() } else { None },
+        groups: std::array::from_fn(|_| numbers.next()),
     };
     let list = |strings: &[Vec<u8>]| strings.iter().map(|string| c_string(string)).collect::<Option<Vec<CString>>>();
     let mut rules = Rules::new(brief.landlock_abi);
@@ -117,6 +118,7 @@ fn plan(received: Received) -> Option<(Plan, Vec<OwnedFd>)> {
     rules.leave_network();
     let plan = Plan {
         sockets: Sockets::Namespaced,
+        namespaced: false,
         identity: None,
         network: brief.network_plan(),
         workspace: CString::default(),
@@ -141,6 +143,7 @@ fn plan(received: Received) -> Option<(Plan, Vec<OwnedFd>)> {
             pids_outside: brief.pids_outside,
         },
         required: brief.required(),
+        landlock_required: brief.landlock_required,
         exec: ExecVectors::new(c_string(&brief.find_program())?, list(&brief.argv)?, list(&brief.environment)?),
         descriptors,
         started_by_main_thread: false,

@@ -10,6 +10,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{
@@ -21,6 +22,7 @@ use super::brief::{BRIEF_BYTES_MAX, Brief};
 use crate::achieved::Achieved;
 use crate::launch::{DoorSockets, LaunchError, Spawn};
 use crate::runtimes::native::door;
+use crate::runtimes::native::keeper::GROUPS_MAX;
 use crate::runtimes::native::prepare::{inspect_streams, os};
 use crate::runtimes::native::wire::{Report, Stage};
 use crate::runtimes::native::witness::{self, Findings};
@@ -37,14 +39,14 @@ pub(crate) struct Handed {
 }
 
 /// Most descriptors in one message.
-const DESCRIPTORS_MAX: usize = 8;
+const DESCRIPTORS_MAX: usize = 8 + GROUPS_MAX;
 
 /// Hands the program over and waits until it runs, or is known not to.
 pub(crate) fn hand_over(
     socket: BorrowedFd<'_>,
     brief: &Brief,
     spawn: &Spawn,
-    warnings: Vec<String>,
+    entrances: &[OwnedFd],
 ) -> Result<Handed, LaunchError> {
     inspect_streams(spawn)?;
     let file = write_brief(brief)?;
@@ -60,7 +62,7 @@ pub(crate) fn hand_over(
         spawn.stdout.as_fd(),
         spawn.stderr.as_fd(),
     ];
-    descriptors.extend(spawn.terminal.iter().chain(&spawn.broker).map(|fd| fd.as_fd()));
+    descriptors.extend(spawn.terminal.iter().chain(&spawn.broker).chain(entrances).map(|fd| fd.as_fd()));
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)) {
@@ -71,7 +73,7 @@ pub(crate) fn hand_over(
     drop((report_inside, control_inside));
     let findings = judge(brief, spawn, read_reports(&report))?;
     let door = door::receive(&control, &brief.network_plan())?;
-    Ok(Handed { control, door, achieved: achieved(Mode::Namespaced, brief.landlock_abi, findings, warnings) })
+    Ok(Handed { control, door, achieved: achieved(Mode::Namespaced, brief.landlock_abi, findings, Vec::new()) })
 }
 
 fn failed(what: &str, source: io::Error) -> LaunchError {
@@ -105,6 +107,10 @@ fn judge(brief: &Brief, spawn: &Spawn, reports: (Option<Report>, Option<Report>)
         (Some(Report::Refused { findings, .. }), _) => {
             let all = brief.required().into_iter().zip(findings.faults).zip(Promise::ALL);
             let broken = all.into_iter().find(|((required, fault), _)| *required && *fault != 0);
+            if broken.is_none() && brief.landlock_required && !findings.landlock {
+                let reason = "Landlock does not refuse what it should".to_owned();
+                return Err(LaunchError::Degree { required: Degree::Full, reason });
+            }
             let (promise, fault) =
                 broken.map_or((Promise::ConfineWrites, witness::UNPROBED), |((_, fault), promise)| (promise, fault));
             Err(LaunchError::missing(promise, witness::sentence(fault), false))
