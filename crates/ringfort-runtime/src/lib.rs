@@ -10,6 +10,7 @@ pub mod agents;
 pub mod approve;
 pub mod clock;
 pub mod decide;
+pub mod egress;
 pub mod freeze;
 pub mod guard;
 pub mod hook;

@@ -21,12 +21,15 @@ use ringfort_core::signal::{Signal, SignalKind};
 use ringfort_core::text::Text;
 use ringfort_sandbox::achieved::{Achieved, HeldLimit};
 use ringfort_sandbox::group::{Group, Hits};
-use ringfort_sandbox::launch::LaunchError;
+use ringfort_sandbox::launch::{Cage, LaunchError};
 use ringfort_sandbox::profile::{DegreeRequest, Staged};
 use ringfort_sandbox::startup::{self, Change, Enforcement, Notice, PlanError, Settled, StagedFile};
 use serde_json::Value;
 
 use crate::approve::Approver;
+use crate::egress::OpenCarrier;
+use crate::egress::desk::{Desk, Desktop};
+use crate::egress::refusals::Refusals;
 use crate::pipeline::{Denied, Outcome};
 use crate::session::{Session, Task};
 use crate::state::RunFolder;
@@ -89,6 +92,8 @@ pub struct Finished {
     /// Start-up places that existed and that protection did not cover: generated, too large or too deep folders, files
     /// with several names.
     pub uncovered: usize,
+    /// What the door to the network refused.
+    pub refusals: Refusals,
     /// Why the outcome is not on the record, if so.
     pub unrecorded: Option<String>,
 }
@@ -107,6 +112,10 @@ pub struct RunContext<'a> {
     pub approver: &'a dyn Approver,
     /// Whether output on a terminal is redacted as well.
     pub redact_terminal: bool,
+    /// Opens the door to the network, where the profile has one.
+    pub network: Option<&'a dyn OpenCarrier>,
+    /// Whether a refused connection is shown when it happens.
+    pub is_live: bool,
 }
 
 /// Runs one task to its end.
@@ -123,13 +132,16 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
         session.warn(&format!("approvals for this session hold until they expire: {error}"));
     }
     match ran {
-        Ok((ended, achieved, settled, uncovered)) => {
+        Ok(Ran { ended, achieved, settled, uncovered, refusals }) => {
             let elapsed = session.clock.monotonic().saturating_sub(started);
             let hits = session.profile.group.as_ref().map(Group::hits).unwrap_or_default();
             let mut outcome = ended_outcome(ended, &achieved, &settled, elapsed.as_millis());
             outcome.facts.extend(hit_facts(hits));
             if uncovered > 0 {
                 outcome.facts.push(("uncovered", Value::from(uncovered)));
+            }
+            if refusals.total() > 0 {
+                outcome.facts.push(("network_refused", Value::from(refusals.total())));
             }
             let recorded = session.pipeline.finish(&task.request, &door, outcome).map_err(|error| error.to_string());
             // Nobody syncs after this process has ended; a run that took long does not feel it.
@@ -138,7 +150,7 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
                 Ok(()) => None,
                 Err(error) => Some(error),
             };
-            RunEnd::Ended(Box::new(Finished { ended, achieved, hits, settled, uncovered, unrecorded }))
+            RunEnd::Ended(Box::new(Finished { ended, achieved, hits, settled, uncovered, refusals, unrecorded }))
         }
         Err(error) => {
             let outcome = Outcome { result: "failed", facts: vec![("error", Value::from(chain(&error)))] };
@@ -150,12 +162,21 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
     }
 }
 
+/// What a cage left behind.
+struct Ran {
+    ended: Ended,
+    achieved: Achieved,
+    settled: Settled,
+    uncovered: usize,
+    refusals: Refusals,
+}
+
 fn in_cage(
     session: &mut Session,
     task: &Task,
     admitted: crate::pipeline::Admitted,
     context: &RunContext<'_>,
-) -> Result<(Ended, Achieved, Settled, usize), RunError> {
+) -> Result<Ran, RunError> {
     if session.profile.degree == DegreeRequest::Minimal {
         session.profile.scratch = Some(context.folder.make_scratch().map_err(RunError::Scratch)?);
     }
@@ -179,8 +200,9 @@ fn in_cage(
     let principal = agent_of(task)?;
     let for_siblings = inner.try_clone().map_err(RunError::Supervise)?;
     let bounds = session.bounds(&admitted.ruling);
-    let cage = session.launch(admitted, task, inside, Some(inner))?;
+    let mut cage = session.launch(admitted, task, inside, Some(inner))?;
     let achieved = cage.achieved().clone();
+    let desk = open_door(session, &mut cage, &principal, task, context);
     let door = session.door(DoorKind::Broker, context.terminal.map(|_| ApprovalChannel::Trusted));
     let service = broker_server::Service {
         session,
@@ -189,6 +211,7 @@ fn in_cage(
         principal,
         socket,
         inside: for_siblings,
+        desk: desk.as_ref(),
     };
     let supervision = Supervision {
         cage,
@@ -197,9 +220,11 @@ fn in_cage(
         terminal: context.terminal,
         redact_terminal: context.redact_terminal,
         broker: Some(service),
+        desk: desk.as_ref(),
         bounds,
     };
     let ended = supervise(supervision);
+    let refusals = desk.as_ref().map(Desk::close).unwrap_or_default();
     let enforcement =
         if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
     let settled = startup::settle(&plan, enforcement, context.quarantine);
@@ -207,7 +232,31 @@ fn in_cage(
     for notice in settled.notices.iter().take(NOTICES_SHOWN_MAX) {
         session.warn(&format!("at the end: {notice}"));
     }
-    Ok((ended.map_err(RunError::Supervise)?, achieved, settled, uncovered))
+    Ok(Ran { ended: ended.map_err(RunError::Supervise)?, achieved, settled, uncovered, refusals })
+}
+
+/// Opens the door of the main cage. What fails leaves it closed: the program runs, and reaches nothing.
+fn open_door<'s>(
+    session: &'s Session,
+    cage: &mut Cage,
+    principal: &Principal,
+    task: &Task,
+    context: &RunContext<'s>,
+) -> Option<Desk<'s>> {
+    let sockets = cage.take_door()?;
+    let desktop = Desktop {
+        approver: context.approver,
+        asks: context.terminal.map(|_| ApprovalChannel::Trusted),
+        is_live: context.is_live,
+    };
+    let opened = context.network?.open().and_then(|carrier| Desk::new(session, desktop, carrier)).and_then(|desk| {
+        desk.adopt(sockets, principal.clone(), task)?;
+        Ok(desk)
+    });
+    if let Err(error) = &opened {
+        session.warn(&format!("the door to the network stays closed: {error}"));
+    }
+    opened.ok()
 }
 
 /// The agent that a cage stands for: the caller, and the name of the program that runs in it.

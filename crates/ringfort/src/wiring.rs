@@ -21,9 +21,12 @@ use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
 use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
+use ringfort_policy::config::Network;
+use ringfort_policy::domain::HostPattern;
 use ringfort_policy::load::{Loaded, Sources, load};
 use ringfort_runtime::agents::{self, Added, AgentProfile};
 use ringfort_runtime::clock::SystemClock;
+use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::guard::{Guard, GuardLimits};
 use ringfort_runtime::own::Own;
 use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
@@ -311,6 +314,10 @@ pub(crate) struct RunWishes<'a> {
     pub(crate) profile: Option<String>,
     /// The program that is to run, as it is named; it may be an agent that the configuration knows.
     pub(crate) program: String,
+    /// Whether there is a door to the network, where the command line says so.
+    pub(crate) network: Option<Network>,
+    /// Whether a person can be asked.
+    pub(crate) asks: Asks,
 }
 
 /// Composes a session.
@@ -319,7 +326,7 @@ pub(crate) struct RunWishes<'a> {
 ///
 /// The configuration, the state folder, the trail or the provider cannot be used; nothing has started.
 pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failure> {
-    let loaded = world.load(wishes.common, Some(&wishes.workspace))?;
+    let mut loaded = world.load(wishes.common, Some(&wishes.workspace))?;
     if loaded.config.runtime.kind != ringfort_policy::config::RuntimeKind::Native {
         let error = anyhow::anyhow!("`runtime.kind = \"docker\"` is not served by this build");
         return Err(Failure::guard(error)
@@ -355,6 +362,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
     let mut environment = profile::environment(&passed, &caller, scratch.as_deref());
     environment.append(&mut added.environment);
+    loaded = loaded.with_client_hosts(&client_hosts(known));
     environment.sort();
 
     let agent = loaded.config.agent_of(&wishes.program);
@@ -370,6 +378,12 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         clock,
     };
     Ok(Wired { session, state, environment, notices, loaded })
+}
+
+/// The hosts that the agent's own service has.
+fn client_hosts(agent: Option<&AgentProfile>) -> Vec<HostPattern> {
+    let hosts = agent.map(|agent| agent.hosts).unwrap_or_default();
+    hosts.iter().filter_map(|host| HostPattern::parse(host).ok()).collect()
 }
 
 /// Ends and removes what killed sessions left: processes, control groups, private folders. Says so, and records it.

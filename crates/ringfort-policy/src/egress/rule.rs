@@ -158,6 +158,11 @@ impl EgressRule {
         self.host.covers_host(host)
     }
 
+    /// The ports that it names.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
+        self.ports.iter().flatten().copied().chain(self.host.port())
+    }
+
     /// Bounds of what it speaks of.
     pub(crate) fn bounds(&self) -> Bounds {
         self.bounds

@@ -4,6 +4,8 @@
 //! **Invariant:** a metadata service is never reached, a private address only where it is named exactly; a denied host
 //! is denied whatever else is listed. Where a rule names the host, the lists do not speak for it.
 
+use std::collections::BTreeSet;
+
 use ringfort_core::action::Egress;
 use ringfort_core::decision::{Decision, Risk};
 use ringfort_core::digest::DigestWriter;
@@ -16,7 +18,7 @@ use super::table::Rule;
 use super::{Policy, Role, table};
 use crate::domain::{Cover, HostPattern};
 use crate::egress::rule::{Bounds, EgressRule, Misfit, Seen, path_of};
-use crate::egress::{Destination, Reach, parse, reach};
+use crate::egress::{Destination, Host, Reach, parse, reach};
 
 /// Longest method.
 const METHOD_BYTES_MAX: usize = 32;
@@ -55,6 +57,27 @@ impl Policy {
             return rules.any(|rule| rule.cover(&to.host) == Some(Cover::Exact));
         }
         self.listed(to).is_some_and(|(cover, _)| cover == Cover::Exact)
+    }
+
+    /// Whether a host is named exactly, on whatever port.
+    pub fn names_host(&self, host: &Host, program: Option<&str>) -> bool {
+        let lists = self.hosts.iter().chain(&self.client_hosts);
+        let rules = self.host_rules.iter().filter(|rule| rule.speaks_of(host, program));
+        lists
+            .map(|pattern| pattern.covers_host(host))
+            .chain(rules.map(|rule| rule.cover(host)))
+            .any(|cover| cover == Some(Cover::Exact))
+    }
+
+    /// Whether a list denies a host on every port.
+    pub fn closes(&self, host: &Host) -> bool {
+        self.denied_hosts.iter().any(|pattern| pattern.port().is_none() && pattern.covers_host(host).is_some())
+    }
+
+    /// The ports that lists and rules name.
+    pub fn named_ports(&self) -> BTreeSet<u16> {
+        let lists = self.hosts.iter().chain(&self.client_hosts).filter_map(HostPattern::port);
+        lists.chain(self.host_rules.iter().flat_map(EgressRule::ports)).collect()
     }
 
     /// Bounds on what may be used of a destination.

@@ -33,7 +33,7 @@ rules! {
     EGRESS_PUNYCODE "egress-008" "the host is written in punycode and may look like another"
     EGRESS_RULED "egress-009" "`[[egress.rules]]` allows it"
     EGRESS_MISFIT "egress-010" "`[[egress.rules]]` names the host, and the request does not fit"
-    EGRESS_PRESET "egress-011" "`egress.presets` names a client whose settings name the host"
+    EGRESS_PRESET "egress-011" "the settings of a client in `egress.presets`, or the profile of the agent, name the host"
     PATH_SPELLING "path-001" "the path cannot be trusted as it is spelled"
     PATH_SYSTEM "path-002" "the path lies in a system folder that is always closed"
     PATH_DOT_FOLDER "path-003" "the path lies in a folder of keys that is always closed"

@@ -12,6 +12,7 @@
 
 mod attacks;
 mod cage;
+mod calls;
 mod escape;
 mod life;
 mod limits;

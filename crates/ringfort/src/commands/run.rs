@@ -26,6 +26,9 @@ use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
+use ringfort_policy::config::Network;
+use ringfort_runtime::egress::refusals;
+use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
 use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
@@ -85,6 +88,9 @@ pub(crate) struct RunArgs {
     /// How much isolation: `auto`, `full`, `reduced` (no user namespace) or `minimal` (Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
+    /// The door to the network: `auto` (where a host is listed or a person can be asked), `door` or `off`
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) network: Option<String>,
     /// What must hold, or nothing runs: a degree (`full`, `reduced`) or promises; separated by commas, or repeated
     #[arg(long, value_name = "WHAT")]
     pub(crate) require: Vec<String>,
@@ -121,6 +127,9 @@ impl RunArgs {
             option("--profile", OsStr::new(profile));
         }
         option("--degree", OsStr::new(&self.degree));
+        if let Some(network) = &self.network {
+            option("--network", OsStr::new(network));
+        }
         self.require.iter().for_each(|what| option("--require", OsStr::new(what)));
         for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
@@ -138,6 +147,7 @@ struct Wishes {
     common: Common,
     workspace: Option<PathBuf>,
     profile: Option<String>,
+    network: Option<Network>,
     degree: Option<DegreeRequest>,
     require: Requirement,
     redact: bool,
@@ -210,6 +220,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--policy" => wishes.common.policy = Some(PathBuf::from(value()?)),
             "--set" => wishes.common.settings.push(value()?.to_string_lossy().into_owned()),
             "--profile" => wishes.profile = Some(value()?.to_string_lossy().into_owned()),
+            "--network" => wishes.network = Some(network(&value()?)?),
             "--degree" => wishes.degree = Some(degree(&value()?)?),
             "--require" => wishes.require.add(&value()?)?,
             "--redact" => wishes.redact = true,
@@ -218,7 +229,8 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             _ => return Err(bad_option(&word)),
         }
         let degree_asked = name == "--degree" && wishes.degree != Some(DegreeRequest::Auto);
-        if OUTSIDE_ONLY.contains(&name.as_str()) || degree_asked {
+        let network_asked = name == "--network" && wishes.network != Some(Network::Off);
+        if OUTSIDE_ONLY.contains(&name.as_str()) || degree_asked || network_asked {
             wishes.widening.push(name);
         }
     }
@@ -277,6 +289,15 @@ impl Requirement {
     }
 }
 
+fn network(value: &OsStr) -> Result<Network, Failure> {
+    match value.to_str() {
+        Some("auto") => Ok(Network::Auto),
+        Some("door") => Ok(Network::Door),
+        Some("off") => Ok(Network::Off),
+        _ => Err(Failure::usage(anyhow::anyhow!("`--network` is `auto`, `door` or `off`"))),
+    }
+}
+
 /// How this process is to end.
 enum End {
     Status(u8),
@@ -306,6 +327,7 @@ fn leave(end: End) -> ExitCode {
 fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     // Signals and the terminal first: a provider may start a thread.
     let signals = Signals::take().map_err(|error| guard(Failure::guard(error)))?;
+    let terminal = UserTerminal::open();
     let places = world.places(&wishes.common);
     let folder = wishes.workspace.as_ref().map_or_else(|| world.cwd.clone(), |folder| world.cwd.join(folder));
     let workspace = workspace(world, &places, &folder)?;
@@ -321,6 +343,8 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         session: session_name()?,
         profile: wishes.profile.clone(),
         program,
+        network: wishes.network,
+        asks: if terminal.is_some() { Asks::Person } else { Asks::Nobody },
     };
     let mut wired =
         wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
@@ -341,7 +365,6 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         Err(error) => return Err(Failure::usage(error)),
     };
     let folder = wired.state.new_run(&wired.session.name).map_err(|error| guard(Failure::guard(error)))?;
-    let terminal = UserTerminal::open();
     let approver = TerminalApprover::new(terminal.as_ref(), &signals);
     let quarantine = wired.state.quarantine().join(&wired.session.name);
     let context = RunContext {
@@ -351,10 +374,14 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         terminal: terminal.as_ref(),
         approver: &approver,
         redact_terminal: wishes.redact || wired.loaded.config.redact.terminal,
+        network: None,
+        is_live: wishes.verbose && !world.is_for_agent(),
     };
     match run(&mut wired.session, &task, &context) {
         RunEnd::Ended(finished) => {
             report(&wired.session, &finished, &wishes, &wired.session.name);
+            let reader = if world.is_for_agent() { refusals::Reader::Agent } else { refusals::Reader::Person };
+            finished.refusals.lines(reader).iter().for_each(|line| wired.session.warn(line));
             Ok(ended(finished.ended))
         }
         RunEnd::Denied(denied) => {

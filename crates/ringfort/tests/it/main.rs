@@ -23,6 +23,7 @@ mod hook_child;
 mod hostile;
 mod inline_code;
 mod limits;
+mod nftables;
 mod one_analysis;
 mod programs;
 mod pty;
