@@ -204,9 +204,9 @@ pub enum DegreeRequest {
     Auto,
     /// Everything, or nothing starts.
     Full,
-    /// As root no user namespace, for others no Landlock; what a host with less would give.
+    /// No more than a host without user namespaces gives to root, or one without Landlock to others.
     Reduced,
-    /// No namespaces: Landlock, seccomp and limits only.
+    /// No more than Landlock, seccomp and limits: no namespaces.
     Minimal,
 }
 
