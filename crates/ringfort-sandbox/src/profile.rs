@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use ringfort_core::syscalls::SyscallGroups;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::group::Group;
 
@@ -122,7 +122,7 @@ pub struct Staged {
 }
 
 /// What of the network exists inside. In each case there is a loopback interface of the cage's own, and it is up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// Nothing else.
@@ -134,7 +134,7 @@ pub enum Network {
 }
 
 /// Which listeners a door has inside the cage.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DoorView {
     /// Ports that are listened on at every local address, those of [`SYNTHETIC_NET`] included; at most
     /// [`CAUGHT_PORTS_MAX`]. A caught port is taken: no program inside can listen on it.
@@ -204,9 +204,9 @@ pub enum DegreeRequest {
     Auto,
     /// Everything, or nothing starts.
     Full,
-    /// As root no user namespace, for others no Landlock; what a host with less would give.
+    /// No more than a host without user namespaces gives to root, or one without Landlock to others.
     Reduced,
-    /// No namespaces: Landlock, seccomp and limits only.
+    /// No more than Landlock, seccomp and limits: no namespaces.
     Minimal,
 }
 

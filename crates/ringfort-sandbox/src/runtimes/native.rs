@@ -9,6 +9,7 @@
 
 mod door;
 mod filter;
+pub(crate) mod guest;
 mod keeper;
 mod landlock;
 mod limits;
@@ -159,8 +160,8 @@ fn modes(request: DegreeRequest, abi: u32) -> Vec<(Mode, u32)> {
         DegreeRequest::Auto if is_root => vec![(Mode::Namespaced, abi), (Mode::Rooted, abi), (Mode::Minimal, abi)],
         DegreeRequest::Auto => vec![(Mode::Namespaced, abi), (Mode::Minimal, abi)],
         DegreeRequest::Full => vec![(Mode::Namespaced, abi)],
-        DegreeRequest::Reduced if is_root => vec![(Mode::Rooted, abi)],
-        DegreeRequest::Reduced => vec![(Mode::Namespaced, 0)],
+        DegreeRequest::Reduced if is_root => vec![(Mode::Rooted, abi), (Mode::Minimal, abi)],
+        DegreeRequest::Reduced => vec![(Mode::Namespaced, 0), (Mode::Minimal, abi)],
         DegreeRequest::Minimal => vec![(Mode::Minimal, abi)],
     }
 }
@@ -373,6 +374,8 @@ fn achieved(mode: Mode, abi: u32, findings: Findings, warnings: Vec<String>) -> 
     let landlock_abi = (findings.landlock && abi > 0).then_some(abi);
     let degree = mode.degree(landlock_abi.unwrap_or(0));
     Achieved {
+        runtime: NAME,
+        image: None,
         degree,
         landlock_abi,
         namespaces: mode.names(),

@@ -16,6 +16,8 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
+use serde::{Deserialize, Serialize};
+
 use super::wire::{EVENT_BYTES, Message};
 use super::{Mode, ProfileError};
 use crate::launch::{DoorSockets, LaunchError};
@@ -59,6 +61,23 @@ impl NetworkPlan {
             }
         }
     }
+
+    /// What is made in a network namespace that somebody else has made and brought up: with rights in it everything,
+    /// without them the listener for the proxy alone, which needs none.
+    pub(super) fn in_given(network: &Network, rights: Rights) -> Self {
+        match (network, rights) {
+            (Network::None, _) => Self::Shared,
+            (Network::Door(_), Rights::Held) => Self::new(Mode::Namespaced, network),
+            (Network::Door(_), Rights::None) => Self::Door { requests: Vec::new(), view: DoorView::default() },
+        }
+    }
+}
+
+/// Whether the keeper has rights in its network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Rights {
+    Held,
+    None,
 }
 
 /// Refuses doors that could not be made as they are described.
@@ -140,7 +159,9 @@ pub(super) fn open(plan: &NetworkPlan, control: c_int) -> Answer<()> {
         NetworkPlan::Shared => Ok(()),
         NetworkPlan::Alone => syscall::raise_loopback(),
         NetworkPlan::Door { requests, view } => {
-            syscall::change_routes(requests, REQUESTS)?;
+            if !requests.is_empty() {
+                syscall::change_routes(requests, REQUESTS)?;
+            }
             let mut listeners = Listeners { made: [-1; LISTENERS_MAX], count: 0 };
             // After an error the process ends, and with it every listener.
             listeners.fill(view)?;
