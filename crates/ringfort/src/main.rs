@@ -6,7 +6,9 @@
 //! **Invariant:** `run` and `hook` are dispatched before any framework for arguments starts, because they are paid for
 //! at every command of an agent. Nothing here decides.
 
+mod clients;
 mod commands;
+mod network;
 mod output;
 mod wiring;
 

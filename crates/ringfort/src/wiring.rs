@@ -24,7 +24,7 @@ use ringfort_policy::domain::HostPattern;
 use ringfort_policy::load::{Loaded, Sources, load};
 use ringfort_runtime::agents::{self, Added, AgentProfile};
 use ringfort_runtime::clock::SystemClock;
-use ringfort_runtime::egress::view::Asks;
+use ringfort_runtime::egress::view::{self, Asks};
 use ringfort_runtime::guard::{Guard, GuardLimits};
 use ringfort_runtime::own::Own;
 use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
@@ -36,6 +36,7 @@ use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
 use ringfort_store::ApprovalDb;
 
+use crate::clients::{self, Asking, Clients, Look};
 use crate::commands::{Common, Failure};
 
 /// Largest part of the user database that is read. Bytes.
@@ -314,6 +315,8 @@ pub(crate) struct RunWishes<'a> {
     pub(crate) network: Option<Network>,
     /// Whether a person can be asked.
     pub(crate) asks: Asks,
+    /// The words of the command, where the clients of `egress.presets` are looked at.
+    pub(crate) clients: Option<&'a [OsString]>,
 }
 
 /// Composes a session.
@@ -362,7 +365,28 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
     let mut environment = profile::environment(&passed, &caller, scratch.as_deref());
     environment.append(&mut added.environment);
-    loaded = loaded.with_client_hosts(&client_hosts(known));
+    let mut clients = Clients::default();
+    // A project's "off" stands, whatever the command line says.
+    let wished = match loaded.network() {
+        Network::Off => Network::Off,
+        otherwise => wishes.network.unwrap_or(otherwise),
+    };
+    if let Some(command) = wishes.clients.filter(|_| wished != Network::Off) {
+        let typed = clients::typed(command);
+        let (common, workspace, now) = (wishes.common, wishes.workspace.as_path(), clock.now());
+        let look = Look { world, common, state: state.root(), workspace, typed: &typed, now };
+        clients = clients::of(&look, &loaded, Asking::Allowed);
+        notices.append(&mut clients.notices);
+    }
+    clients.hosts.extend(agent_hosts(known));
+    loaded = loaded.with_client_hosts(&clients.hosts);
+    profile.network = view::network(wished, &loaded.chain, wishes.asks);
+    if profile.network != ringfort_sandbox::profile::Network::None {
+        environment.extend(view::passed(&world.environment));
+        environment.extend(view::environment(&loaded.chain));
+        clients.add_to(&mut profile, &mut environment);
+        environment.dedup_by(|second, first| second.0 == first.0);
+    }
     environment.sort();
 
     let agent = loaded.config.agent_of(&wishes.program);
@@ -381,7 +405,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
 }
 
 /// The hosts that the agent's own service has.
-fn client_hosts(agent: Option<&AgentProfile>) -> Vec<HostPattern> {
+fn agent_hosts(agent: Option<&AgentProfile>) -> Vec<HostPattern> {
     let hosts = agent.map(|agent| agent.hosts).unwrap_or_default();
     hosts.iter().filter_map(|host| HostPattern::parse(host).ok()).collect()
 }
