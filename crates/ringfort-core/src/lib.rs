@@ -11,6 +11,7 @@ pub mod action;
 pub mod advice;
 pub mod clock;
 pub mod decision;
+pub mod degree;
 pub mod digest;
 pub mod door;
 pub mod effect;

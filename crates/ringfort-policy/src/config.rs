@@ -32,8 +32,8 @@ pub use egress::{EgressConfig, EgressPreset, EgressRuleConfig, Network};
 pub use gateway::{GatewayConfig, TunnelConfig, TunnelProvider};
 pub use guard::GuardConfig;
 pub use runtime::{DockerConfig, RuntimeConfig, RuntimeKind, SecretsConfig};
-pub(crate) use sandbox::promises;
 pub use sandbox::{Durability, LimitsConfig, RedactConfig, SandboxConfig, TrailConfig};
+pub(crate) use sandbox::{degree, promises};
 pub use secret_text::SecretText;
 pub use tool_rule::{ArgumentConfig, ArgumentType, ArgumentValue, ToolRuleConfig, ToolRuleRestriction};
 

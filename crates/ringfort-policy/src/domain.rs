@@ -7,6 +7,7 @@
 //! `*.example.com` covers neither `example.com` nor `badexample.com`, and `*.com` does not exist.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::egress::{Host, parse_host};
 
@@ -65,6 +66,15 @@ impl HostPattern {
         match parse_host(host) {
             Ok(host) => Ok(Self { name: Name::Exact(host), port }),
             Err(_) => Err(PatternError("a host is a name, an address, or `*.` before a name; no scheme, no path")),
+        }
+    }
+
+    /// The address and port that it names; `None` where it names a name, which no packet shows.
+    pub fn address(&self) -> Option<(IpAddr, Option<u16>)> {
+        match &self.name {
+            Name::Exact(Host::V4(address)) => Some(((*address).into(), self.port)),
+            Name::Exact(Host::V6(address)) => Some(((*address).into(), self.port)),
+            Name::Exact(Host::Name(_)) | Name::Below(_) => None,
         }
     }
 

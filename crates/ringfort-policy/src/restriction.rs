@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,9 @@ pub struct SandboxRestriction {
     /// Further promises that the cage must keep.
     #[schemars(schema_with = "crate::config::promises")]
     pub require: BTreeSet<Promise>,
+    /// A stronger degree of isolation as the weakest with which a command runs.
+    #[schemars(schema_with = "crate::config::degree")]
+    pub degree_min: Option<Degree>,
     /// Lower bounds on what a command may use.
     pub limits: LimitsConfig,
     /// Further paths that are not there inside the cage.

@@ -7,10 +7,24 @@
 //! **Invariant:** nothing is resolved or dialed before the judge allowed it; the dialed address is the checked one.
 //! Everything runs on one thread that never blocks; each buffer, table and wait is bounded ([`limits`]).
 
+mod address;
+mod copy;
+mod count;
+mod dialer;
+mod engine;
+mod front;
 pub mod judge;
 pub mod limits;
+mod names;
+mod open;
 pub mod proxy;
+mod refusal;
 pub mod resolve;
+mod stream;
+mod ticket;
+pub mod wire;
 
+pub use dialer::SystemDialer;
 pub use judge::{Judge, Verdict};
 pub use proxy::{Listeners, Proxy, ProxyHandle, ProxyOptions};
+pub use resolve::{Resolve, SystemResolver};

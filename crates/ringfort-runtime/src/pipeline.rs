@@ -241,7 +241,8 @@ impl Pipeline {
 
     /// Why nothing may happen any more in this session, if so: it is frozen, or an answer to a signal contains it.
     pub fn stopped(&self) -> Option<Reason> {
-        let ruling = self.contain(Ruling::new(Decision::Allow, Risk::Low, Reason::new("policy-001", Decision::Allow, "")));
+        let ruling =
+            self.contain(Ruling::new(Decision::Allow, Risk::Low, Reason::new("policy-001", Decision::Allow, "")));
         ruling.deciding().next().filter(|reason| reason.decision == Decision::Deny).cloned()
     }
 

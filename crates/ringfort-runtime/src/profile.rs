@@ -83,6 +83,7 @@ pub fn build(effective: &Effective, workspace: &Path, caller: &Caller<'_>, degre
     profile.degree = degree;
     // Whatever a ruling says besides: what the policy requires and the host cannot keep is an error.
     profile.require.clone_from(&effective.promises);
+    profile.degree_min = effective.degree_min;
     profile.home.binds = toolchains::binds(caller.home);
     for source in effective.home_read_only.iter().filter_map(path) {
         if let (Ok(target), Ok(source)) = (source.strip_prefix(caller.home), source.canonicalize()) {
@@ -105,6 +106,7 @@ pub fn build(effective: &Effective, workspace: &Path, caller: &Caller<'_>, degre
         file_bytes_max: limits.file_bytes_max,
         memory_bytes_max: limits.memory_bytes_max,
         cpu_s_max: limits.cpu_ms_max.map(|ms| ms.div_ceil(1000)),
+        cpu_percent_max: limits.cpu_percent_max,
         ..Limits::default()
     };
     profile

@@ -19,9 +19,10 @@ use ringfort_core::obligation::{ApprovalChannel, Promise};
 use ringfort_core::principal::{Principal, PrincipalError};
 use ringfort_core::signal::{Signal, SignalKind};
 use ringfort_core::text::Text;
-use ringfort_sandbox::achieved::Achieved;
+use ringfort_sandbox::achieved::{Achieved, HeldLimit};
+use ringfort_sandbox::group::{Group, Hits};
 use ringfort_sandbox::launch::{Cage, LaunchError};
-use ringfort_sandbox::profile::{DegreeRequest, Staged};
+use ringfort_sandbox::profile::{DegreeRequest, NATIVE, Staged};
 use ringfort_sandbox::startup::{self, Change, Enforcement, Notice, PlanError, Settled, StagedFile};
 use serde_json::Value;
 
@@ -84,6 +85,8 @@ pub struct Finished {
     pub ended: Ended,
     /// What its cage enforced.
     pub achieved: Achieved,
+    /// How often limits were hit.
+    pub hits: Hits,
     /// What became of start-up files.
     pub settled: Settled,
     /// Start-up places that existed and that protection did not cover: generated, too large or too deep folders, files
@@ -131,7 +134,9 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
     match ran {
         Ok(Ran { ended, achieved, settled, uncovered, refusals }) => {
             let elapsed = session.clock.monotonic().saturating_sub(started);
+            let hits = session.profile.group.as_ref().map(Group::hits).unwrap_or_default();
             let mut outcome = ended_outcome(ended, &achieved, &settled, elapsed.as_millis());
+            outcome.facts.extend(hit_facts(hits));
             if uncovered > 0 {
                 outcome.facts.push(("uncovered", Value::from(uncovered)));
             }
@@ -145,7 +150,7 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
                 Ok(()) => None,
                 Err(error) => Some(error),
             };
-            RunEnd::Ended(Box::new(Finished { ended, achieved, settled, uncovered, refusals, unrecorded }))
+            RunEnd::Ended(Box::new(Finished { ended, achieved, hits, settled, uncovered, refusals, unrecorded }))
         }
         Err(error) => {
             let outcome = Outcome { result: "failed", facts: vec![("error", Value::from(chain(&error)))] };
@@ -185,6 +190,9 @@ fn in_cage(
         session.warn(&notice.to_string());
     }
     let uncovered = plan.notices.iter().filter(|notice| notice.weakens()).count();
+
+    // One group for the session: what an agent starts by the broker counts as well.
+    session.profile.group = Group::for_limits(&session.profile.limits);
 
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let (inside, outside) = stdio::prepare(stdin.as_fd(), stdout.as_fd(), stderr.as_fd())?;
@@ -294,12 +302,8 @@ fn record_change(session: &Session, event: &str, change: &Change) {
 }
 
 fn ended_outcome(ended: Ended, achieved: &Achieved, settled: &Settled, elapsed_ms: u128) -> Outcome {
-    let held: Vec<Value> = achieved.held().map(|promise| Value::from(promise.as_str())).collect();
-    let mut facts = vec![
-        ("elapsed_ms", Value::from(u64::try_from(elapsed_ms).unwrap_or(u64::MAX))),
-        ("degree", serde_json::to_value(achieved.degree).unwrap_or_default()),
-        ("achieved", Value::from(held)),
-    ];
+    let mut facts = vec![("elapsed_ms", Value::from(u64::try_from(elapsed_ms).unwrap_or(u64::MAX)))];
+    facts.extend(achieved_facts(achieved));
     if !settled.quarantined.is_empty() {
         facts.push(("quarantined", Value::from(settled.quarantined.len())));
     }
@@ -315,6 +319,33 @@ fn ended_outcome(ended: Ended, achieved: &Achieved, settled: &Settled, elapsed_m
         }
     };
     Outcome { result, facts }
+}
+
+/// What a cage enforced, for the record.
+fn achieved_facts(achieved: &Achieved) -> Vec<(&'static str, Value)> {
+    let held: Vec<Value> = achieved.held().map(|promise| Value::from(promise.as_str())).collect();
+    let limit = |held: &HeldLimit| format!("{} {} by {}", held.limit, held.bound, held.means.as_str());
+    let mut facts = vec![
+        ("degree", Value::from(achieved.degree.as_str())),
+        ("achieved", Value::from(held)),
+        ("namespaces", Value::from(achieved.namespaces.clone())),
+        ("landlock_abi", achieved.landlock_abi.map_or(Value::Null, Value::from)),
+    ];
+    if achieved.runtime != NATIVE {
+        facts.push(("runtime", Value::from(achieved.runtime)));
+    }
+    if let Some(image) = &achieved.image {
+        facts.push(("image", Value::from(image.as_str())));
+    }
+    if !achieved.limits.is_empty() {
+        facts.push(("limits", Value::from(achieved.limits.iter().map(limit).collect::<Vec<_>>())));
+    }
+    facts
+}
+
+fn hit_facts(hits: Hits) -> Vec<(&'static str, Value)> {
+    let counted = [("memory_kills", hits.memory_kills), ("starts_refused", hits.starts_refused)];
+    counted.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name, Value::from(count))).collect()
 }
 
 /// An error with its causes, on one line.

@@ -207,7 +207,8 @@ impl<'a> Supervisor<'a> {
         }
         let broker = broker.map(BrokerServer::new);
         let deadline = bounds.deadline();
-        let supervisor = Self { cage, signals, terminal, pty, inputs, outputs, broker, desk, has_keys, bounds, deadline };
+        let supervisor =
+            Self { cage, signals, terminal, pty, inputs, outputs, broker, desk, has_keys, bounds, deadline };
         supervisor.take_terminal()?;
         Ok(supervisor)
     }

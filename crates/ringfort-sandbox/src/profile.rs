@@ -12,9 +12,12 @@ use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use ringfort_core::syscalls::SyscallGroups;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::group::Group;
 
 mod engine;
 
@@ -52,12 +55,21 @@ pub struct Profile {
     pub environment: Vec<(OsString, OsString)>,
     /// Bounds on resources.
     pub limits: Limits,
+    /// The session's control group; made from `limits` for this cage alone where there is none.
+    #[serde(skip)]
+    pub group: Option<Group>,
+    /// A number that every process of the session bears where there is no process namespace, so that a later start
+    /// finds what a killed supervisor left.
+    #[serde(skip)]
+    pub mark: Option<u64>,
     /// Which system calls there are.
     pub syscalls: SyscallGroups,
     /// What of the network exists inside.
     pub network: Network,
     /// How much isolation to try for.
     pub degree: DegreeRequest,
+    /// The weakest degree with which the program starts.
+    pub degree_min: Degree,
     /// Promises without which nothing starts.
     pub require: BTreeSet<Promise>,
 }
@@ -110,7 +122,7 @@ pub struct Staged {
 }
 
 /// What of the network exists inside. In each case there is a loopback interface of the cage's own, and it is up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// Nothing else.
@@ -122,7 +134,7 @@ pub enum Network {
 }
 
 /// Which listeners a door has inside the cage.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DoorView {
     /// Ports that are listened on at every local address, those of [`SYNTHETIC_NET`] included; at most
     /// [`CAUGHT_PORTS_MAX`]. A caught port is taken: no program inside can listen on it.
@@ -141,6 +153,10 @@ pub const CAUGHT_PORTS_MAX: usize = 16;
 /// name lies here, and a program that connects to it arrives at a caught port.
 pub const SYNTHETIC_NET: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 18, 0, 0), 15);
 
+/// The address that the loopback interface of a cage with a door has besides 127.0.0.1, among the synthetic ones. C
+/// libraries look names up only where some address is not a loopback one (`AI_ADDRCONFIG`).
+pub const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 19, 255, 254);
+
 /// Bounds on resources; `None` leaves the caller's own bound. None is ever raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
@@ -148,12 +164,14 @@ pub struct Limits {
     pub core_bytes_max: u64,
     /// Most open descriptors of one process.
     pub descriptors_max: Option<u64>,
-    /// Most processes and threads of this user; root is exempt from it.
+    /// Most processes and threads of the session; of this user where no control group holds it.
     pub processes_max: Option<u64>,
     /// Largest file that may be written, in bytes.
     pub file_bytes_max: Option<u64>,
-    /// Most address space of one process, in bytes.
+    /// Most memory of the session, in bytes; address space of one process where no control group holds it.
     pub memory_bytes_max: Option<u64>,
+    /// Most processor time of the session, in percent of one processor. Only a control group can hold it.
+    pub cpu_percent_max: Option<u64>,
     /// Most processor time of one process, in seconds.
     pub cpu_s_max: Option<u64>,
     /// Most bytes in the private home, `/tmp`, `/var/tmp`, `/run` and `/dev/shm` together.
@@ -171,6 +189,7 @@ impl Default for Limits {
             processes_max: None,
             file_bytes_max: None,
             memory_bytes_max: None,
+            cpu_percent_max: None,
             cpu_s_max: None,
             scratch_bytes_max: SCRATCH_BYTES,
         }
@@ -183,8 +202,34 @@ impl Default for Limits {
 pub enum DegreeRequest {
     /// As much as the host can.
     Auto,
-    /// No user namespace: Landlock, seccomp and resource limits only.
+    /// Everything, or nothing starts.
+    Full,
+    /// No more than a host without user namespaces gives to root, or one without Landlock to others.
+    Reduced,
+    /// No more than Landlock, seccomp and limits: no namespaces.
     Minimal,
+}
+
+impl DegreeRequest {
+    /// The request of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "full" => Some(Self::Full),
+            "reduced" => Some(Self::Reduced),
+            "minimal" => Some(Self::Minimal),
+            _ => None,
+        }
+    }
+
+    /// The degree that this stands for where the host gives it.
+    pub const fn degree(self) -> Degree {
+        match self {
+            Self::Auto | Self::Full => Degree::Full,
+            Self::Reduced => Degree::Reduced,
+            Self::Minimal => Degree::Minimal,
+        }
+    }
 }
 
 /// The trees of a usual system: programs, libraries, their settings. Nothing of it is written.
@@ -211,9 +256,12 @@ impl Profile {
             scratch: None,
             environment: Vec::new(),
             limits: Limits::default(),
+            group: None,
+            mark: None,
             syscalls: SyscallGroups::default(),
             network: Network::None,
             degree: DegreeRequest::Auto,
+            degree_min: Degree::Minimal,
             require: BTreeSet::new(),
         }
     }

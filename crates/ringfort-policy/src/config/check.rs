@@ -23,6 +23,8 @@ const REPEATS_MAX: u32 = 10_000;
 const SECONDS_MAX: u64 = 7 * 24 * 3600;
 /// Largest size, in MiB (a pebibyte).
 const MEBIBYTES_MAX: u64 = 1 << 30;
+/// Largest share of the processors: 4096 of them.
+const PERCENT_MAX: u64 = 4096 * 100;
 /// Longest pattern of a text that is blocked. Bytes.
 const BLOCKED_BYTES_MAX: usize = 1 << 10;
 /// Most patterns of texts that are blocked.
@@ -129,6 +131,7 @@ impl Checker {
         let bounds = [
             ("wall_secs", limits.wall_secs, SECONDS_MAX),
             ("cpu_secs", limits.cpu_secs, SECONDS_MAX),
+            ("cpu_percent", limits.cpu_percent, PERCENT_MAX),
             ("memory_mb", limits.memory_mb, MEBIBYTES_MAX),
             ("processes", limits.processes, 1 << 22),
             ("output_mb", limits.output_mb, MEBIBYTES_MAX),
@@ -339,8 +342,9 @@ fn check_agents(config: &Config, checker: &mut Checker) {
 fn check_kept(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str, &str) -> bool) {
     checker.provider("policy.provider", &config.policy.provider);
     let docker = &config.runtime.docker;
-    if config.runtime.kind == RuntimeKind::Native && is_idle("runtime.docker", "runtime.kind") {
-        checker.no_effect("runtime.docker", "`runtime.kind` is `native`");
+    let is_container = matches!(config.runtime.kind, RuntimeKind::Docker | RuntimeKind::Podman);
+    if !is_container && is_idle("runtime.docker", "runtime.kind") {
+        checker.no_effect("runtime.docker", "`runtime.kind` is neither `docker` nor `podman`");
     }
     if docker.image.is_empty() {
         checker.value("runtime.docker.image", "it is empty");

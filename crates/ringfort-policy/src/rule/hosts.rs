@@ -63,9 +63,10 @@ impl Policy {
     pub fn names_host(&self, host: &Host, program: Option<&str>) -> bool {
         let lists = self.hosts.iter().chain(&self.client_hosts);
         let rules = self.host_rules.iter().filter(|rule| rule.speaks_of(host, program));
-        lists.map(|pattern| pattern.covers_host(host)).chain(rules.map(|rule| rule.cover(host))).any(|cover| {
-            cover == Some(Cover::Exact)
-        })
+        lists
+            .map(|pattern| pattern.covers_host(host))
+            .chain(rules.map(|rule| rule.cover(host)))
+            .any(|cover| cover == Some(Cover::Exact))
     }
 
     /// Whether a list denies a host on every port.

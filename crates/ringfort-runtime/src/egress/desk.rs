@@ -306,12 +306,7 @@ impl Inner<'_> {
         }
     }
 
-    fn judge(
-        &mut self,
-        attempt: &Attempt,
-        batch: &Batch,
-        verdicts: &mut Vec<(Box<dyn Reply>, Verdict)>,
-    ) -> Verdict {
+    fn judge(&mut self, attempt: &Attempt, batch: &Batch, verdicts: &mut Vec<(Box<dyn Reply>, Verdict)>) -> Verdict {
         let Some(caged) = self.cages.get(&attempt.cage) else {
             return Verdict::Deny(refusal("runtime-001", "no such cage is served"));
         };
@@ -338,7 +333,8 @@ impl Inner<'_> {
         if whole.decision != Decision::Allow && self.is_flooded() || !self.has_room(&recorded) {
             self.unrecorded = self.unrecorded.saturating_add(1);
             let risk = whole.risk;
-            let reason = Reason::new("guard-006", Decision::Deny, "more connections are attempted than the record keeps");
+            let reason =
+                Reason::new("guard-006", Decision::Deny, "more connections are attempted than the record keeps");
             return self.deny(attempt, None, &whole.merge(Ruling::deny(risk, reason)), &recorded);
         }
         if whole.decision == Decision::Ask {
@@ -392,9 +388,10 @@ impl Inner<'_> {
         let (rule, message) = told(ruling);
         let reference: String = request.digest().to_string().chars().take(REFERENCE_DIGITS).collect();
         let refusal = Refusal { reference: Some(reference), ..refusal(&rule, &message) };
-        let is_listable = ruling.reasons.iter().any(|reason| {
-            matches!(reason.rule.as_str(), "egress-003" | "egress-005" | "egress-007" | "egress-008")
-        });
+        let is_listable = ruling
+            .reasons
+            .iter()
+            .any(|reason| matches!(reason.rule.as_str(), "egress-003" | "egress-005" | "egress-007" | "egress-008"));
         let remedy = if is_listable && reach(&attempt.host) != Reach::Metadata { Remedy::List } else { Remedy::None };
         self.note(attempt, &refusal, remedy);
         if let Some((key, until)) = remember

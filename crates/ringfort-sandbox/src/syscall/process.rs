@@ -6,6 +6,7 @@
 //! **Invariant:** as the parent module: nothing allocates and nothing panics.
 
 use std::ffi::{c_int, c_long, c_uint};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use super::{Answer, Errno, check, check_int, check_unit};
 
@@ -52,6 +53,14 @@ pub(crate) fn kill(pid: i32, signal: c_int) -> Answer<()> {
     check_unit(unsafe { libc::syscall(libc::SYS_kill, c_long::from(pid), c_long::from(signal)) })
 }
 
+/// A descriptor for a process, by its number.
+pub(crate) fn pidfd_open(pid: i32) -> Answer<OwnedFd> {
+    // SAFETY: no memory is passed.
+    let descriptor = check_int(unsafe { libc::syscall(libc::SYS_pidfd_open, c_long::from(pid), 0 as c_long) })?;
+    // SAFETY: the kernel answered with a fresh descriptor, which nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
 pub(crate) fn pidfd_kill(pidfd: c_int, signal: c_int) -> Answer<()> {
     // SAFETY: the signal information may be null.
     check_unit(unsafe {
@@ -62,6 +71,12 @@ pub(crate) fn pidfd_kill(pidfd: c_int, signal: c_int) -> Answer<()> {
 pub(crate) fn setsid() -> Answer<()> {
     // SAFETY: no memory is passed.
     check_unit(unsafe { libc::syscall(libc::SYS_setsid) })
+}
+
+/// The session that this process belongs to.
+pub(crate) fn session_of_self() -> Answer<i32> {
+    // SAFETY: no memory is passed.
+    check_int(unsafe { libc::syscall(libc::SYS_getsid, 0 as c_long) })
 }
 
 pub(crate) fn become_group_leader() -> Answer<()> {

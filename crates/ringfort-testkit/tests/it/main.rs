@@ -5,6 +5,8 @@
 //! does.
 
 #[cfg(test)]
+mod escape;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod native;

@@ -23,9 +23,9 @@ use ringfort_core::text::Text;
 use ringfort_ops::attempts::{self, Attempt};
 use ringfort_ops::checks::Refused;
 use ringfort_ops::{CHECKS, Evidence, Report, Status, Subject};
-use ringfort_policy::config::Network;
-use ringfort_runtime::egress::view::Asks;
+use ringfort_policy::config::{Network, RuntimeKind};
 use ringfort_runtime::approve::NoApprover;
+use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::pipeline::Outcome;
 use ringfort_runtime::providers::{PROVIDERS, select_for};
 use ringfort_runtime::run::chain;
@@ -139,6 +139,7 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
         common,
         workspace: ground.workspace.clone(),
         degree: DegreeRequest::Auto,
+        runtime: Some(RuntimeKind::Native),
         session: session_name()?,
         program: String::new(),
         network: Some(Network::Off),

@@ -27,10 +27,11 @@ pub(super) enum Stage {
     Landlock,
     Seccomp,
     Signals,
+    Group,
     Network,
 }
 
-const STAGES: [Stage; 12] = [
+const STAGES: [Stage; 13] = [
     Stage::Descriptors,
     Stage::Identity,
     Stage::View,
@@ -42,6 +43,7 @@ const STAGES: [Stage; 12] = [
     Stage::Landlock,
     Stage::Seccomp,
     Stage::Signals,
+    Stage::Group,
     Stage::Network,
 ];
 
@@ -60,6 +62,7 @@ impl Stage {
             Self::Landlock => "applying Landlock",
             Self::Seccomp => "applying the system call filter",
             Self::Signals => "resetting signals",
+            Self::Group => "entering the control group",
             Self::Network => "preparing the network",
         }
     }
