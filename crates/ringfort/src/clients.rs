@@ -21,7 +21,7 @@ use ringfort_core::digest::DigestWriter;
 use ringfort_core::door::DoorKind;
 use ringfort_core::request::Provenance;
 use ringfort_core::text::Text;
-use ringfort_policy::config::{EgressPreset, Network};
+use ringfort_policy::config::{EgressPreset, Network, RuntimeKind};
 use ringfort_policy::domain::HostPattern;
 use ringfort_policy::load::Loaded;
 use ringfort_runtime::approve::NoApprover;
@@ -223,6 +223,7 @@ fn ask(look: &Look<'_>, query: &Query) -> anyhow::Result<String> {
         program: query.words.first().map(ToString::to_string).unwrap_or_default(),
         network: Some(Network::Off),
         asks: Asks::Nobody,
+        runtime: Some(RuntimeKind::Native),
         clients: None,
     };
     let wired = wire(look.world, wished).map_err(|failure| failure.error)?;

@@ -31,7 +31,7 @@ impl Site {
         if !is_namespaced(&place) {
             return None;
         }
-        let make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout ../outside/key.pem \
+        let make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout ../../outside/key.pem \
                     -out ca.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>&1";
         place.program("sh", ["-c", make]).output().exits(0);
         let script = place.outside.join("server.py");
@@ -73,7 +73,7 @@ impl Site {
 pub(crate) fn record(place: &Place) -> Vec<Value> {
     let out = place.ringfort(["--json", "trail", "tail", "-n", "1000"]).output().exits(0).out();
     let all = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    all.filter(|entry| entry["door"] == "egress").collect()
+    all.map(|line| line["entry"].clone()).filter(|entry| entry["door"] == "egress").collect()
 }
 
 fn fact<'v>(entry: &'v Value, name: &str) -> &'v Value {

@@ -68,7 +68,8 @@ fn npm_installs() {
     let out = inside(&place, "npm", "npm install --no-audit --no-fund is-number@7.0.0", None).output().exits(0);
     assert!(place.work.join("node_modules/is-number/package.json").exists(), "{out}");
     let closed = outcomes(&place, "closed");
-    assert!(!closed.is_empty() && closed.iter().all(|entry| entry["facts"]["protocol"] == "tls"), "{closed:#?}");
+    let entries = record(&place);
+    assert!(!closed.is_empty() && closed.iter().all(|entry| entry["facts"]["protocol"] == "tls"), "{entries:#?} {out}");
     assert!(record(&place).iter().any(|entry| entry["rules"][0] == "egress-011"));
     // Without the word it reaches nothing.
     let out = place.ringfort(["run", "--network", "door", "--", "npm", "view", "is-odd", "version"]);
@@ -78,7 +79,7 @@ fn npm_installs() {
 #[test]
 fn pip_installs() {
     let place = Place::new();
-    let make = "python3 -m venv ../outside/v && ../outside/v/bin/pip download -q --no-deps -d ../outside six==1.16.0";
+    let make = "python3 -m venv ../../outside/v && ../../outside/v/bin/pip download -q --no-deps -d ../../outside six==1.16.0";
     if !is_namespaced(&place) || !works_outside(&place, make, None) {
         return;
     }
