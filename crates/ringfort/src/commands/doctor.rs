@@ -144,6 +144,7 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
         program: String::new(),
         network: Some(Network::Off),
         asks: Asks::Nobody,
+        clients: None,
     };
     let (refused, cage) = match wire(world, wished) {
         Ok(mut wired) => {

@@ -14,6 +14,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use ringfort_core::action::{Action, Command, PathAccess, PathOp};
@@ -355,6 +356,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         program,
         network: wishes.network,
         asks: if terminal.is_some() { Asks::Person } else { Asks::Nobody },
+        clients: Some(&wishes.command),
     };
     let mut wired =
         wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
@@ -377,6 +379,11 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let folder = wired.state.new_run(&wired.session.name).map_err(|error| guard(Failure::guard(error)))?;
     let approver = TerminalApprover::new(terminal.as_ref(), &signals);
     let quarantine = wired.state.quarantine().join(&wired.session.name);
+    let door = crate::network::Network {
+        chain: Arc::clone(wired.session.pipeline.chain()),
+        workspace: wired.session.workspace.clone(),
+        clock: Arc::clone(&wired.session.clock),
+    };
     let context = RunContext {
         folder: &folder,
         quarantine: &quarantine,
@@ -384,7 +391,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         terminal: terminal.as_ref(),
         approver: &approver,
         redact_terminal: wishes.redact || wired.loaded.config.redact.terminal,
-        network: None,
+        network: Some(&door),
         is_live: wishes.verbose && !world.is_for_agent(),
     };
     match run(&mut wired.session, &task, &context) {

@@ -16,6 +16,7 @@ mod attack_life;
 mod broker;
 mod commands;
 mod degrees;
+mod egress;
 mod explain;
 mod hook;
 mod hook_cage;
