@@ -153,6 +153,10 @@ pub const CAUGHT_PORTS_MAX: usize = 16;
 /// name lies here, and a program that connects to it arrives at a caught port.
 pub const SYNTHETIC_NET: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 18, 0, 0), 15);
 
+/// The address that the loopback interface of a cage with a door has besides 127.0.0.1, among the synthetic ones. C
+/// libraries look names up only where some address is not a loopback one (`AI_ADDRCONFIG`).
+pub const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 19, 255, 254);
+
 /// Bounds on resources; `None` leaves the caller's own bound. None is ever raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
@@ -200,9 +204,9 @@ pub enum DegreeRequest {
     Auto,
     /// Everything, or nothing starts.
     Full,
-    /// As root no user namespace, for others no Landlock; what a host with less would give.
+    /// No more than a host without user namespaces gives to root, or one without Landlock to others.
     Reduced,
-    /// No namespaces: Landlock, seccomp and limits only.
+    /// No more than Landlock, seccomp and limits: no namespaces.
     Minimal,
 }
 

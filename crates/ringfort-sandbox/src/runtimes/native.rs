@@ -160,8 +160,8 @@ fn modes(request: DegreeRequest, abi: u32) -> Vec<(Mode, u32)> {
         DegreeRequest::Auto if is_root => vec![(Mode::Namespaced, abi), (Mode::Rooted, abi), (Mode::Minimal, abi)],
         DegreeRequest::Auto => vec![(Mode::Namespaced, abi), (Mode::Minimal, abi)],
         DegreeRequest::Full => vec![(Mode::Namespaced, abi)],
-        DegreeRequest::Reduced if is_root => vec![(Mode::Rooted, abi)],
-        DegreeRequest::Reduced => vec![(Mode::Namespaced, 0)],
+        DegreeRequest::Reduced if is_root => vec![(Mode::Rooted, abi), (Mode::Minimal, abi)],
+        DegreeRequest::Reduced => vec![(Mode::Namespaced, 0), (Mode::Minimal, abi)],
         DegreeRequest::Minimal => vec![(Mode::Minimal, abi)],
     }
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::wire::{EVENT_BYTES, Message};
 use super::{Mode, ProfileError};
 use crate::launch::{DoorSockets, LaunchError};
-use crate::profile::{CAUGHT_PORTS_MAX, DoorView, NAMES_PORT, Network, PROXY_PORT, SYNTHETIC_NET};
+use crate::profile::{CAUGHT_PORTS_MAX, DoorView, NAMES_PORT, Network, OWN_ADDRESS, PROXY_PORT, SYNTHETIC_NET};
 use crate::syscall::{self, Answer, Errno, Listen};
 
 /// What to say where there is no network namespace to make a door in.
@@ -41,14 +41,14 @@ pub(super) enum NetworkPlan {
     Alone,
     /// A loopback interface, a route and listeners.
     Door {
-        /// The requests for interface and route.
+        /// The requests for interface, route and address.
         requests: Vec<u8>,
         view: DoorView,
     },
 }
 
 /// How many answers [`NetworkPlan::Door`]'s requests get.
-const REQUESTS: usize = 2;
+const REQUESTS: usize = 3;
 
 impl NetworkPlan {
     pub(super) fn new(mode: Mode, network: &Network) -> Self {
@@ -56,7 +56,8 @@ impl NetworkPlan {
             (Mode::Minimal, _) => Self::Shared,
             (Mode::Namespaced | Mode::Rooted, Network::None) => Self::Alone,
             (Mode::Namespaced | Mode::Rooted, Network::Door(view)) => {
-                Self::Door { requests: [raise_request(), route_request()].concat(), view: view.clone() }
+                let requests = [raise_request(), route_request(), address_request()].concat();
+                Self::Door { requests, view: view.clone() }
             }
         }
     }
@@ -132,10 +133,24 @@ fn route_request() -> Vec<u8> {
         0,
         0,
     ];
-    let attribute = |kind: u16, value: [u8; 4]| [&8_u16.to_ne_bytes()[..], &kind.to_ne_bytes(), &value].concat();
     let destination = attribute(libc::RTA_DST, network.octets());
     let interface = attribute(libc::RTA_OIF, LOOPBACK.to_ne_bytes());
     request(libc::RTM_NEWROUTE, WANTS_ANSWER | MAKES, &[&head[..], &destination, &interface].concat())
+}
+
+/// "The loopback interface has this address as well" (`struct ifaddrmsg` with the address, twice as is usual).
+fn address_request() -> Vec<u8> {
+    const EVERYWHERE: u8 = 0; // The scope of an address that is not a loopback one.
+    let head = [libc::AF_INET as u8, 32, 0, EVERYWHERE];
+    let local = attribute(libc::IFA_LOCAL, OWN_ADDRESS.octets());
+    let peer = attribute(libc::IFA_ADDRESS, OWN_ADDRESS.octets());
+    let body = [&head[..], &LOOPBACK.to_ne_bytes(), &local, &peer].concat();
+    request(libc::RTM_NEWADDR, WANTS_ANSWER | MAKES, &body)
+}
+
+/// Four bytes with their length and kind (`struct rtattr`).
+fn attribute(kind: u16, value: [u8; 4]) -> Vec<u8> {
+    [&8_u16.to_ne_bytes()[..], &kind.to_ne_bytes(), &value].concat()
 }
 
 /// Prepares the network of this process's namespace and hands the listeners out. Called in the keeper.
@@ -273,11 +288,14 @@ mod tests {
 
     #[test]
     fn requests_are_laid_out_as_the_kernel_reads_them() {
-        let (raise, route) = (raise_request(), route_request());
-        assert_eq!((raise.len(), route.len()), (32, 44));
+        let (raise, route, address) = (raise_request(), route_request(), address_request());
+        assert_eq!((raise.len(), route.len(), address.len()), (32, 44, 40));
         assert_eq!(raise[..8], [32, 0, 0, 0, 16, 0, 5, 0]);
         assert_eq!(route[..8], [44, 0, 0, 0, 24, 0, 5, 6]);
         assert_eq!(route[16..24], [2, 15, 0, 0, 255, 3, 254, 2]);
+        assert_eq!(address[..8], [40, 0, 0, 0, 20, 0, 5, 6]);
+        assert_eq!(address[16..24], [2, 32, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(address[24..], [8, 0, 2, 0, 198, 19, 255, 254, 8, 0, 1, 0, 198, 19, 255, 254]);
         assert_eq!(route[28..], [8, 0, 1, 0, 198, 18, 0, 0, 8, 0, 4, 0, 1, 0, 0, 0]);
     }
 }
