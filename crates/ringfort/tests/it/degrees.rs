@@ -123,6 +123,41 @@ fn deny_what_is_required_and_cannot_be_had() {
     }
 }
 
+/// What the doctor says as on a host of this kind.
+fn doctor(place: &Place, kind: &str) -> Vec<serde_json::Value> {
+    let host = place.write(place.outside.join("host.py"), HOST);
+    let ringfort = binary();
+    let words: Vec<&str> = match kind {
+        "" => vec![ringfort.to_str().unwrap()],
+        kind => vec!["/usr/bin/python3", host.to_str().unwrap(), kind, ringfort.to_str().unwrap()],
+    };
+    let output = place.program(words[0], words[1..].iter().chain(&["--json", "doctor"])).output();
+    assert!(matches!(output.code(), Some(0 | 1)), "{output}");
+    output.out().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn deny_a_doctor_that_finds_everything_well_on_a_lesser_host() {
+    if !is_namespaced(&Place::new()) {
+        return;
+    }
+    for (kind, degree) in [("", "full"), ("no-userns", "reduced"), ("nobody", "minimal"), ("container", "minimal")] {
+        let reports = doctor(&Place::new(), kind);
+        let about = |words: &str| -> Vec<&str> {
+            let of = reports.iter().filter(|one| one["message"].as_str().is_some_and(|text| text.starts_with(words)));
+            of.map(|one| one["status"].as_str().unwrap()).collect()
+        };
+        assert!(!reports.iter().any(|one| one["message"].to_string().contains("ESCAPED")), "{kind}: {reports:#?}");
+        // Each promise of the degree is tried, and what the degree does not keep is no pass.
+        assert_eq!(about(&format!("{degree}: no-network holds")).first(), Some(&"pass"), "{kind}: {reports:#?}");
+        let startup = about(&format!("{degree}: protect-startup"));
+        assert_eq!(startup.first() == Some(&"pass"), degree != "minimal", "{kind}: {reports:#?}");
+        assert_eq!(about("user namespaces do not work").len(), usize::from(degree != "full"), "{kind}: {reports:#?}");
+        assert!(about("limits: ").iter().all(|status| *status != "fail"), "{kind}: {reports:#?}");
+        assert_eq!(about("limits: ").len(), 2, "{kind}: {reports:#?}");
+    }
+}
+
 #[test]
 fn no_escalation_by_a_project_that_lowers_the_degree() {
     let place = Place::new();
