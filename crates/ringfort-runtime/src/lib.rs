@@ -8,6 +8,7 @@
 
 pub mod agents;
 pub mod approve;
+pub mod clients;
 pub mod clock;
 pub mod decide;
 pub mod egress;

@@ -22,7 +22,7 @@ use ringfort_core::text::Text;
 use ringfort_sandbox::achieved::{Achieved, HeldLimit};
 use ringfort_sandbox::group::{Group, Hits};
 use ringfort_sandbox::launch::{Cage, LaunchError};
-use ringfort_sandbox::profile::{DegreeRequest, Staged};
+use ringfort_sandbox::profile::{DegreeRequest, NATIVE, Staged};
 use ringfort_sandbox::startup::{self, Change, Enforcement, Notice, PlanError, Settled, StagedFile};
 use serde_json::Value;
 
@@ -331,6 +331,12 @@ fn achieved_facts(achieved: &Achieved) -> Vec<(&'static str, Value)> {
         ("namespaces", Value::from(achieved.namespaces.clone())),
         ("landlock_abi", achieved.landlock_abi.map_or(Value::Null, Value::from)),
     ];
+    if achieved.runtime != NATIVE {
+        facts.push(("runtime", Value::from(achieved.runtime)));
+    }
+    if let Some(image) = &achieved.image {
+        facts.push(("image", Value::from(image.as_str())));
+    }
     if !achieved.limits.is_empty() {
         facts.push(("limits", Value::from(achieved.limits.iter().map(limit).collect::<Vec<_>>())));
     }

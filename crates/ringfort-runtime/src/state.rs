@@ -139,6 +139,11 @@ impl StateFolder {
         self.root.join("run")
     }
 
+    /// The folder of a session, see [`StateFolder::new_run`].
+    pub fn run(&self, session: &str) -> PathBuf {
+        self.runs().join(session)
+    }
+
     /// Where the private folders of a session are, see [`RunFolder::make_scratch`].
     pub fn scratch(&self, session: &str) -> PathBuf {
         self.runs().join(session).join(SCRATCH_NAME)

@@ -141,6 +141,14 @@ pub enum LaunchError {
         /// What failed.
         reason: String,
     },
+    /// A program that this runtime needs is missing, failed, or did not answer.
+    #[error("{problem}")]
+    Engine {
+        /// What is wrong.
+        problem: String,
+        /// The way out.
+        help: &'static str,
+    },
     /// A step failed.
     #[error("cannot start the cage: {what}")]
     Setup {
@@ -179,6 +187,10 @@ impl LaunchError {
         move |errno| Self::Setup { what: what.to_owned(), source: errno.into() }
     }
 
+    pub(crate) fn engine(problem: impl Into<String>, help: &'static str) -> Self {
+        Self::Engine { problem: problem.into(), help }
+    }
+
     pub(crate) fn missing(promise: Promise, reason: &str, no_namespaces: bool) -> Self {
         let help = if no_namespaces { HELP_NAMESPACES } else { HELP_KERNEL };
         Self::Missing { promise, reason: reason.to_owned(), help }
@@ -187,7 +199,7 @@ impl LaunchError {
     /// The way out, where there is one.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Missing { help, .. } => Some(help),
+            Self::Missing { help, .. } | Self::Engine { help, .. } => Some(help),
             Self::Unavailable { .. } | Self::Degree { .. } => Some(HELP_NAMESPACES),
             Self::Limit { .. } => Some(HELP_LIMIT),
             _ => None,

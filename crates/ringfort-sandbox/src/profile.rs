@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use ringfort_core::syscalls::SyscallGroups;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::group::Group;
 
@@ -122,7 +122,7 @@ pub struct Staged {
 }
 
 /// What of the network exists inside. In each case there is a loopback interface of the cage's own, and it is up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// Nothing else.
@@ -134,7 +134,7 @@ pub enum Network {
 }
 
 /// Which listeners a door has inside the cage.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DoorView {
     /// Ports that are listened on at every local address, those of [`SYNTHETIC_NET`] included; at most
     /// [`CAUGHT_PORTS_MAX`]. A caught port is taken: no program inside can listen on it.
@@ -152,6 +152,10 @@ pub const CAUGHT_PORTS_MAX: usize = 16;
 /// The addresses (with the bits of the prefix) that are local inside a cage with a door: what the door answers for a
 /// name lies here, and a program that connects to it arrives at a caught port.
 pub const SYNTHETIC_NET: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 18, 0, 0), 15);
+
+/// The address that the loopback interface of a cage with a door has besides 127.0.0.1, among the synthetic ones. C
+/// libraries look names up only where some address is not a loopback one (`AI_ADDRCONFIG`).
+pub const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 19, 255, 254);
 
 /// Bounds on resources; `None` leaves the caller's own bound. None is ever raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

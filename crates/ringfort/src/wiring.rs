@@ -21,7 +21,7 @@ use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
 use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
-use ringfort_policy::config::Network;
+use ringfort_policy::config::{Network, RuntimeKind};
 use ringfort_policy::domain::HostPattern;
 use ringfort_policy::load::{Loaded, Sources, load};
 use ringfort_runtime::agents::{self, Added, AgentProfile};
@@ -41,6 +41,8 @@ use ringfort_sandbox::profile::{DegreeRequest, Profile};
 use ringfort_store::ApprovalDb;
 
 use crate::commands::{Common, Failure};
+
+pub(crate) mod engine;
 
 /// Largest part of the user database that is read. Bytes.
 const PASSWD_BYTES_MAX: u64 = 1 << 20;
@@ -308,6 +310,8 @@ pub(crate) struct RunWishes<'a> {
     pub(crate) workspace: PathBuf,
     /// How much isolation.
     pub(crate) degree: DegreeRequest,
+    /// In what it runs, if not as configured.
+    pub(crate) runtime: Option<RuntimeKind>,
     /// The session's scratch folder is needed for private folders (no mount namespace).
     pub(crate) session: String,
     /// The profile that was named; without one the program decides.
@@ -327,11 +331,6 @@ pub(crate) struct RunWishes<'a> {
 /// The configuration, the state folder, the trail or the provider cannot be used; nothing has started.
 pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failure> {
     let mut loaded = world.load(wishes.common, Some(&wishes.workspace))?;
-    if loaded.config.runtime.kind != ringfort_policy::config::RuntimeKind::Native {
-        let error = anyhow::anyhow!("`runtime.kind = \"docker\"` is not served by this build");
-        return Err(Failure::guard(error)
-            .help("set `runtime.kind = \"native\"`: the native cage isolates without a container engine"));
-    }
     let places = world.places(wishes.common);
     let state = open_state(world, &places)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -345,6 +344,9 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let caller =
         Caller { home: &world.home, environment: &world.environment, own_files: &own_files, binary: binary.as_deref() };
     let mut profile = profile::build(&effective, &wishes.workspace, &caller, wishes.degree);
+    let kind = wishes.runtime.unwrap_or(loaded.config.runtime.kind);
+    let run = engine::Run { name: &wishes.session, folder: &state.run(&wishes.session), binary: binary.as_deref() };
+    engine::choose(&mut profile, world, kind, &loaded.config.runtime.docker, &run)?;
     profile.mark = orphans::mark_of(&wishes.session);
     if let Some(explicit) = world.explicit_file(wishes.common) {
         protect_policy(&mut profile, &explicit)?;

@@ -9,6 +9,7 @@
 
 mod door;
 mod filter;
+pub(crate) mod guest;
 mod keeper;
 mod landlock;
 mod limits;
@@ -373,6 +374,8 @@ fn achieved(mode: Mode, abi: u32, findings: Findings, warnings: Vec<String>) -> 
     let landlock_abi = (findings.landlock && abi > 0).then_some(abi);
     let degree = mode.degree(landlock_abi.unwrap_or(0));
     Achieved {
+        runtime: NAME,
+        image: None,
         degree,
         landlock_abi,
         namespaces: mode.names(),

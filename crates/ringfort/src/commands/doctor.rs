@@ -22,7 +22,7 @@ use ringfort_core::text::Text;
 use ringfort_ops::attempts::Part;
 use ringfort_ops::checks::Refused;
 use ringfort_ops::{CHECKS, Report, Status, Subject};
-use ringfort_policy::config::Network;
+use ringfort_policy::config::{Network, RuntimeKind};
 use ringfort_runtime::approve::NoApprover;
 use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::providers::{PROVIDERS, select_for};
@@ -176,6 +176,7 @@ fn session(world: &World, common: &Common, ground: &Ground, degree: DegreeReques
         common,
         workspace: ground.workspace.clone(),
         degree,
+        runtime: Some(RuntimeKind::Native),
         session: session_name()?,
         program: String::new(),
         network: Some(Network::Off),

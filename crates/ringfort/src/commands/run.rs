@@ -26,7 +26,7 @@ use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
-use ringfort_policy::config::Network;
+use ringfort_policy::config::{Network, RuntimeKind};
 use ringfort_runtime::egress::refusals;
 use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
@@ -34,12 +34,13 @@ use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
+use ringfort_sandbox::launch::LaunchError;
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
 
 use super::{Common, Failure};
 use crate::output::remedy::Opening;
 use crate::output::{self, Detail, Widening};
-use crate::wiring::{RunWishes, World, session_name, wire, workspace};
+use crate::wiring::{RunWishes, World, engine, session_name, wire, workspace};
 
 /// The guard failed; nothing has run unless the message says so.
 pub(crate) const EXIT_GUARD: u8 = 125;
@@ -60,7 +61,7 @@ const SHOWN_CHARS_MAX: usize = 2000;
 const ODD_PATH_RULE: &str = "path-001";
 
 /// Options that a caller inside a cage has no say in.
-const OUTSIDE_ONLY: [&str; 6] = ["--workspace", "--state", "--policy", "--set", "--profile", "--require"];
+const OUTSIDE_ONLY: [&str; 7] = ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--runtime"];
 
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
@@ -88,6 +89,9 @@ pub(crate) struct RunArgs {
     /// How much isolation: `auto`, `full`, `reduced` (no user namespace) or `minimal` (Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
+    /// In what the program runs: `native`, `bubblewrap`, `docker` or `podman`; as configured unless named
+    #[arg(long, value_name = "NAME")]
+    pub(crate) runtime: Option<String>,
     /// The door to the network: `auto` (where a host is listed or a person can be asked), `door` or `off`
     #[arg(long, value_name = "NETWORK")]
     pub(crate) network: Option<String>,
@@ -123,6 +127,9 @@ impl RunArgs {
         if let Some(workspace) = &self.workspace {
             option("--workspace", workspace.as_os_str());
         }
+        if let Some(runtime) = &self.runtime {
+            option("--runtime", OsStr::new(runtime));
+        }
         if let Some(profile) = &self.profile {
             option("--profile", OsStr::new(profile));
         }
@@ -147,6 +154,7 @@ struct Wishes {
     common: Common,
     workspace: Option<PathBuf>,
     profile: Option<String>,
+    runtime: Option<RuntimeKind>,
     network: Option<Network>,
     degree: Option<DegreeRequest>,
     require: Requirement,
@@ -220,6 +228,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--policy" => wishes.common.policy = Some(PathBuf::from(value()?)),
             "--set" => wishes.common.settings.push(value()?.to_string_lossy().into_owned()),
             "--profile" => wishes.profile = Some(value()?.to_string_lossy().into_owned()),
+            "--runtime" => wishes.runtime = Some(engine::kind(&value()?.to_string_lossy())?),
             "--network" => wishes.network = Some(network(&value()?)?),
             "--degree" => wishes.degree = Some(degree(&value()?)?),
             "--require" => wishes.require.add(&value()?)?,
@@ -340,6 +349,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         common: &wishes.common,
         workspace,
         degree,
+        runtime: wishes.runtime,
         session: session_name()?,
         profile: wishes.profile.clone(),
         program,
@@ -399,6 +409,12 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
             let reader = opening.as_ref().map_or(Reader::Person, Reader::Opened);
             show_denial(&ruling, &task.request.action, &reader, wishes.common.json);
             Ok(End::Status(EXIT_DENIED))
+        }
+        RunEnd::Failed(RunError::Launch(LaunchError::Execute { program, source }))
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            let error = anyhow::anyhow!("there is no program `{}` inside", program.display());
+            Err(Failure { status: EXIT_MISSING, ..Failure::usage(error) })
         }
         RunEnd::Failed(error) => {
             let failure = Failure::guard(anyhow::anyhow!("{}", chain(&error)));

@@ -30,6 +30,7 @@ mod pty;
 mod reach;
 mod refusals;
 mod remembered;
+mod runtimes;
 mod setup;
 mod streams;
 mod support;

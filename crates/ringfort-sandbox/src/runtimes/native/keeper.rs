@@ -119,9 +119,10 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
         })?;
     } else {
         syscall::adopt_orphans().map_err(during(Stage::Session))?;
+        door::open(&plan.network, plan.descriptors.control).map_err(during(Stage::Network))?;
     }
     syscall::umask(umask);
-    syscall::setsid().map_err(during(Stage::Session))?;
+    lead_session().map_err(during(Stage::Session))?;
     if let Some(terminal) = plan.descriptors.terminal {
         syscall::take_terminal(terminal).map_err(during(Stage::Session))?;
     }
@@ -129,6 +130,14 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     syscall::set_no_new_privileges().map_err(during(Stage::Rights))?;
     syscall::forbid_dump().map_err(during(Stage::Rights))?;
     syscall::clone_borrowing(|| become_program(plan, view)).map_err(during(Stage::Fork))
+}
+
+/// Starts a session, unless whoever started this process has given it one of its own.
+fn lead_session() -> Answer<()> {
+    match syscall::setsid() {
+        Err(Errno(libc::EPERM)) if syscall::session_of_self() == Ok(syscall::getpid()) => Ok(()),
+        answer => answer,
+    }
 }
 
 /// Closes everything that is not named in `descriptors`: what the supervisor has open is its own.

@@ -35,7 +35,7 @@ use crate::syscall::{self, ExecVectors};
 /// Most paths in each list of a profile.
 const PATHS_MAX: usize = 4096;
 /// Descriptors are moved above this before the clone, so that none stands where the program wants another.
-const DESCRIPTOR_MIN: i32 = 10;
+pub(super) const DESCRIPTOR_MIN: i32 = 10;
 
 /// The resource that carries the mark of a session: the kernel has not used it since Linux 2.4, it is inherited, its
 /// hard bound can only be lowered, and everybody may read it.
@@ -220,10 +220,15 @@ fn identity_line(id: u32) -> CString {
 
 /// What Landlock grants inside a view of our own.
 fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Result<(), ProfileError> {
-    for path in system {
-        rules.allow(c_string(path)?, Grant::Read);
-    }
-    for (path, grant) in [
+    view_grants(profile, system).into_iter().try_for_each(|(path, grant)| {
+        rules.allow(c_string(&path)?, grant);
+        Ok(())
+    })
+}
+
+/// What is granted inside a view that was planned for `profile`.
+pub(super) fn view_grants(profile: &Profile, system: &[PathBuf]) -> Vec<(PathBuf, Grant)> {
+    let fixed = [
         ("/", Grant::List),
         ("/proc", Grant::Look),
         ("/dev", Grant::Device),
@@ -231,14 +236,11 @@ fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Resul
         ("/tmp", Grant::Write),
         ("/var/tmp", Grant::Write),
         ("/run", Grant::Write),
-    ] {
-        rules.allow(c_string(Path::new(path))?, grant);
-    }
-    rules.allow(c_string(&profile.home.path)?, Grant::Write);
-    for path in profile.writable.iter().chain([&profile.workspace]) {
-        rules.allow(c_string(path)?, Grant::Write);
-    }
-    Ok(())
+    ];
+    let fixed = fixed.map(|(path, grant)| (PathBuf::from(path), grant));
+    let own = profile.writable.iter().chain([&profile.workspace, &profile.home.path]).map(|path| (path, Grant::Write));
+    let system = system.iter().map(|path| (path, Grant::Read));
+    system.chain(own).map(|(path, grant)| (path.clone(), grant)).chain(fixed).collect()
 }
 
 fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, LaunchError> {
@@ -246,14 +248,6 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Laun
     let home = c_string(&profile.home.path)?;
     let hidden: Vec<&Path> = profile.hidden.iter().map(PathBuf::as_path).chain([Path::new("/etc/shadow")]).collect();
     let protected: Vec<&Path> = profile.protected.iter().map(PathBuf::as_path).collect();
-    let mut anchored: BTreeSet<&Path> = BTreeSet::new();
-    for path in profile.protected.iter().chain(profile.staged.iter().map(|staged| &staged.path)) {
-        anchored.extend(path.ancestors().take_while(|parent| *parent != profile.workspace));
-    }
-    // What lies below a protected folder is protected by it; below a hidden one nothing is left to protect.
-    anchored.retain(|path| !path.ancestors().skip(1).any(|parent| protected.contains(&parent)));
-    let is_hidden = |path: &Path| profile.hidden.iter().any(|hidden| path.starts_with(hidden));
-    anchored.retain(|path| !is_hidden(path));
     let mut outside: Vec<&Path> = vec![Path::new("/"), Path::new("/usr"), Path::new("/etc")];
     if !mode.is_namespaced() {
         outside.extend([Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm"), &profile.home.path]);
@@ -271,7 +265,7 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Laun
         unreadable: strings(&hidden)?,
         landlock_canary: CString::new(if mode.is_namespaced() { view::CANARY } else { "/" }).unwrap_or_default(),
         protected: strings(&protected)?,
-        anchored: anchored.into_iter().map(c_string).collect::<Result<_, _>>()?,
+        anchored: anchored(profile).into_iter().map(c_string).collect::<Result<_, _>>()?,
         home_outside: syscall::stat(&home).ok(),
         home,
         root_outside: syscall::stat(c"/").ok(),
@@ -281,10 +275,29 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Laun
 }
 
 /// A name that nobody can have taken before.
-fn probe_name() -> Result<String, LaunchError> {
+pub(super) fn probe_name() -> Result<String, LaunchError> {
     let mut random = [0_u8; 8];
     rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).map_err(os("asking for randomness"))?;
     Ok(format!(".ringfort-probe-{:016x}", u64::from_ne_bytes(random)))
+}
+
+/// What must be a mount point of its own, so that nothing protected is renamed: it, and every folder above it.
+pub(super) fn anchored(profile: &Profile) -> BTreeSet<&Path> {
+    let protected: Vec<&Path> = profile.protected.iter().map(PathBuf::as_path).collect();
+    let mut anchored: BTreeSet<&Path> = BTreeSet::new();
+    for path in profile.protected.iter().chain(profile.staged.iter().map(|staged| &staged.path)) {
+        anchored.extend(path.ancestors().take_while(|parent| *parent != profile.workspace));
+    }
+    // What lies below a protected folder is protected by it; below a hidden one nothing is left to protect.
+    anchored.retain(|path| !path.ancestors().skip(1).any(|parent| protected.contains(&parent)));
+    let is_hidden = |path: &Path| profile.hidden.iter().any(|hidden| path.starts_with(hidden));
+    anchored.retain(|path| !is_hidden(path));
+    anchored
+}
+
+/// A path of a profile as a C string.
+pub(super) fn c_path(path: &Path) -> Result<CString, ProfileError> {
+    c_string(path)
 }
 
 fn vectors(profile: &Profile, spawn: &Spawn) -> Result<ExecVectors, ProfileError> {
@@ -309,11 +322,7 @@ struct Channels {
 
 impl Channels {
     fn open(spawn: &Spawn, entrances: &[OwnedFd]) -> Result<Self, LaunchError> {
-        for (stream, descriptor) in
-            [(Stream::Stdin, &spawn.stdin), (Stream::Stdout, &spawn.stdout), (Stream::Stderr, &spawn.stderr)]
-        {
-            inspect(stream, descriptor)?;
-        }
+        inspect_streams(spawn)?;
         let (report, report_child) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(os("opening a pipe"))?;
         let (control, control_child) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -343,8 +352,14 @@ impl Channels {
     }
 }
 
-fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> LaunchError {
+pub(super) fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> LaunchError {
     move |errno| LaunchError::Setup { what: what.to_owned(), source: io::Error::from(errno) }
+}
+
+/// Refuses standard streams that would be a way out.
+pub(super) fn inspect_streams(spawn: &Spawn) -> Result<(), LaunchError> {
+    let streams = [(Stream::Stdin, &spawn.stdin), (Stream::Stdout, &spawn.stdout), (Stream::Stderr, &spawn.stderr)];
+    streams.into_iter().try_for_each(|(stream, descriptor)| inspect(stream, descriptor))
 }
 
 /// A folder as a descriptor would let the program walk out by `..` and a socket would lead to whoever holds its other end.

@@ -53,14 +53,14 @@ const PROC_COVERED_FOR_ROOT: &[&str] =
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// The mount that holds everything private while the view is built; detached at the end.
-const STORE: &str = ".store";
+pub(super) const STORE: &str = ".store";
 /// An empty file that Landlock must refuse to open: the probe for Landlock itself.
 pub(super) const CANARY: &str = "/.ringfort-canary";
 /// Where staged files appear.
-const STAGED: &str = "/run/ringfort/staged";
+pub(super) const STAGED: &str = "/run/ringfort/staged";
 
 /// Folders of the private store and where they appear, with their modes.
-const FRESH: [(&str, &str, u32); 4] =
+pub(super) const FRESH: [(&str, &str, u32); 4] =
     [("tmp", "/tmp", 0o1777), ("vartmp", "/var/tmp", 0o1777), ("run", "/run", 0o755), ("shm", "/dev/shm", 0o1777)];
 
 /// Most overlays of one view: one bit each in the report.
