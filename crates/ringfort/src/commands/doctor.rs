@@ -17,6 +17,7 @@ use ringfort_audit::verify::verify;
 use ringfort_core::action::{Action, Command};
 use ringfort_core::degree::Degree;
 use ringfort_core::door::DoorKind;
+use ringfort_core::obligation::Promise;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::text::Text;
 use ringfort_ops::attempts::Part;
@@ -119,11 +120,11 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
         Err(_) => Err("no configuration, so no provider".to_owned()),
     };
     let ground = Ground::make(&places.state).map_err(Failure::guard)?;
+    let lowered = lowered(common);
     let mut refused = Err("no session could be made".to_owned());
     let mut cages = Vec::new();
     for request in [DegreeRequest::Auto, DegreeRequest::Reduced, DegreeRequest::Minimal] {
-        let (lowered, wished) = (lowered(common, request), request);
-        let cage = match session(world, &lowered, &ground, wished) {
+        let cage = match session(world, &lowered, &ground, request) {
             Ok(mut wired) => {
                 if request == DegreeRequest::Auto {
                     refused = refuse(world, &wired, &places.state).map_err(|error| format!("{error:#}"));
@@ -140,7 +141,7 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
         cages.push((request.degree(), cage));
     }
     let limits =
-        [Part::Processes, Part::Memory].map(|part| match session(world, common, &ground, DegreeRequest::Auto) {
+        [Part::Processes, Part::Memory].map(|part| match session(world, &lowered, &ground, DegreeRequest::Auto) {
             Ok(mut wired) => confined::limit(world, &mut wired, &ground, part),
             Err(failure) => Err(failure.error.to_string()),
         });
@@ -158,15 +159,11 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
     Ok(CHECKS.iter().flat_map(|check| (check.look)(&subject)).collect())
 }
 
-/// The settings with which a degree below the default is tried: it requires no more than it promises.
-fn lowered(common: &Common, request: DegreeRequest) -> Common {
+/// The settings with which every degree is tried: what does not hold is told, and stops nothing.
+fn lowered(common: &Common) -> Common {
     let mut common = common.clone();
-    if request != DegreeRequest::Auto {
-        let promises: Vec<String> =
-            request.degree().promises().iter().map(|promise| format!("\"{}\"", promise.as_str())).collect();
-        common.settings.push(format!("sandbox.require=[{}]", promises.join(", ")));
-        common.settings.push(format!("sandbox.degree_min=\"{}\"", Degree::Minimal.as_str()));
-    }
+    common.settings.push(format!("sandbox.require=[\"{}\"]", Promise::ConfineWrites.as_str()));
+    common.settings.push(format!("sandbox.degree_min=\"{}\"", Degree::Minimal.as_str()));
     common
 }
 
@@ -182,10 +179,7 @@ fn session(world: &World, common: &Common, ground: &Ground, degree: DegreeReques
         network: Some(Network::Off),
         asks: Asks::Nobody,
     };
-    let mut wired = wire(world, wished)?;
-    // A promise that does not hold is told, not an error.
-    wired.session.profile.require.clear();
-    Ok(wired)
+    wire(world, wished)
 }
 
 /// Puts a forbidden request through the pipeline, and looks whether the denial is on the record.
