@@ -66,7 +66,13 @@ fn deny_the_same_on_lesser_hosts_and_say_what_is_missing() {
     if !is_namespaced(&Place::new()) {
         return;
     }
-    for (kind, degree) in [("", "full"), ("no-userns", "reduced"), ("nobody", "minimal"), ("container", "minimal")] {
+    for (kind, degree) in [
+        ("", "full"),
+        ("no-userns", "reduced"),
+        ("few-rights", "reduced"),
+        ("nobody", "minimal"),
+        ("container", "minimal"),
+    ] {
         let place = Place::new();
         let output = on_host(&place, kind, &[]).output().exits(0);
         let mut expected = vec!["done"];
@@ -141,7 +147,13 @@ fn deny_a_doctor_that_finds_everything_well_on_a_lesser_host() {
     if !is_namespaced(&Place::new()) {
         return;
     }
-    for (kind, degree) in [("", "full"), ("no-userns", "reduced"), ("nobody", "minimal"), ("container", "minimal")] {
+    for (kind, degree) in [
+        ("", "full"),
+        ("no-userns", "reduced"),
+        ("few-rights", "reduced"),
+        ("nobody", "minimal"),
+        ("container", "minimal"),
+    ] {
         let reports = doctor(&Place::new(), kind);
         let about = |words: &str| -> Vec<&str> {
             let of = reports.iter().filter(|one| one["message"].as_str().is_some_and(|text| text.starts_with(words)));
