@@ -198,8 +198,9 @@ fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Resul
     let mut warnings = Vec::new();
     for (mode, abi) in modes(profile.degree, abi) {
         if !mode.degree(abi).reaches(floor) {
+            // What is weaker still tells nothing more.
             warnings.push(too_weak(mode, abi));
-            continue;
+            break;
         }
         let host = Host { abi, floor, rlimits: &limited.rlimits, entrances: &entrances };
         match attempt(mode, profile, require, spawn, &host, &mut warnings) {
@@ -223,7 +224,7 @@ fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Resul
 fn too_weak(mode: Mode, abi: u32) -> String {
     match mode {
         Mode::Namespaced => format!("Landlock has ABI {abi}, {} is needed", landlock::ABI_WITH_SCOPES),
-        Mode::Rooted | Mode::Minimal => format!("only `{}` is left", mode.degree(abi).as_str()),
+        Mode::Rooted | Mode::Minimal => format!("`{}` is all that is left", mode.degree(abi).as_str()),
     }
 }
 

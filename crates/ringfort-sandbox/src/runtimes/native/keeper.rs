@@ -111,7 +111,7 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
         map_identity(uid_map, gid_map).map_err(during(Stage::Identity))?;
     }
     if plan.namespaced {
-        door::open(&plan.network, plan.descriptors.control).map_err(during(Stage::Network))?;
+        open_network(plan).map_err(during(Stage::Network))?;
         view = build_view(&plan.workspace, &plan.steps).map_err(|StepFailure { index, errno }| Failure {
             stage: Stage::View,
             index,
@@ -136,6 +136,16 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
 fn lead_session() -> Answer<()> {
     match syscall::setsid() {
         Err(Errno(libc::EPERM)) if syscall::session_of_self() == Ok(syscall::getpid()) => Ok(()),
+        answer => answer,
+    }
+}
+
+/// Makes what the plan wants of the network.
+fn open_network(plan: &Plan) -> Answer<()> {
+    match door::open(&plan.network, plan.descriptors.control) {
+        // A root that may make namespaces and may not touch networks (in a container): its loopback stays down, and
+        // less is reachable by it, not more.
+        Err(Errno(libc::EPERM)) if plan.identity.is_none() && matches!(plan.network, NetworkPlan::Alone) => Ok(()),
         answer => answer,
     }
 }
