@@ -8,6 +8,7 @@
 
 pub mod approve;
 pub mod clock;
+pub mod cow;
 pub mod decide;
 pub mod freeze;
 pub mod guard;

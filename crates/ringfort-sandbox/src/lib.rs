@@ -10,6 +10,7 @@
 //! This crate decides nothing: which paths and promises a request needs is the runtime's business.
 
 pub mod achieved;
+pub mod cow;
 pub mod inherit;
 pub mod launch;
 pub mod probe;

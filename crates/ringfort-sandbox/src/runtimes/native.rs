@@ -331,5 +331,10 @@ pub(crate) fn try_namespaces() -> Tried {
     prepare::try_plan().map_or_else(|_| Tried::default(), |plan| keeper::try_out(NAMESPACES, &plan))
 }
 
+/// Whether the workspace `lower` can be mounted with its changes kept in `upper`, inside new namespaces.
+pub(crate) fn try_layered(lower: &Path, upper: &Path, work: &Path) -> bool {
+    prepare::try_layered_plan(lower, upper, work).is_ok_and(|plan| keeper::try_out(NAMESPACES, &plan).mounts)
+}
+
 #[cfg(test)]
 mod tests;

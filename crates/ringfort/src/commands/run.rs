@@ -24,14 +24,16 @@ use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
+use ringfort_runtime::cow::CowContext;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
 use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
+use ringfort_sandbox::cow::Wish;
 use ringfort_sandbox::profile::DegreeRequest;
 
-use super::{Common, Failure};
+use super::{Common, Failure, changes};
 use crate::output::remedy::Opening;
 use crate::output::{self, Detail, Widening};
 use crate::wiring::{RunWishes, World, session_name, wire, workspace};
@@ -66,6 +68,7 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run -- npm test
   ringfort run -- bash
   ringfort run --workspace ~/src/app -- make -j4
+  ringfort run --cow -- npm install
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
 Exit status: the program's own; 124 its time was over, 126 denied, 125 the guard failed, 127 no such program.")]
@@ -76,6 +79,10 @@ pub(crate) struct RunArgs {
     /// How much isolation: `auto`, or `minimal` (no user namespaces: Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
+    /// Keep what changes in the workspace beside it until you apply or discard it: `ringfort changes`. An overlay where
+    /// that works, else a copy; `--cow=copy` always copies
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    pub(crate) cow: Option<String>,
     /// Redact output on a terminal as well
     #[arg(long)]
     pub(crate) redact: bool,
@@ -106,6 +113,9 @@ impl RunArgs {
             option("--workspace", workspace.as_os_str());
         }
         option("--degree", OsStr::new(&self.degree));
+        if let Some(cow) = &self.cow {
+            words.push(format!("--cow={cow}").into());
+        }
         for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
                 words.push(flag.into());
@@ -122,6 +132,7 @@ struct Wishes {
     common: Common,
     workspace: Option<PathBuf>,
     minimal: bool,
+    cow: Option<Wish>,
     redact: bool,
     verbose: bool,
     command: Vec<OsString>,
@@ -180,6 +191,10 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
         if is_flag && attached.is_some() {
             return Err(bad_option(&word));
         }
+        if name == "--cow" {
+            wishes.cow = Some(cow_wish(attached.as_deref())?);
+            continue;
+        }
         let mut value = || {
             attached
                 .take()
@@ -210,6 +225,14 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
 fn bad_option(word: &OsString) -> Failure {
     let error = anyhow::anyhow!("unknown option `{}`", super::shown(word));
     Failure::usage(error).help("`ringfort run --help` lists the options; the command comes after `--`")
+}
+
+fn cow_wish(how: Option<&OsStr>) -> Result<Wish, Failure> {
+    match how.map(OsStr::to_str) {
+        None | Some(Some("auto")) => Ok(Wish::Auto),
+        Some(Some("copy")) => Ok(Wish::Copy),
+        Some(_) => Err(Failure::usage(anyhow::anyhow!("`--cow` stands alone, or is `--cow=auto` or `--cow=copy`"))),
+    }
 }
 
 fn degree(value: &OsStr) -> Result<DegreeRequest, Failure> {
@@ -286,10 +309,14 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         terminal: terminal.as_ref(),
         approver: &approver,
         redact_terminal: wishes.redact || wired.loaded.config.redact.terminal,
+        cow: wishes.cow.map(|wish| CowContext { state: &wired.state, wish, progress: &changes::copying }),
     };
     match run(&mut wired.session, &task, &context) {
         RunEnd::Ended(finished) => {
             report(&wired.session, &finished, &wishes, &wired.session.name);
+            if let Some(cow) = &finished.cow {
+                changes::summary(&wired.session, cow, wishes.common.state.as_deref());
+            }
             Ok(ended(finished.ended))
         }
         RunEnd::Denied(denied) => {
@@ -418,6 +445,10 @@ fn write_denial(ruling: &Ruling, action: &Action, reader: &Reader<'_>, json: boo
 
 /// A run inside a cage: the supervisor outside decides, records and launches a sibling cage.
 fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
+    if wishes.cow.is_some() {
+        let error = anyhow::anyhow!("`--cow` is not available inside a cage: it would share the workspace of the run");
+        return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });
+    }
     if let Some(option) = wishes.widening.first() {
         let error = anyhow::anyhow!("`{option}` is not available inside a cage: the supervisor outside decides");
         return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });

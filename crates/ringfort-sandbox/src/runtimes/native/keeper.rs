@@ -300,6 +300,7 @@ fn end(plan: &Plan, program: i32, last: Option<Message>) -> u8 {
 /// What [`try_out`] tries.
 pub(super) struct TryPlan {
     pub(super) identity: (CString, CString),
+    pub(super) workspace: CString,
     pub(super) steps: Vec<Step>,
 }
 
@@ -316,7 +317,7 @@ pub(super) fn try_out(namespaces: u64, plan: &TryPlan) -> Tried {
         if map_identity(uid_map, gid_map).is_err() {
             return TRIED_NOTHING;
         }
-        match build_view(c"/", &plan.steps) {
+        match build_view(&plan.workspace, &plan.steps) {
             Err(_) => TRIED_IDENTITY,
             Ok(view) if view.overlays_refused != 0 => TRIED_MOUNTS,
             Ok(_) => TRIED_OVERLAYS,

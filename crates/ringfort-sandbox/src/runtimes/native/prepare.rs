@@ -27,7 +27,7 @@ use super::view::{self, View, c_string};
 use super::witness::{self, Witness};
 use super::{Mode, ProfileError, minimal};
 use crate::launch::{LaunchError, Spawn, Stream};
-use crate::profile::Profile;
+use crate::profile::{CowView, Profile};
 use crate::syscall::{self, ExecVectors};
 
 /// Most paths in each list of a profile.
@@ -111,6 +111,13 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
             return Err(ProfileError::Staged { path: staged.scratch.clone() });
         }
     }
+    let folders: Vec<&Path> = profile.cow.iter().flat_map(CowView::folders).collect();
+    if let Some(folder) =
+        folders.iter().find(|f| !is_plain_absolute(f) || f.starts_with(workspace) || workspace.starts_with(f))
+    {
+        // An overlay in itself, or a copy that the copied program writes as the real one.
+        return Err(ProfileError::Workspace { path: folder.to_path_buf() });
+    }
     for (what, count) in [
         ("hidden paths", profile.hidden.len()),
         ("protected paths", profile.protected.len()),
@@ -135,12 +142,21 @@ fn is_plain_relative(path: &Path) -> bool {
 /// Prepares one attempt.
 pub(super) fn prepare(
     mode: Mode,
-    profile: &Profile,
+    wanted: &Profile,
     require: &BTreeSet<Promise>,
     spawn: &Spawn,
     abi: u32,
 ) -> Result<Prepared, LaunchError> {
     let (uid, gid) = syscall::effective_ids();
+    let moved;
+    let profile = match mode {
+        Mode::Namespaced => wanted,
+        Mode::Minimal => {
+            let reason = "without mounts a copy-on-write workspace has to be a copy".to_owned();
+            moved = wanted.without_mounts().ok_or(LaunchError::Unavailable { reason })?;
+            &moved
+        }
+    };
     let mut rules = Rules::new(abi);
     let (steps, degraded) = match mode {
         Mode::Namespaced => {
@@ -173,9 +189,9 @@ pub(super) fn prepare(
         limits: limits(profile),
         rules,
         filter: filter::build(sockets),
-        witness: make_witness(mode, profile, abi)?,
+        witness: make_witness(mode, (profile, wanted), abi)?,
         required,
-        exec: vectors(profile, spawn)?,
+        exec: vectors(profile, &wanted.moved(&spawn.program, profile), spawn)?,
         descriptors: channels.descriptors,
         started_by_main_thread: syscall::getpid() == syscall::gettid(),
     };
@@ -210,7 +226,8 @@ fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Resul
     Ok(())
 }
 
-fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, ProfileError> {
+/// The profile as it is carried out, and as it was wanted: a workspace that was copied must not be written either.
+fn make_witness(mode: Mode, (profile, wanted): (&Profile, &Profile), abi: u32) -> Result<Witness, ProfileError> {
     let strings = |paths: &[&Path]| paths.iter().copied().map(c_string).collect::<Result<Vec<CString>, ProfileError>>();
     let home = c_string(&profile.home.path)?;
     let hidden: Vec<&Path> = profile.hidden.iter().map(PathBuf::as_path).chain([Path::new("/etc/shadow")]).collect();
@@ -227,6 +244,7 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Prof
     if mode == Mode::Minimal {
         outside.extend([Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm"), &profile.home.path]);
         outside.extend(profile.workspace.parent());
+        outside.extend((wanted.workspace != profile.workspace).then_some(wanted.workspace.as_path()));
     }
     let (network_outside, pids_outside) = witness::own_namespaces();
     Ok(Witness {
@@ -261,7 +279,7 @@ fn limits(profile: &Profile) -> Vec<(c_uint, u64)> {
     .collect()
 }
 
-fn vectors(profile: &Profile, spawn: &Spawn) -> Result<ExecVectors, ProfileError> {
+fn vectors(profile: &Profile, program: &Path, spawn: &Spawn) -> Result<ExecVectors, ProfileError> {
     let string = |bytes: &OsStr| CString::new(bytes.as_bytes()).map_err(|_| ProfileError::NullByte);
     let argv = spawn.argv.iter().map(|word| string(word)).collect::<Result<_, _>>()?;
     let variables = profile.environment.iter().map(|(name, value)| {
@@ -270,7 +288,7 @@ fn vectors(profile: &Profile, spawn: &Spawn) -> Result<ExecVectors, ProfileError
         line.push(value);
         string(&line)
     });
-    Ok(ExecVectors::new(c_string(&spawn.program)?, argv, variables.collect::<Result<_, _>>()?))
+    Ok(ExecVectors::new(c_string(program)?, argv, variables.collect::<Result<_, _>>()?))
 }
 
 /// The descriptors of an attempt.
@@ -346,5 +364,16 @@ pub(super) fn try_plan() -> Result<TryPlan, ProfileError> {
             number: 0,
         },
     ];
-    Ok(TryPlan { identity: (identity_line(uid), identity_line(gid)), steps })
+    Ok(TryPlan { identity: (identity_line(uid), identity_line(gid)), workspace: path("/")?, steps })
+}
+
+/// An overlay of a workspace and nothing else.
+pub(super) fn try_layered_plan(lower: &Path, upper: &Path, work: &Path) -> Result<TryPlan, ProfileError> {
+    let (uid, gid) = syscall::effective_ids();
+    let merged = c_string(Path::new("merged"))?;
+    let steps = vec![
+        Step::Folder { path: merged.clone(), mode: 0o755 },
+        Step::Layered { upper: c_string(upper)?, work: c_string(work)?, path: merged },
+    ];
+    Ok(TryPlan { identity: (identity_line(uid), identity_line(gid)), workspace: c_string(lower)?, steps })
 }
