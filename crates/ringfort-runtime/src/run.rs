@@ -226,8 +226,7 @@ fn in_cage(
     let ended = supervise(supervision);
     let enforcement =
         if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
-    let settled =
-        plan.map_or_else(Settled::default, |plan| startup::settle(&plan, enforcement, context.quarantine));
+    let settled = plan.map_or_else(Settled::default, |plan| startup::settle(&plan, enforcement, context.quarantine));
     report_settled(session, task, &settled);
     for notice in settled.notices.iter().take(NOTICES_SHOWN_MAX) {
         session.warn(&format!("at the end: {notice}"));

@@ -22,7 +22,7 @@ mod remove;
 mod stage;
 
 pub use apply::{Allow, Applied, ApplyError, Refusal, Resumed, apply, resume};
-pub use begin::{Begun, BeginError, COPY_BYTES_MAX, Wish, begin};
+pub use begin::{BeginError, Begun, COPY_BYTES_MAX, Wish, begin};
 pub use compare::{Aspect, Change, Changes, ReadError, Side, What, changes};
 pub use facts::Kind;
 pub use layer::{Form, Layer, Mark, RelativePath};

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::commit::{self, Failure};
 use super::compare::{Change, Changes, ReadError, What, changes};
 use super::facts::{Kind, facts_beneath};
-use super::journal::{Accepted, Journal};
+use super::journal::{Accepted, Journal, Phase};
 use super::layer::Layer;
 use super::open_layer;
 use super::remove::remove_at;
@@ -164,25 +164,27 @@ pub fn apply(layer: &Layer, folder: &Path, select: &[PathBuf], allow: Allow) -> 
 ///
 /// [`ApplyError::Partial`]: it could still not be carried out.
 pub fn resume(layer: &Layer, folder: &Path) -> Result<Resumed, ApplyError> {
-    let Some(journal) = Journal::read(folder).map_err(ApplyError::Folder)? else { return Ok(Resumed::Nothing) };
+    let Some((journal, phase)) = Journal::read(folder).map_err(ApplyError::Folder)? else {
+        return Ok(Resumed::Nothing);
+    };
     let partial = |path: &Path, errno: Errno| ApplyError::Partial { path: path.to_owned(), source: errno.into() };
     let real = Root::open(&layer.workspace).map_err(|errno| partial(Path::new(""), errno))?;
-    let count = journal.steps.len();
-    match reopen(&real, &journal) {
-        Ok(place) => {
-            commit::carry_out(&real, &place, &journal).map_err(|failure| partial(&failure.path, failure.errno))?;
-            end(&real, &journal, folder)?;
-        }
-        // Everything was done but the last act: only the journal was left.
-        Err(Errno::NOENT) => end(&real, &journal, folder)?,
-        Err(errno) => return Err(partial(Path::new(&journal.staging), errno)),
+    if phase == Phase::Steps {
+        let staging = Path::new(&journal.staging);
+        let place = reopen(&real, &journal).map_err(|errno| partial(staging, errno))?;
+        commit::carry_out(&real, &place, &journal).map_err(|failure| partial(&failure.path, failure.errno))?;
+        Journal::steps_are_done(folder).map_err(ApplyError::Folder)?;
     }
-    Ok(Resumed::Done(count))
+    end(&real, &journal, folder)?;
+    Ok(Resumed::Done(journal.steps.len()))
 }
 
 fn commit_all(real: &Root, place: &Root, journal: &Journal, folder: &Path) -> Result<(), ApplyError> {
     match commit::carry_out(real, place, journal) {
-        Ok(()) => end(real, journal, folder),
+        Ok(()) => {
+            Journal::steps_are_done(folder).map_err(ApplyError::Folder)?;
+            end(real, journal, folder)
+        }
         Err(Failure { path, errno, is_conflict }) => match commit::undo(real, place, journal) {
             Ok(()) => {
                 clear_staging(real, &journal.staging);
@@ -249,6 +251,14 @@ fn prepare<'a>(
         match chosen {
             Chosen::Whole { change, within } => staging.add(change, within)?,
             Chosen::Below { path, .. } => staging.remove(path)?,
+        }
+    }
+    // A folder whose entries were exchanged one by one has the time that it has in the layer.
+    if selection.select.is_empty() {
+        for parent in staging.parents() {
+            if let Ok(Some(facts)) = facts_beneath(new, &parent) {
+                staging.finish_time(&parent, &facts);
+            }
         }
     }
     let mut is_top_done = false;

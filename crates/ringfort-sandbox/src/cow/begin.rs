@@ -138,7 +138,10 @@ pub fn begin(
         hidden: inside(&hidden),
         guarded: inside(guarded),
     };
-    if wish == Wish::Auto && mounts.is_empty() && is_local(&root).map_err(read)? && overlay_works(workspace, folder, home.as_fd())
+    if wish == Wish::Auto
+        && mounts.is_empty()
+        && is_local(&root).map_err(read)?
+        && overlay_works(workspace, folder, home.as_fd())
     {
         let (upper, work) = (folder.join(UPPER), folder.join(WORK));
         drop(fresh_folder(home.as_fd(), OsStr::new(WORK)).map_err(own)?);
@@ -337,12 +340,7 @@ impl Copier<'_> {
         self.note(path, &facts)
     }
 
-    fn file(
-        &mut self,
-        (from, to): (BorrowedFd<'_>, BorrowedFd<'_>),
-        name: &OsStr,
-        facts: &Facts,
-    ) -> Result<(), Errno> {
+    fn file(&mut self, (from, to): (BorrowedFd<'_>, BorrowedFd<'_>), name: &OsStr, facts: &Facts) -> Result<(), Errno> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let source = rustix::fs::openat(from, name, flags, Mode::empty())?;
         let made = fresh_file(to, name)?;

@@ -115,13 +115,7 @@ fn back(real: &Root, place: &Root, step: &Step) -> Result<(), Errno> {
     }
 }
 
-fn rename(
-    from: BorrowedFd<'_>,
-    old: &OsStr,
-    to: BorrowedFd<'_>,
-    new: &OsStr,
-    flags: RenameFlags,
-) -> Result<(), Errno> {
+fn rename(from: BorrowedFd<'_>, old: &OsStr, to: BorrowedFd<'_>, new: &OsStr, flags: RenameFlags) -> Result<(), Errno> {
     rustix::fs::renameat_with(from, old, to, new, flags)
 }
 

@@ -252,7 +252,9 @@ impl Comparer<'_> {
     fn folder(&mut self, path: &Path, over: Over, is_within: bool) -> Result<(), ReadError> {
         let mut opened = Opened::default();
         // Names may be readable while what they lead to is not.
-        opened.open_up(self.new, path, 0).map_err(Self::layer_error(path))?;
+        if !path.as_os_str().is_empty() {
+            opened.open_one(self.new, path, 0).map_err(Self::layer_error(path))?;
+        }
         let fd = open_in_layer(self.new, path, &mut opened).map_err(Self::layer_error(path))?;
         let listing = beneath::list(fd.as_fd(), ENTRIES_MAX).map_err(Self::layer_error(path))?;
         if listing.truncated {
@@ -548,7 +550,9 @@ impl Comparer<'_> {
                 Some(_) => text("it was changed outside since the run began"),
             },
             // The kernel alone sets this time; renaming a file over another moves it as well.
-            None if old.changed > Moment::from(self.layer.started) => text("it was changed outside since the run began"),
+            None if old.changed > Moment::from(self.layer.started) => {
+                text("it was changed outside since the run began")
+            }
             None => None,
         }
     }

@@ -136,22 +136,28 @@ pub(super) fn own_path(fd: BorrowedFd<'_>) -> String {
 pub(super) struct Opened(Vec<(OwnedFd, u32)>);
 
 impl Opened {
-    /// Gives the owner of `path` the rights in `add`, on the way to it and there.
+    /// Gives the owner of `path` the rights in `add`, and whatever is needed on the way to it.
     ///
     /// Only for a layer, which nobody else writes to.
     pub(super) fn open_up(&mut self, root: &Root, path: &Path, add: u32) -> Result<(), Errno> {
         let mut way = PathBuf::new();
         for part in path {
             way.push(part);
-            let (parent, name) = root.parent(&way)?;
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let fd = rustix::fs::openat(parent.as_fd(), name, flags, Mode::empty())?;
-            let facts = facts_of(fd.as_fd())?;
-            let add = if facts.kind == Kind::Folder { 0o500 } else { add };
-            if matches!(facts.kind, Kind::Folder | Kind::File) && facts.mode & add != add {
-                rustix::fs::chmod(own_path(fd.as_fd()), Mode::from_raw_mode(facts.mode | add))?;
-                self.0.push((fd, facts.mode));
-            }
+            self.open_one(root, &way, add)?;
+        }
+        Ok(())
+    }
+
+    /// The same for the last name only; a folder is opened up to be listed and entered.
+    pub(super) fn open_one(&mut self, root: &Root, path: &Path, add: u32) -> Result<(), Errno> {
+        let (parent, name) = root.parent(path)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(parent.as_fd(), name, flags, Mode::empty())?;
+        let facts = facts_of(fd.as_fd())?;
+        let add = if facts.kind == Kind::Folder { 0o500 } else { add };
+        if matches!(facts.kind, Kind::Folder | Kind::File) && facts.mode & add != add {
+            rustix::fs::chmod(own_path(fd.as_fd()), Mode::from_raw_mode(facts.mode | add))?;
+            self.0.push((fd, facts.mode));
         }
         Ok(())
     }

@@ -21,6 +21,8 @@ use crate::startup::beneath::{self, Root};
 
 /// Name of the journal in the private folder of a run.
 const JOURNAL: &str = "apply.json";
+/// Its name once every step is done and only the tidying is left.
+const DONE: &str = "apply.done.json";
 /// Name under which it is written.
 const JOURNAL_NEW: &str = "apply.json.new";
 /// Name of the file with what was applied.
@@ -85,14 +87,32 @@ pub(super) struct Journal {
     pub(super) finish: Vec<Finish>,
 }
 
+/// How far an application came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Some steps may be left.
+    Steps,
+    /// Every step is done.
+    Tidying,
+}
+
 impl Journal {
-    /// The journal of an application that did not end; `None` if there is none.
-    pub(super) fn read(folder: &Path) -> io::Result<Option<Self>> {
-        match std::fs::read(folder.join(JOURNAL)) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    /// The journal of an application that did not end, and how far it came; `None` if there is none.
+    pub(super) fn read(folder: &Path) -> io::Result<Option<(Self, Phase)>> {
+        for (name, phase) in [(JOURNAL, Phase::Steps), (DONE, Phase::Tidying)] {
+            match std::fs::read(folder.join(name)) {
+                Ok(bytes) => return Ok(Some((serde_json::from_slice(&bytes)?, phase))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(None)
+    }
+
+    /// Notes that every step is done: from here on what was replaced may go.
+    pub(super) fn steps_are_done(folder: &Path) -> io::Result<()> {
+        std::fs::rename(folder.join(JOURNAL), folder.join(DONE))?;
+        std::fs::File::open(folder)?.sync_all()
     }
 
     /// Puts the journal on disk.
@@ -111,10 +131,13 @@ impl Journal {
 
     /// Takes the journal away: everything is done, or undone.
     pub(super) fn clear(folder: &Path) -> io::Result<()> {
-        match std::fs::remove_file(folder.join(JOURNAL)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        for name in [JOURNAL, DONE] {
+            match std::fs::remove_file(folder.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
+        Ok(())
     }
 }
 
@@ -163,7 +186,8 @@ impl Accepted {
             // A folder's own times and size change with what is in it.
             let is_folder = facts.kind == Kind::Folder;
             *accepted == known
-                || (is_folder && (accepted.kind, accepted.inode, accepted.mode) == (known.kind, known.inode, known.mode))
+                || (is_folder
+                    && (accepted.kind, accepted.inode, accepted.mode) == (known.kind, known.inode, known.mode))
         })
     }
 

@@ -7,7 +7,7 @@
 //! **Invariant:** outside the staging folder nothing is written. It belongs to the caller, nobody else may enter it,
 //! and it is worked on through one open handle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -68,7 +68,9 @@ impl Staging<'_> {
             return self.folder_attributes(change);
         }
         let slot = format!("{}", self.journal.steps.len());
-        if is_folder(&change.old) && let Some(old) = &change.old {
+        if is_folder(&change.old)
+            && let Some(old) = &change.old
+        {
             self.make_movable(&change.path, old);
         }
         let old = change.old.as_ref().map(Which::from);
@@ -222,6 +224,12 @@ impl Staging<'_> {
         }
         self.make_movable(parent, &facts);
         Ok(())
+    }
+
+    /// The folders in which something will be moved.
+    pub(super) fn parents(&self) -> BTreeSet<PathBuf> {
+        let parents = self.journal.steps.iter().filter_map(|step| step.path.0.parent());
+        parents.map(Path::to_owned).collect()
     }
 
     /// Everything is prepared and on disk.

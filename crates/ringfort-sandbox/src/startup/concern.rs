@@ -153,7 +153,9 @@ fn judge(act: &Act<'_>, trigger: &Trigger, at: &Path, is_below: bool) -> Option<
         (Kind::Link | Kind::Other, _) => Some(sentence(trigger, "it leads elsewhere")),
         (_, Judge::Keep) => existed.then(|| sentence(trigger, "it restricts what may be done here")),
         (Kind::Directory, Judge::Hooks | Judge::Contents) => None,
-        (Kind::File, Judge::Hooks) if is_below && is_sample(trigger, act.path.file_name().unwrap_or_default(), kind) => {
+        (Kind::File, Judge::Hooks)
+            if is_below && is_sample(trigger, act.path.file_name().unwrap_or_default(), kind) =>
+        {
             None
         }
         (Kind::Directory, _) | (_, Judge::Always | Judge::Hooks | Judge::Contents) => {

@@ -41,13 +41,16 @@ const PATHS_RECORDED_MAX: usize = 100;
 /// What a program does in a `ringfort run --cow` stays beside the workspace. Without a name the newest run of this folder
 /// is meant. Applying is all or nothing: a file that changed outside since the run began is a conflict.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   ringfort changes                      what the newest run of this folder changed
   ringfort changes --diff               the same with the text that differs
   ringfort changes list                 every run whose changes wait
   ringfort changes apply                make all of it real
   ringfort changes apply src Cargo.toml only this
-  ringfort changes discard 3f9a2c71")]
+  ringfort changes discard 3f9a2c71"
+)]
 pub(crate) struct ChangesArgs {
     #[command(subcommand)]
     command: Option<ChangesCommand>,
@@ -162,8 +165,9 @@ impl Desk<'_> {
             Some(run) => Ok(run.name.clone()),
             None => {
                 let where_to = if last { "there are no changes" } else { "there are no changes of this folder" };
-                Err(Failure::usage(anyhow::anyhow!("{where_to}"))
-                    .help("`ringfort run --cow -- COMMAND` makes some; `ringfort changes list` shows those of all folders"))
+                Err(Failure::usage(anyhow::anyhow!("{where_to}")).help(
+                    "`ringfort run --cow -- COMMAND` makes some; `ringfort changes list` shows those of all folders",
+                ))
             }
         }
     }
@@ -219,16 +223,24 @@ impl Desk<'_> {
         let select = paths.iter().map(|path| self.relative(path, &layer.workspace)).collect::<Result<Vec<_>, _>>()?;
         // The workspace itself means all of it.
         let select = if select.iter().any(|path| path.as_os_str().is_empty()) { Vec::new() } else { select };
-        let shown: Vec<String> =
-            select.iter().take(PATHS_RECORDED_MAX).map(|path| escape_bytes(path.as_os_str().as_encoded_bytes())).collect();
+        let shown: Vec<String> = select
+            .iter()
+            .take(PATHS_RECORDED_MAX)
+            .map(|path| escape_bytes(path.as_os_str().as_encoded_bytes()))
+            .collect();
         let entry = |event: &str| {
             let entry = Entry { session: Some(folder.record.session.clone()), ..Entry::event(event) };
             entry.fact("name", folder.name.clone()).fact("path", layer.workspace.display().to_string())
         };
         let begun = entry("cow.apply").fact("selected", json!(shown)).fact("startup", allow == Allow::Startup);
         self.record(begun)?;
-        if let Resumed::Done(steps) = ringfort_sandbox::cow::resume(layer, &folder.path).map_err(|e| self.refused(&e))? {
-            writeln!(anstream::stderr(), "ringfort: an interrupted `apply` was carried out to its end ({steps} steps)")?;
+        if let Resumed::Done(steps) =
+            ringfort_sandbox::cow::resume(layer, &folder.path).map_err(|e| self.refused(&e))?
+        {
+            writeln!(
+                anstream::stderr(),
+                "ringfort: an interrupted `apply` was carried out to its end ({steps} steps)"
+            )?;
             self.record(entry("cow.resumed").fact("steps", steps))?;
         }
         let applied = match ringfort_sandbox::cow::apply(layer, &folder.path, &select, allow) {
@@ -287,7 +299,9 @@ impl Desk<'_> {
             ApplyError::Refused { .. } | ApplyError::Undone { .. } => {
                 failure.help("nothing was applied; name the paths that may be, or look into the files that are named")
             }
-            ApplyError::Partial { .. } => failure.help("remove what is in the way and repeat: it goes on where it stopped"),
+            ApplyError::Partial { .. } => {
+                failure.help("remove what is in the way and repeat: it goes on where it stopped")
+            }
             ApplyError::NoChange { .. } => failure.help("`ringfort changes` lists what there is"),
             _ => failure.help("nothing was applied"),
         }
@@ -380,7 +394,8 @@ fn write_summary(list: &[Change], name: &str, state: Option<&Path>) -> std::io::
     let mut err = anstream::stderr().lock();
     writeln!(err, "ringfort: the workspace is as it was; kept beside it: {}", show::counts_text(&Counts::of(list)))?;
     show::list(&mut err, list, show::SUMMARY_LINES_MAX, None)?;
-    let state = state.map_or_else(String::new, |state| format!(" --state {}", escape_bytes(state.as_os_str().as_encoded_bytes())));
+    let state = state
+        .map_or_else(String::new, |state| format!(" --state {}", escape_bytes(state.as_os_str().as_encoded_bytes())));
     writeln!(err, "  ringfort{state} changes {name} --diff    look at it")?;
     writeln!(err, "  ringfort{state} changes apply {name}     make it real")?;
     writeln!(err, "  ringfort{state} changes discard {name}   throw it away")

@@ -6,12 +6,14 @@
 //! program inside and outside: kinds, modes, times, sizes, links, holes, attributes, content.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Output, Place, is_namespaced, skips_are_errors};
+use crate::support::{Output, Place, Program, is_namespaced, skips_are_errors};
 
 /// Runs a job given as a file, if there is one, and lists the tree of the folder it is started in. Content as a number:
 /// captured output is redacted, and a digest would look like a secret.
@@ -23,7 +25,6 @@ if len(sys.argv) > 1:
         sys.stderr.write(done.stdout.decode("utf-8", "replace"))
         sys.exit(done.returncode)
 lines = []
-names = {}
 def holes(fd, size):
     at, data = 0, []
     while at < size:
@@ -36,7 +37,7 @@ def look(path):
     s = os.lstat(path)
     kind = stat.S_IFMT(s.st_mode)
     line = [ascii(path), oct(s.st_mode), s.st_mtime_ns]
-    shut = kind in (stat.S_IFREG, stat.S_IFDIR) and s.st_mode & 0o500 != 0o500 and os.geteuid() != 0
+    shut = kind in (stat.S_IFREG, stat.S_IFDIR) and s.st_mode & 0o400 == 0
     if shut: os.chmod(path, 0o700)
     if kind == stat.S_IFREG:
         fd = os.open(path, os.O_RDONLY)
@@ -45,7 +46,7 @@ def look(path):
             part = os.read(fd, 1 << 20)
             if not part: break
             crc = zlib.crc32(part, crc)
-        line += [s.st_size, crc, s.st_nlink, names.setdefault(s.st_ino, ascii(path)) if s.st_nlink > 1 else ""]
+        line += [s.st_size, crc]
         if s.st_size > 1 << 20: line.append(holes(fd, s.st_size))
         os.close(fd)
     elif kind == stat.S_IFLNK:
@@ -76,19 +77,25 @@ impl Form {
         if is_namespaced(place) { vec![Self::Overlay, Self::Copy, Self::Minimal] } else { vec![Self::Minimal] }
     }
 
-    pub(crate) fn options(self) -> &'static [&'static str] {
-        match self {
+    pub(crate) fn options(self, place: &Place) -> Vec<String> {
+        let policy = place.outside.join("minimal.toml");
+        let words: &[&str] = match self {
             Self::Overlay => &["--cow"],
             Self::Copy => &["--cow=copy"],
-            Self::Minimal => &["--degree", "minimal", "--cow"],
-        }
+            Self::Minimal => &["--degree", "minimal", "--policy", policy.to_str().unwrap(), "--cow"],
+        };
+        words.iter().map(|word| (*word).to_owned()).collect()
     }
 }
+
+/// What the degree `minimal` keeps.
+const MINIMAL: &str = "[sandbox]\nrequire = [\"confine-writes\", \"confine-reads\", \"no-network\", \"confine-syscalls\", \"no-privilege\"]\n";
 
 /// A workspace with the lister in it.
 pub(crate) fn place() -> Place {
     let place = Place::new();
     place.write("manifest.py", MANIFEST);
+    place.write(place.outside.join("minimal.toml"), MINIMAL);
     place
 }
 
@@ -107,8 +114,17 @@ pub(crate) fn listed(place: &Place) -> String {
 /// Runs a job with copy-on-write, and answers what it saw at its end.
 pub(crate) fn inside(place: &Place, form: Form, job: &str) -> Output {
     place.write("job.sh", job);
-    let words = ["run"].iter().chain(form.options()).chain(&["--", "/usr/bin/python3", "manifest.py", "sh job.sh"]);
-    place.ringfort(words.copied()).time_max(Duration::from_secs(300)).output()
+    program(place, form).output()
+}
+
+/// The job that is there. The same words again and again would be held up as a loop.
+fn program(place: &Place, form: Form) -> Program {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let job = format!("sh job.sh # {}", RUNS.fetch_add(1, Ordering::Relaxed));
+    let mut words = vec!["run".to_owned()];
+    words.extend(form.options(place));
+    words.extend(["--", "/usr/bin/python3", "manifest.py", &job].map(str::to_owned));
+    place.ringfort(words).time_max(Duration::from_secs(300))
 }
 
 pub(crate) fn changes(place: &Place, words: &[&str]) -> Output {
@@ -138,14 +154,11 @@ pub(crate) fn assert_same(one: &str, other: &str, what: &str) {
 }
 
 /// A job, its file written before everything else, so that nothing of the workspace changes between two lists.
-fn discard_and_apply(form: Form, make: impl Fn(&Place), job: &str) {
+fn discard_and_apply(form: Form, make: impl Fn(&Place), job: &str) -> Place {
     let place = place();
     make(&place);
     place.write("job.sh", job);
-    let run = || {
-        let words = ["run"].iter().chain(form.options()).chain(&["--", "/usr/bin/python3", "manifest.py", "sh job.sh"]);
-        place.ringfort(words.copied()).time_max(Duration::from_secs(300)).output().exits(0)
-    };
+    let run = || program(&place, form).output().exits(0);
     let before = outside(&place);
     let seen = run();
     assert!(seen.err().contains("the workspace is as it was"), "{form:?} {seen}");
@@ -159,6 +172,7 @@ fn discard_and_apply(form: Form, make: impl Fn(&Place), job: &str) {
     changes(&place, &["apply", "--allow-startup"]).exits(0);
     assert_same(&seen.out(), &listed(&place), &format!("applied, {form:?}"));
     assert_eq!(waiting(&place), 0);
+    place
 }
 
 /// A tree with a bit of everything.
@@ -210,7 +224,12 @@ touch -d '2021-03-04 05:06:07.089' a shut .
 #[test]
 fn a_tree_with_everything_comes_back_and_comes_through() {
     for form in Form::all(&place()) {
-        discard_and_apply(form, torture, TORTURE);
+        let place = discard_and_apply(form, torture, TORTURE);
+        let inode = |name: &str| fs::metadata(place.work.join(name)).unwrap().ino();
+        assert_eq!(inode("a/same"), inode("hard"), "{form:?}");
+        assert_eq!(inode("a/new"), inode("a/new2"), "{form:?}");
+        // An overlay gives each name of a real file a file of its own once it is written.
+        assert_eq!(inode("links/one") == inode("links/two"), form != Form::Overlay, "{form:?}");
     }
 }
 
@@ -271,9 +290,13 @@ fn npm_installs() {
         return;
     }
     let make = |place: &Place| {
-        place.write("package.json", r#"{"name":"app","version":"1.0.0","dependencies":{"dep":"file:./dep","old":"file:./old"}}"#);
+        place.write(
+            "package.json",
+            r#"{"name":"app","version":"1.0.0","dependencies":{"dep":"file:./dep","old":"file:./old"}}"#,
+        );
         for name in ["dep", "old"] {
-            let text = format!(r#"{{"name":"{name}","version":"1.0.0","main":"index.js","bin":{{"{name}":"index.js"}}}}"#);
+            let text =
+                format!(r#"{{"name":"{name}","version":"1.0.0","main":"index.js","bin":{{"{name}":"index.js"}}}}"#);
             place.write(format!("{name}/package.json"), text);
             place.write(format!("{name}/index.js"), "#!/usr/bin/env node\nmodule.exports = 1;\n");
         }
@@ -298,8 +321,8 @@ fn cargo_builds() {
     place.write("job.sh", "cargo build --offline 2>&1 && cargo build --offline 2>&1");
     let path = format!("{}/.rustup/bin:/usr/bin:/bin", place.home.display());
     let before = outside(&place);
-    let words = ["run", "--cow", "--", "/usr/bin/python3", "manifest.py", "sh job.sh"];
-    let seen = place.ringfort(words).env("PATH", &path).time_max(Duration::from_secs(300)).output().exits(0);
+    let form = Form::all(&place)[0];
+    let seen = program(&place, form).env("PATH", &path).output().exits(0);
     assert_same(&before, &outside(&place), "after the build");
     changes(&place, &["apply", "target"]).exits(0);
     changes(&place, &["apply"]).exits(0);

@@ -4,7 +4,7 @@
 //! In: conflicts, start-up files, agents that apply their own work, crashes, races. Out: what really changed.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ fn deny_applying_over_what_changed_outside() {
         for name in ["edit", "delete", "kept", "d/inner", "both/a", "gone"] {
             place.write(name, "before\n");
         }
-        let job = "set -e\necho inside > edit\nrm delete\nrm -r d\necho new > fresh\necho more >> both/a\necho x >> gone\n";
+        let job =
+            "set -e\necho inside > edit\nrm delete\nrm -r d\necho new > fresh\necho more >> both/a\necho x >> gone\n";
         inside(&place, form, job).exits(0);
         assert_eq!(against(&place, "conflict"), [""; 0], "{form:?}");
         place.write("edit", "outside\n");
@@ -71,15 +72,22 @@ fn deny_start_up_files_without_an_explicit_yes() {
     for form in Form::all(&place()) {
         let place = place();
         place.program("git", ["init", "-q"]).output().exits(0);
-        place.write("ringfort.toml", "[autonomy]\nask = \"all\"\n");
+        place.write("ringfort.toml", "[autonomy]\nforbidden_paths = [\"./no-such\"]\n");
         let job = "set -e\nprintf '#!/bin/sh\\n' > .git/hooks/post-checkout; chmod 755 .git/hooks/post-checkout\n\
             git config core.hooksPath evil\necho x > .envrc\nmkdir .vscode; echo x > .vscode/tasks.json\nrm ringfort.toml\n\
-            cp /bin/true suid; chmod 4755 suid\nmkfifo pipe\necho fine > fine\n";
+            mkfifo pipe\necho fine > fine\n";
         inside(&place, form, job).exits(0);
         let mut found = against(&place, "needs_startup");
         found.sort();
-        let expected =
-            [".envrc", ".git/config", ".git/hooks/post-checkout", ".vscode", ".vscode/tasks.json", "pipe", "ringfort.toml", "suid"];
+        let expected = [
+            ".envrc",
+            ".git/config",
+            ".git/hooks/post-checkout",
+            ".vscode",
+            ".vscode/tasks.json",
+            "pipe",
+            "ringfort.toml",
+        ];
         assert_eq!(found, expected, "{form:?}");
         let before = outside(&place);
         let refused = changes(&place, &["apply"]).exits(1);
@@ -89,7 +97,6 @@ fn deny_start_up_files_without_an_explicit_yes() {
         assert!(place.work.join("fine").exists() && !place.work.join(".envrc").exists());
         changes(&place, &["apply", "--allow-startup"]).exits(0);
         assert!(place.work.join(".envrc").exists() && !place.work.join("ringfort.toml").exists());
-        assert_eq!(fs::metadata(place.work.join("suid")).unwrap().permissions().mode() & 0o7777, 0o4755);
     }
 }
 
@@ -120,7 +127,7 @@ fn deny_agents_and_caged_programs_and_frozen_hosts() {
     changes(&place, &["discard"]).exits(1);
     place.ringfort(["freeze", "--off"]).output().exits(0);
     let nested = "rf=$HOME/.local/bin/ringfort; [ -x \"$rf\" ] || rf=$(command -v ringfort); \"$rf\" changes apply; \
-        echo \"status-$?\"; ls -a $HOME/.local/state 2>/dev/null";
+        echo \"status-$?\"; ls -a $HOME/.local/state 2>/dev/null; true";
     place.write("nested.sh", nested);
     let inner = place.run(["sh", "nested.sh"]).output().exits(0);
     assert!(inner.out().contains("status-1"), "{inner}");
@@ -169,15 +176,13 @@ fn a_killed_run_keeps_its_changes() {
     for form in Form::all(&place()) {
         let place = place();
         place.write("job.sh", "echo kept > kept; echo ready; exec sleep 300");
-        let words = ["run"].iter().chain(form.options()).chain(&["--", "sh", "job.sh"]);
-        let mut run = place.ringfort(words.copied());
+        let words = std::iter::once("run".to_owned()).chain(form.options(&place));
+        let mut run = place.ringfort(words.chain(["--", "sh", "job.sh"].map(str::to_owned)));
         run.command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
         let mut run = run.spawn();
         let upper = || {
             let runs = fs::read_dir(place.state.join("cow")).ok()?;
-            runs.flatten().find(|run| {
-                ["upper/kept", "copy/kept"].iter().any(|name| run.path().join(name).exists())
-            })
+            runs.flatten().find(|run| ["upper/kept", "copy/kept"].iter().any(|name| run.path().join(name).exists()))
         };
         until(Duration::from_secs(30), upper).expect("the program writes");
         changes(&place, &["apply"]).exits(2);
@@ -232,9 +237,10 @@ fn an_interrupted_application_is_carried_out() {
     }
     assert_ne!(before, listed(&place));
     assert_same(&seen.out(), &listed(&place), "after all");
-    let left = fs::read_dir(&place.work).unwrap().flatten().any(|entry| {
-        entry.file_name().to_string_lossy().starts_with(".ringfort-apply")
-    });
+    let left = fs::read_dir(&place.work)
+        .unwrap()
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with(".ringfort-apply"));
     assert!(!left, "the staging folder is gone");
 }
 
@@ -289,13 +295,17 @@ fn deny_reading_what_is_hidden_and_applying_over_it() {
         let place = place();
         place.write("secret/key", "the hidden content\n");
         place.write(".hidden", "the hidden content\n");
-        place.write("policy.toml", "[autonomy]\nforbidden_paths = [\"./secret\", \"./.hidden\"]\n");
+        place.write("policy.toml", "[sandbox]\nrequire = [\"confine-writes\", \"no-network\", \"confine-syscalls\"]\n[autonomy]\nforbidden_paths = [\"./secret\", \"./.hidden\"]\n");
         let file = place.root.join("policy.toml");
         fs::rename(place.work.join("policy.toml"), &file).unwrap();
-        place.write("job.sh", "cat secret/key .hidden; echo overwritten > .hidden; echo overwritten > secret/key; rm -rf secret; true");
-        let words = ["run", "--policy", file.to_str().unwrap()];
-        let words = words.iter().chain(form.options()).chain(&["--", "sh", "job.sh"]);
-        let output = place.ringfort(words.copied()).output();
+        place.write(
+            "job.sh",
+            "cat secret/key .hidden; echo overwritten > .hidden; echo overwritten > secret/key; rm -rf secret; true",
+        );
+        let mut words = vec!["run".to_owned()];
+        words.extend(form.options(&place).into_iter().filter(|word| word != "--policy" && !word.ends_with(".toml")));
+        words.extend(["--policy", file.to_str().unwrap(), "--", "sh", "job.sh"].map(str::to_owned));
+        let output = place.ringfort(words).output();
         assert!(!output.out().contains("the hidden content"), "{form:?} {output}");
         if waiting(&place) > 0 {
             changes(&place, &["apply"]);

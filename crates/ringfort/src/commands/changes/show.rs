@@ -154,7 +154,9 @@ fn details(change: &Change) -> String {
         (Some(before), Some(after)) if change.aspects.contains(&Aspect::Mode) => {
             words.push(format!("mode {:04o} → {:04o}", before.mode, after.mode));
         }
-        (None, Some(after)) if file(after) && after.mode & 0o7111 != 0 => words.push(format!("mode {:04o}", after.mode)),
+        (None, Some(after)) if file(after) && after.mode & 0o7111 != 0 => {
+            words.push(format!("mode {:04o}", after.mode))
+        }
         _ => {}
     }
     for (aspect, word) in
@@ -173,8 +175,11 @@ fn difference(out: &mut dyn Write, folder: &CowFolder, change: &Change) -> io::R
     let is_file = |side: &Option<Side>| side.is_some_and(|side| side.kind == Kind::File);
     let layer = &folder.record.layer;
     let old = if is_file(&change.before) { read_old(layer, &change.path, TEXT_BYTES_MAX) } else { Ok(Vec::new()) };
-    let new =
-        if is_file(&change.after) { read_new(layer, &folder.path, &change.path, TEXT_BYTES_MAX) } else { Ok(Vec::new()) };
+    let new = if is_file(&change.after) {
+        read_new(layer, &folder.path, &change.path, TEXT_BYTES_MAX)
+    } else {
+        Ok(Vec::new())
+    };
     if !is_file(&change.before) && !is_file(&change.after) {
         return Ok(());
     }
@@ -231,7 +236,9 @@ pub(super) fn run_line(run: &Listed) -> String {
             format!("{}  {}  {workspace}  {}  `{command}`", run.name, record.began, state(&record.end))
         }
         Err(_) if run.is_busy => format!("{}  begins", run.name),
-        Err(error) => format!("{}  unreadable ({error}): `ringfort changes discard {}` clears it away", run.name, run.name),
+        Err(error) => {
+            format!("{}  unreadable ({error}): `ringfort changes discard {}` clears it away", run.name, run.name)
+        }
     }
 }
 
