@@ -15,7 +15,7 @@ use ringfort_core::clock::Timestamp;
 use ringfort_core::digest::{Digest, DigestWriter};
 use ringfort_core::entry::Entry;
 use ringfort_sandbox::cow::{self, BeginError, Begun, Change, Changes, Layer, What};
-use ringfort_sandbox::profile::DegreeRequest;
+use ringfort_sandbox::profile::{DegreeRequest, NATIVE};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use serde::{Deserialize, Serialize};
 
@@ -191,7 +191,9 @@ impl CowFolder {
         let lock = lock(&path, &name)?;
         let wish = match session.profile.degree {
             DegreeRequest::Minimal => cow::Wish::Copy,
-            DegreeRequest::Auto => context.wish,
+            // A container or another program makes the mounts, and overlays are not among them.
+            _ if session.profile.runtime != NATIVE => cow::Wish::Copy,
+            _ => context.wish,
         };
         let guarded = session.profile.protected.clone();
         let mut progress = |entries, bytes| (context.progress)(entries, bytes);

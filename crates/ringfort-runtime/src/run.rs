@@ -19,15 +19,19 @@ use ringfort_core::obligation::{ApprovalChannel, Promise};
 use ringfort_core::principal::{Principal, PrincipalError};
 use ringfort_core::signal::{Signal, SignalKind};
 use ringfort_core::text::Text;
-use ringfort_sandbox::achieved::Achieved;
+use ringfort_sandbox::achieved::{Achieved, HeldLimit};
 use ringfort_sandbox::cow::{Changes, ReadError};
-use ringfort_sandbox::launch::LaunchError;
-use ringfort_sandbox::profile::{DegreeRequest, Staged};
+use ringfort_sandbox::group::{Group, Hits};
+use ringfort_sandbox::launch::{Cage, LaunchError};
+use ringfort_sandbox::profile::{DegreeRequest, NATIVE, Staged};
 use ringfort_sandbox::startup::{self, Change, Enforcement, Notice, PlanError, Settled, StagedFile};
 use serde_json::Value;
 
 use crate::approve::Approver;
 use crate::cow::{Counts, CowContext, CowError, CowFolder, digest};
+use crate::egress::OpenCarrier;
+use crate::egress::desk::{Desk, Desktop};
+use crate::egress::refusals::Refusals;
 use crate::pipeline::{Denied, Outcome};
 use crate::session::{Session, Task};
 use crate::state::RunFolder;
@@ -86,6 +90,8 @@ pub struct Finished {
     pub ended: Ended,
     /// What its cage enforced.
     pub achieved: Achieved,
+    /// How often limits were hit.
+    pub hits: Hits,
     /// What became of start-up files.
     pub settled: Settled,
     /// Start-up places that existed and that protection did not cover: generated, too large or too deep folders, files
@@ -93,6 +99,8 @@ pub struct Finished {
     pub uncovered: usize,
     /// What a copy-on-write run changed.
     pub cow: Option<CowEnd>,
+    /// What the door to the network refused.
+    pub refusals: Refusals,
     /// Why the outcome is not on the record, if so.
     pub unrecorded: Option<String>,
 }
@@ -122,6 +130,10 @@ pub struct RunContext<'a> {
     pub redact_terminal: bool,
     /// The changes to the workspace are kept beside it.
     pub cow: Option<CowContext<'a>>,
+    /// Opens the door to the network, where the profile has one.
+    pub network: Option<&'a dyn OpenCarrier>,
+    /// Whether a refused connection is shown when it happens.
+    pub is_live: bool,
 }
 
 /// Runs one task to its end.
@@ -138,11 +150,16 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
         session.warn(&format!("approvals for this session hold until they expire: {error}"));
     }
     match ran {
-        Ok(Caged { ended, achieved, settled, uncovered, cow }) => {
+        Ok(Ran { ended, achieved, settled, uncovered, cow, refusals }) => {
             let elapsed = session.clock.monotonic().saturating_sub(started);
+            let hits = session.profile.group.as_ref().map(Group::hits).unwrap_or_default();
             let mut outcome = ended_outcome(ended, &achieved, &settled, elapsed.as_millis());
+            outcome.facts.extend(hit_facts(hits));
             if uncovered > 0 {
                 outcome.facts.push(("uncovered", Value::from(uncovered)));
+            }
+            if refusals.total() > 0 {
+                outcome.facts.push(("network_refused", Value::from(refusals.total())));
             }
             let recorded = session.pipeline.finish(&task.request, &door, outcome).map_err(|error| error.to_string());
             // Nobody syncs after this process has ended; a run that took long does not feel it.
@@ -151,7 +168,7 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
                 Ok(()) => None,
                 Err(error) => Some(error),
             };
-            RunEnd::Ended(Box::new(Finished { ended, achieved, settled, uncovered, cow, unrecorded }))
+            RunEnd::Ended(Box::new(Finished { ended, achieved, hits, settled, uncovered, cow, refusals, unrecorded }))
         }
         Err(error) => {
             let outcome = Outcome { result: "failed", facts: vec![("error", Value::from(chain(&error)))] };
@@ -163,13 +180,14 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
     }
 }
 
-/// What is known when everything inside has ended.
-struct Caged {
+/// What a cage left behind.
+struct Ran {
     ended: Ended,
     achieved: Achieved,
     settled: Settled,
     uncovered: usize,
     cow: Option<CowEnd>,
+    refusals: Refusals,
 }
 
 fn in_cage(
@@ -177,10 +195,13 @@ fn in_cage(
     task: &Task,
     admitted: crate::pipeline::Admitted,
     context: &RunContext<'_>,
-) -> Result<Caged, RunError> {
+) -> Result<Ran, RunError> {
     if session.profile.degree == DegreeRequest::Minimal {
         session.profile.scratch = Some(context.folder.make_scratch().map_err(RunError::Scratch)?);
     }
+
+    // One group for the session: what an agent starts by the broker counts as well.
+    session.profile.group = Group::for_limits(&session.profile.limits);
 
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let (inside, outside) = stdio::prepare(stdin.as_fd(), stdout.as_fd(), stderr.as_fd())?;
@@ -196,7 +217,7 @@ fn in_cage(
     let plan = if cow.is_none() { Some(plan_startup(session, context)?) } else { None };
     let uncovered = plan.iter().flat_map(|plan| &plan.notices).filter(|notice| notice.weakens()).count();
     let bounds = session.bounds(&bounds_of);
-    let cage = match session.launch(admitted, task, inside, Some(inner)) {
+    let mut cage = match session.launch(admitted, task, inside, Some(inner)) {
         Ok(cage) => cage,
         Err(error) => {
             // Nothing has run, so there is nothing to keep; a folder that stays is listed and can be discarded.
@@ -205,6 +226,7 @@ fn in_cage(
         }
     };
     let achieved = cage.achieved().clone();
+    let desk = open_door(session, &mut cage, &principal, task, context);
     let door = session.door(DoorKind::Broker, context.terminal.map(|_| ApprovalChannel::Trusted));
     let service = broker_server::Service {
         session,
@@ -213,6 +235,7 @@ fn in_cage(
         principal,
         socket,
         inside: for_siblings,
+        desk: desk.as_ref(),
     };
     let supervision = Supervision {
         cage,
@@ -221,9 +244,11 @@ fn in_cage(
         terminal: context.terminal,
         redact_terminal: context.redact_terminal,
         broker: Some(service),
+        desk: desk.as_ref(),
         bounds,
     };
     let ended = supervise(supervision);
+    let refusals = desk.as_ref().map(Desk::close).unwrap_or_default();
     let enforcement =
         if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
     let settled = plan.map_or_else(Settled::default, |plan| startup::settle(&plan, enforcement, context.quarantine));
@@ -232,7 +257,7 @@ fn in_cage(
         session.warn(&format!("at the end: {notice}"));
     }
     let cow = cow.map(|folder| end_cow(session, folder));
-    Ok(Caged { ended: ended.map_err(RunError::Supervise)?, achieved, settled, uncovered, cow })
+    Ok(Ran { ended: ended.map_err(RunError::Supervise)?, achieved, settled, uncovered, cow, refusals })
 }
 
 /// Finds the start-up files of the workspace and has the cage protect them.
@@ -273,6 +298,30 @@ fn end_cow(session: &Session, mut folder: CowFolder) -> CowEnd {
         session.warn(&chain(&error));
     }
     CowEnd { name, changes }
+}
+
+/// Opens the door of the main cage. What fails leaves it closed: the program runs, and reaches nothing.
+fn open_door<'s>(
+    session: &'s Session,
+    cage: &mut Cage,
+    principal: &Principal,
+    task: &Task,
+    context: &RunContext<'s>,
+) -> Option<Desk<'s>> {
+    let sockets = cage.take_door()?;
+    let desktop = Desktop {
+        approver: context.approver,
+        asks: context.terminal.map(|_| ApprovalChannel::Trusted),
+        is_live: context.is_live,
+    };
+    let opened = context.network?.open().and_then(|carrier| Desk::new(session, desktop, carrier)).and_then(|desk| {
+        desk.adopt(sockets, principal.clone(), task)?;
+        Ok(desk)
+    });
+    if let Err(error) = &opened {
+        session.warn(&format!("the door to the network stays closed: {error}"));
+    }
+    opened.ok()
 }
 
 /// The agent that a cage stands for: the caller, and the name of the program that runs in it.
@@ -318,12 +367,8 @@ fn record_change(session: &Session, event: &str, change: &Change) {
 }
 
 fn ended_outcome(ended: Ended, achieved: &Achieved, settled: &Settled, elapsed_ms: u128) -> Outcome {
-    let held: Vec<Value> = achieved.held().map(|promise| Value::from(promise.as_str())).collect();
-    let mut facts = vec![
-        ("elapsed_ms", Value::from(u64::try_from(elapsed_ms).unwrap_or(u64::MAX))),
-        ("degree", serde_json::to_value(achieved.degree).unwrap_or_default()),
-        ("achieved", Value::from(held)),
-    ];
+    let mut facts = vec![("elapsed_ms", Value::from(u64::try_from(elapsed_ms).unwrap_or(u64::MAX)))];
+    facts.extend(achieved_facts(achieved));
     if !settled.quarantined.is_empty() {
         facts.push(("quarantined", Value::from(settled.quarantined.len())));
     }
@@ -339,6 +384,33 @@ fn ended_outcome(ended: Ended, achieved: &Achieved, settled: &Settled, elapsed_m
         }
     };
     Outcome { result, facts }
+}
+
+/// What a cage enforced, for the record.
+fn achieved_facts(achieved: &Achieved) -> Vec<(&'static str, Value)> {
+    let held: Vec<Value> = achieved.held().map(|promise| Value::from(promise.as_str())).collect();
+    let limit = |held: &HeldLimit| format!("{} {} by {}", held.limit, held.bound, held.means.as_str());
+    let mut facts = vec![
+        ("degree", Value::from(achieved.degree.as_str())),
+        ("achieved", Value::from(held)),
+        ("namespaces", Value::from(achieved.namespaces.clone())),
+        ("landlock_abi", achieved.landlock_abi.map_or(Value::Null, Value::from)),
+    ];
+    if achieved.runtime != NATIVE {
+        facts.push(("runtime", Value::from(achieved.runtime)));
+    }
+    if let Some(image) = &achieved.image {
+        facts.push(("image", Value::from(image.as_str())));
+    }
+    if !achieved.limits.is_empty() {
+        facts.push(("limits", Value::from(achieved.limits.iter().map(limit).collect::<Vec<_>>())));
+    }
+    facts
+}
+
+fn hit_facts(hits: Hits) -> Vec<(&'static str, Value)> {
+    let counted = [("memory_kills", hits.memory_kills), ("starts_refused", hits.starts_refused)];
+    counted.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name, Value::from(count))).collect()
 }
 
 /// An error with its causes, on one line.

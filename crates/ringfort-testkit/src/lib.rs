@@ -11,6 +11,7 @@ pub mod batch;
 pub mod clock;
 pub mod corpus;
 pub mod dial;
+pub mod escape;
 pub mod evaluate;
 pub mod fuzz;
 pub mod goals;

@@ -259,9 +259,13 @@ fn connect_tcp(port: u16) -> std::io::Result<()> {
     TcpStream::connect(("127.0.0.1", port)).map(|_| ())
 }
 
+/// Sends twice: where nobody listens, the second call tells what became of the first datagram.
 #[expect(clippy::disallowed_methods, reason = "the attacker dials")]
 fn send_udp(port: u16) -> std::io::Result<()> {
-    UdpSocket::bind(("127.0.0.1", 0))?.send_to(b"x", ("127.0.0.1", port)).map(|_| ())
+    let socket = UdpSocket::bind(("127.0.0.1", 0))?;
+    socket.connect(("127.0.0.1", port))?;
+    socket.send(b"x")?;
+    socket.send(b"x").map(|_| ())
 }
 
 fn connect_abstract(name: &str) -> std::io::Result<()> {

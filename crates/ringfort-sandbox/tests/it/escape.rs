@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
 use ringfort_core::obligation::Promise;
 use ringfort_sandbox::profile::{BindMode, DegreeRequest, HomeBind, Staged};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::attacks::{ATTACKS, Scene, VARIABLE};
 use crate::cage::{DEGREES, Place, SECRET};
@@ -18,8 +20,8 @@ const OPEN_WITHOUT_NAMESPACES: &[&str] = &["mode-outside", "read-keeper-command"
 
 struct Host {
     scene: Scene,
-    _tcp: TcpListener,
-    _udp: UdpSocket,
+    tcp: TcpListener,
+    udp: UdpSocket,
     _sockets: [UnixListener; 2],
 }
 
@@ -45,7 +47,7 @@ impl Host {
             port,
             abstract_name,
         };
-        Self { scene, _tcp: tcp, _udp: udp, _sockets: sockets }
+        Self { scene, tcp, udp, _sockets: sockets }
     }
 }
 
@@ -86,6 +88,10 @@ fn escape_attempts_are_blocked() {
             verdicts.iter().filter(|(_, line)| line.starts_with("ESCAPED")).map(|(name, _)| name.as_str()).collect();
         let open: &[&str] = if minimal { OPEN_WITHOUT_NAMESPACES } else { &[] };
         assert_eq!(escaped, open, "{degree:?}: {verdicts:#?}");
+        for socket in [host.tcp.as_fd(), host.udp.as_fd()] {
+            let mut waiting = [PollFd::new(&socket, PollFlags::IN)];
+            assert_eq!(poll(&mut waiting, Some(&Timespec::default())), Ok(0), "something arrived outside");
+        }
         assert!(!place.home.join("made-by-attacker").exists(), "the real home was written");
         assert_eq!(std::fs::read_to_string(place.outside.join("secret")).unwrap(), SECRET);
         assert!(outcome.achieved.promises.len() == Promise::ALL.len());

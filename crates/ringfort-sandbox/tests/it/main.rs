@@ -12,6 +12,10 @@
 
 mod attacks;
 mod cage;
+mod calls;
 mod escape;
 mod life;
+mod limits;
+mod network;
+mod network_inside;
 mod programs;

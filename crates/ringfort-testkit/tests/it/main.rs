@@ -5,6 +5,10 @@
 //! does.
 
 #[cfg(test)]
+mod escape;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod native;
 #[cfg(test)]
 mod pipeline;
