@@ -20,7 +20,7 @@ use ringfort_core::permit::{Permit, PermitError};
 
 use crate::achieved::{Achieved, Degree};
 use crate::group::{Group, Leaf};
-use crate::profile::{Limits, Profile};
+use crate::profile::{CowView, Limits, Profile};
 pub use crate::runtimes::native::ProfileError;
 use crate::runtimes::{self, Leftover, native};
 use crate::syscall::{self, Errno, Patience, Which};
@@ -235,6 +235,10 @@ pub fn launch(
         bounded = Profile { limits: narrowed(profile.limits, &obligations.limits), ..profile.clone() };
         &bounded
     };
+    if profile.runtime != native::NAME && matches!(profile.cow, Some(CowView::Overlay { .. })) {
+        let reason = format!("`{}` has no overlay of the workspace: it needs a copy", profile.runtime);
+        return Err(LaunchError::Unavailable { reason });
+    }
     let started = (runtimes::select(&profile.runtime)?.start)(profile, &require, &spawn)?;
     Ok(Cage {
         pid: started.pid,

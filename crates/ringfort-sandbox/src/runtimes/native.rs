@@ -435,5 +435,14 @@ fn tried(mode: Mode) -> Tried {
     prepare::try_plan(mode).map_or_else(|_| Tried::default(), |plan| keeper::try_out(mode.namespaces(), &plan))
 }
 
+/// Whether the workspace `lower` can be mounted with its changes kept in `upper`, inside new namespaces.
+pub(crate) fn try_layered(lower: &Path, upper: &Path, work: &Path) -> bool {
+    let works = |mode: Mode| {
+        let plan = prepare::try_layered_plan(mode, (lower, upper, work));
+        mode.is_namespaced() && plan.is_ok_and(|plan| keeper::try_out(mode.namespaces(), &plan).mounts)
+    };
+    modes(DegreeRequest::Auto, 0).into_iter().any(|(mode, _)| works(mode))
+}
+
 #[cfg(test)]
 mod tests;

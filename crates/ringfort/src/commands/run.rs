@@ -28,6 +28,7 @@ use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
 use ringfort_policy::config::{Network, RuntimeKind};
+use ringfort_runtime::cow::CowContext;
 use ringfort_runtime::egress::refusals;
 use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
@@ -35,10 +36,11 @@ use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
+use ringfort_sandbox::cow::Wish;
 use ringfort_sandbox::launch::LaunchError;
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
 
-use super::{Common, Failure};
+use super::{Common, Failure, changes};
 use crate::output::remedy::Opening;
 use crate::output::{self, Detail, Widening};
 use crate::wiring::{RunWishes, World, engine, session_name, wire, workspace};
@@ -76,6 +78,7 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run -- npm test
   ringfort run -- bash
   ringfort run --workspace ~/src/app -- make -j4
+  ringfort run --cow -- npm install
   ringfort run -- claude
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
@@ -90,6 +93,10 @@ pub(crate) struct RunArgs {
     /// How much isolation: `auto`, `full`, `reduced` (no user namespace) or `minimal` (Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
+    /// Keep what changes in the workspace beside it until you apply or discard it: `ringfort changes`. An overlay where
+    /// that works, else a copy; `--cow=copy` always copies
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    pub(crate) cow: Option<String>,
     /// In what the program runs: `native`, `bubblewrap`, `docker` or `podman`; as configured unless named
     #[arg(long, value_name = "NAME")]
     pub(crate) runtime: Option<String>,
@@ -139,6 +146,9 @@ impl RunArgs {
             option("--network", OsStr::new(network));
         }
         self.require.iter().for_each(|what| option("--require", OsStr::new(what)));
+        if let Some(cow) = &self.cow {
+            words.push(format!("--cow={cow}").into());
+        }
         for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
                 words.push(flag.into());
@@ -159,6 +169,7 @@ struct Wishes {
     network: Option<Network>,
     degree: Option<DegreeRequest>,
     require: Requirement,
+    cow: Option<Wish>,
     redact: bool,
     verbose: bool,
     command: Vec<OsString>,
@@ -217,6 +228,10 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
         if is_flag && attached.is_some() {
             return Err(bad_option(&word));
         }
+        if name == "--cow" {
+            wishes.cow = Some(cow_wish(attached.as_deref())?);
+            continue;
+        }
         let mut value = || {
             attached
                 .take()
@@ -253,6 +268,14 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
 fn bad_option(word: &OsString) -> Failure {
     let error = anyhow::anyhow!("unknown option `{}`", super::shown(word));
     Failure::usage(error).help("`ringfort run --help` lists the options; the command comes after `--`")
+}
+
+fn cow_wish(how: Option<&OsStr>) -> Result<Wish, Failure> {
+    match how.map(OsStr::to_str) {
+        None | Some(Some("auto")) => Ok(Wish::Auto),
+        Some(Some("copy")) => Ok(Wish::Copy),
+        Some(_) => Err(Failure::usage(anyhow::anyhow!("`--cow` stands alone, or is `--cow=auto` or `--cow=copy`"))),
+    }
 }
 
 fn degree(value: &OsStr) -> Result<DegreeRequest, Failure> {
@@ -392,11 +415,15 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         approver: &approver,
         redact_terminal: wishes.redact || wired.loaded.config.redact.terminal,
         network: Some(&door),
+        cow: wishes.cow.map(|wish| CowContext { state: &wired.state, wish, progress: &changes::copying }),
         is_live: wishes.verbose && !world.is_for_agent(),
     };
     match run(&mut wired.session, &task, &context) {
         RunEnd::Ended(finished) => {
             report(&wired.session, &finished, &wishes, &wired.session.name);
+            if let Some(cow) = &finished.cow {
+                changes::summary(&wired.session, cow, wishes.common.state.as_deref());
+            }
             let reader = if world.is_for_agent() { refusals::Reader::Agent } else { refusals::Reader::Person };
             finished.refusals.lines(reader).iter().for_each(|line| wired.session.warn(line));
             Ok(ended(finished.ended))
@@ -554,6 +581,10 @@ fn write_denial(ruling: &Ruling, action: &Action, reader: &Reader<'_>, json: boo
 
 /// A run inside a cage: the supervisor outside decides, records and launches a sibling cage.
 fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
+    if wishes.cow.is_some() {
+        let error = anyhow::anyhow!("`--cow` is not available inside a cage: it would share the workspace of the run");
+        return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });
+    }
     if let Some(option) = wishes.widening.first() {
         let error = anyhow::anyhow!("`{option}` is not available inside a cage: the supervisor outside decides");
         return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });

@@ -15,6 +15,8 @@ mod attack;
 mod attack_life;
 mod broker;
 mod commands;
+mod cow;
+mod cow_attack;
 mod degrees;
 mod egress;
 mod explain;

@@ -343,6 +343,7 @@ fn end(plan: &Plan, program: i32, last: Option<Message>) -> u8 {
 pub(super) struct TryPlan {
     /// `None` where no user namespace is made.
     pub(super) identity: Option<(CString, CString)>,
+    pub(super) workspace: CString,
     pub(super) steps: Vec<Step>,
 }
 
@@ -360,7 +361,7 @@ pub(super) fn try_out(namespaces: u64, plan: &TryPlan) -> Tried {
         {
             return TRIED_NOTHING;
         }
-        match build_view(c"/", &plan.steps) {
+        match build_view(&plan.workspace, &plan.steps) {
             Err(_) => TRIED_IDENTITY,
             Ok(view) if view.overlays_refused != 0 => TRIED_MOUNTS,
             Ok(_) => TRIED_OVERLAYS,
