@@ -24,9 +24,30 @@ end_to_end_binary() {
         sed -n 's/.*"executable":"\([^"]*\/it-[^"]*\)".*/\1/p' | tail -n 1
 }
 
+# A container engine of the tests' own; only root can start one.
+start_engine() {
+    if [ "$(id -u)" -ne 0 ]; then
+        printf 'skipped: only root starts a Docker daemon\n'
+        export RINGFORT_TEST_DOCKER_HOST=skip
+        return 0
+    fi
+    engine=$(mktemp -d /tmp/ringfort-engine.XXXXXX)
+    RINGFORT_TEST_DOCKER_HOST=$(scripts/engine.sh start "$engine")
+    export RINGFORT_TEST_DOCKER_HOST
+}
+
+engine=
 user=
 place=
 cleanup() {
+    stop_user
+    if [ -n "$engine" ]; then
+        scripts/engine.sh stop "$engine"
+        engine=
+    fi
+}
+
+stop_user() {
     if [ -n "$user" ]; then
         pkill -KILL -u "$user" || true
         userdel --remove "$user" >/dev/null 2>&1 || true
@@ -52,6 +73,25 @@ give_toolchain() {
     chown "$user:" "$home/.rustup" "$home/.rustup/toolchains" "$home/.cargo" "$home/.cargo/bin"
 }
 
+# Groups of the user's own on a host with the old control groups, entered by this process: so the limits of an ordinary
+# user are tried as well. With the unified ones alone, and without the right, there are none.
+enter_groups() {
+    local controller group
+    for controller in memory pids cpu; do
+        group=/sys/fs/cgroup/$controller/$user
+        mkdir -p "$group/tests" 2>/dev/null || continue
+        chown -R "$user" "$group"
+        printf '%s\n' "$BASHPID" >"$group/tests/cgroup.procs" || return
+    done
+}
+
+leave_groups() {
+    local controller
+    for controller in memory pids cpu; do
+        rmdir "/sys/fs/cgroup/$controller/$user/tests" "/sys/fs/cgroup/$controller/$user" 2>/dev/null || true
+    done
+}
+
 as_ordinary_user() {
     local home tests status=0
     tests=$(end_to_end_binary)
@@ -65,11 +105,15 @@ as_ordinary_user() {
     install -m 755 "$release" "$place/ringfort"
     install -m 755 "$tests" "$place/it"
     install -m 755 scripts/demo.sh "$place/demo.sh"
+    # For as long as this stage takes, the engine is this user's as well.
+    chown "$user" "$engine/socket"
     # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
-    runuser -u "$user" -- env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash LANG=C.UTF-8 TERM=xterm \
+    (enter_groups; exec runuser -u "$user" -- env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash LANG=C.UTF-8 TERM=xterm \
         PATH="$home/.cargo/bin:/usr/local/bin:/usr/bin:/bin" RINGFORT_BIN="$place/ringfort" \
-        RINGFORT_TEST_NO_SKIP="$RINGFORT_TEST_NO_SKIP" RINGFORT_AGENTS=skip RUST_BACKTRACE="${RUST_BACKTRACE:-1}" \
-        sh -c 'cd && id && "$1" && "$2"' - "$place/demo.sh" "$place/it" </dev/null || status=$?
+        RINGFORT_TEST_NO_SKIP="$RINGFORT_TEST_NO_SKIP" RINGFORT_AGENTS=skip \
+        RINGFORT_TEST_DOCKER_HOST="$RINGFORT_TEST_DOCKER_HOST" RUST_BACKTRACE="${RUST_BACKTRACE:-1}" \
+        sh -c 'cd && id && "$1" && "$2"' - "$place/demo.sh" "$place/it" </dev/null) || status=$?
+    leave_groups
     # What a test leaves for the background (git tidies up so) may take a moment to end; nothing may stay.
     for _ in $(seq 50); do
         pgrep -u "$user" >/dev/null || break
@@ -79,7 +123,7 @@ as_ordinary_user() {
         printf 'the processes above are still there after the tests\n' >&2
         status=1
     fi
-    cleanup
+    stop_user
     return "$status"
 }
 
@@ -91,6 +135,7 @@ stage 'formatting' cargo fmt --all --check
 stage 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
 stage 'fuzz targets' cargo check --manifest-path fuzz/Cargo.toml --locked --target-dir "$(target_folder)"
 stage 'release build' build_release
+stage 'container engine' start_engine
 stage 'tests' cargo test --workspace --locked --no-fail-fast
 if [ -d "${RINGFORT_CORPORA:-}" ]; then
     stage 'figures over corpora' cargo run --quiet --locked -p ringfort-testkit -- corpora --ratchet

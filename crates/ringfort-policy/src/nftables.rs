@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The part of the egress rules that a packet filter can keep: a ruleset for `nft -f`.
 //!
-//! In: the host patterns that are allowed and denied, and whose packets are judged. Out: text that makes one table, in
-//! the place of the one that an earlier run made.
+//! In: the section `[egress]`, and whose packets are judged. Out: text that makes one table, in the place of the one
+//! that an earlier run made.
 //!
 //! **Invariant:** whatever no rule of the table allows is refused. The metadata services are refused first, then what
 //! is denied; what is private is refused unless it is listed as exactly this address, as [`crate::rule`] rules.
-//! A packet shows no name: patterns that are names let nothing through, and the text says so.
+//! A packet shows no name, method, path or program: what depends on one lets nothing through, and the text says so.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
-use crate::domain::HostPattern;
+use crate::config::{EgressConfig, EgressRuleConfig};
+use crate::domain::{HostPattern, PatternError};
 
 /// Whose packets are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,15 +70,6 @@ impl fmt::Display for User {
     }
 }
 
-/// What is allowed and denied.
-#[derive(Clone, Copy, Debug)]
-pub struct Lists<'a> {
-    /// Patterns of hosts that may be reached.
-    pub allowed: &'a [HostPattern],
-    /// Patterns of hosts that are denied whatever else is listed.
-    pub denied: &'a [HostPattern],
-}
-
 /// Metadata services of clouds, as [`crate::egress::Reach::Metadata`].
 const METADATA_V4: &[&str] = &["100.100.100.200", "168.63.129.16", "169.254.169.254", "169.254.170.2", "192.0.0.192"];
 const METADATA_V6: &[&str] = &["fd00:ec2::254"];
@@ -107,16 +100,76 @@ const HEAD: &str = "\
 ";
 
 /// The ruleset as text for `nft -f`; loading it again replaces what was loaded before.
-pub fn ruleset(subject: &Subject, lists: Lists<'_>, digest: &str) -> String {
+///
+/// # Errors
+///
+/// A host of the section is none; there is no ruleset.
+pub fn ruleset(subject: &Subject, egress: &EgressConfig, digest: &str) -> Result<String, PatternError> {
     let (table, option) = match subject {
         Subject::Everyone => ("ringfort".to_owned(), String::new()),
         // A dash is no part of a table's name, and a dot no part of a user's.
         Subject::User(user) => (format!("ringfort_user_{}", user.0.replace('-', ".")), format!(" --user {user}")),
     };
+    let kept = Kept::of(egress)?;
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _infallible: fmt::Result = write_ruleset(&mut text, subject, lists, &Title { table, option, digest });
-    text
+    let _infallible: fmt::Result = write_ruleset(&mut text, subject, &kept, &Title { table, option, digest });
+    Ok(text)
+}
+
+/// An address, and the one port that is meant.
+type Place = (IpAddr, Option<u16>);
+
+/// What of the section packets show, and what they do not.
+#[derive(Default)]
+struct Kept {
+    allowed: BTreeSet<Place>,
+    denied: BTreeSet<Place>,
+    /// What is allowed and depends on more than address and port.
+    unshown: Vec<String>,
+    /// What is denied by name.
+    denied_names: Vec<String>,
+}
+
+impl Kept {
+    fn of(egress: &EgressConfig) -> Result<Self, PatternError> {
+        let mut kept = Self::default();
+        let mut ruled = BTreeSet::new();
+        for rule in &egress.rules {
+            let place = HostPattern::parse(&rule.host)?.address();
+            ruled.extend(place.map(|(address, _)| address));
+            kept.rule(rule, place);
+        }
+        for text in &egress.domains {
+            let pattern = HostPattern::parse(text)?;
+            match pattern.address() {
+                // Where a rule names a host, `domains` does not speak for it.
+                Some((address, _)) if ruled.contains(&address) => {}
+                Some(place) => kept.allowed.extend([place]),
+                None => kept.unshown.push(pattern.to_string()),
+            }
+        }
+        kept.unshown.extend(egress.presets.iter().map(|preset| format!("the hosts of {}", preset.as_str())));
+        for text in &egress.denied_domains {
+            let pattern = HostPattern::parse(text)?;
+            match pattern.address() {
+                Some(place) => kept.denied.extend([place]),
+                None => kept.denied_names.push(pattern.to_string()),
+            }
+        }
+        Ok(kept)
+    }
+
+    fn rule(&mut self, rule: &EgressRuleConfig, place: Option<Place>) {
+        let plain = EgressRuleConfig { host: rule.host.clone(), ports: rule.ports.clone(), ..Default::default() };
+        match (place, &rule.ports) {
+            (Some((address, _)), Some(ports)) if *rule == plain => {
+                self.allowed.extend(ports.iter().map(|port| (address, Some(*port))));
+            }
+            (Some(place), None) if *rule == plain => self.allowed.extend([place]),
+            _ => self.unshown.push(format!("{} (a rule of `[[egress.rules]]`)", rule.host)),
+        }
+    }
 }
 
 struct Title<'a> {
@@ -125,13 +178,13 @@ struct Title<'a> {
     digest: &'a str,
 }
 
-fn write_ruleset(out: &mut String, subject: &Subject, lists: Lists<'_>, title: &Title<'_>) -> fmt::Result {
+fn write_ruleset(out: &mut String, subject: &Subject, kept: &Kept, title: &Title<'_>) -> fmt::Result {
     let Title { table, option, digest } = title;
     writeln!(out, "#!/usr/sbin/nft -f")?;
     writeln!(out, "# Made by `ringfort policy nftables{option}` from the policy {digest}.")?;
     writeln!(out, "# Load it with `nft -f FILE`; take it away with `nft delete table inet {table}`.\n#")?;
     out.write_str(HEAD)?;
-    write_names(out, lists)?;
+    write_unshown(out, kept)?;
     writeln!(out, "\ntable inet {table}\ndelete table inet {table}\ntable inet {table} {{")?;
     for (name, kind, elements) in [
         ("metadata_v4", "ipv4_addr", METADATA_V4),
@@ -149,39 +202,31 @@ fn write_ruleset(out: &mut String, subject: &Subject, lists: Lists<'_>, title: &
     };
     writeln!(out, "        type filter hook output priority filter; policy {policy};")?;
     writeln!(out, "        {matched}goto leaving\n    }}\n    chain leaving {{")?;
-    write_rules(out, lists)?;
+    write_rules(out, kept)?;
     writeln!(out, "    }}\n}}")
 }
 
 /// The rules in the order in which they count.
-fn write_rules(out: &mut String, lists: Lists<'_>) -> fmt::Result {
+fn write_rules(out: &mut String, kept: &Kept) -> fmt::Result {
     const REFUSE: &str = "counter reject with icmpx admin-prohibited";
     let mut rule = |text: &str| writeln!(out, "        {text}");
     rule(&format!("ip daddr @metadata_v4 {REFUSE}"))?;
     rule(&format!("ip6 daddr @metadata_v6 {REFUSE}"))?;
-    for (address, port) in addresses(lists.denied) {
+    for (address, port) in &kept.denied {
         let port = port.map_or(String::new(), |port| format!(" meta l4proto {{ tcp, udp }} th dport {port}"));
-        rule(&format!("{}{port} {REFUSE}", destination(address)))?;
+        rule(&format!("{}{port} {REFUSE}", destination(*address)))?;
     }
     rule("ct direction reply ct state established,related accept")?;
     rule("oifname \"lo\" ip daddr 127.0.0.0/8 accept")?;
     rule("oifname \"lo\" ip6 daddr ::1 accept")?;
     rule("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept")?;
-    for (address, port) in addresses(lists.allowed) {
+    for (address, port) in &kept.allowed {
         let port = port.map_or("meta l4proto tcp".to_owned(), |port| format!("tcp dport {port}"));
-        rule(&format!("{} {port} counter accept", destination(address)))?;
+        rule(&format!("{} {port} counter accept", destination(*address)))?;
     }
     rule(&format!("ip daddr @private_v4 {REFUSE}"))?;
     rule(&format!("ip6 daddr @private_v6 {REFUSE}"))?;
     rule(REFUSE)
-}
-
-/// The patterns that are addresses, each once, in the order of the addresses.
-fn addresses(patterns: &[HostPattern]) -> Vec<(IpAddr, Option<u16>)> {
-    let mut found: Vec<_> = patterns.iter().filter_map(HostPattern::address).collect();
-    found.sort_unstable();
-    found.dedup();
-    found
 }
 
 fn destination(address: IpAddr) -> String {
@@ -191,18 +236,20 @@ fn destination(address: IpAddr) -> String {
     }
 }
 
-/// Says which patterns are names and therefore not kept here.
-fn write_names(out: &mut String, lists: Lists<'_>) -> fmt::Result {
-    for (patterns, meaning) in [
-        (lists.allowed, "These names are allowed and not let through here; `ringfort run` dials them from outside:"),
-        (lists.denied, "These names are denied, which a packet filter cannot tell where an address is allowed:"),
+/// Says what packets do not show and is therefore not kept here.
+fn write_unshown(out: &mut String, kept: &Kept) -> fmt::Result {
+    for (items, meaning) in [
+        (
+            &kept.unshown,
+            "This is allowed and not let through here, as no packet shows it; a proxy for it has to run as another user:",
+        ),
+        (&kept.denied_names, "These names are denied, which no packet shows where an address is allowed:"),
     ] {
-        let names: Vec<_> = patterns.iter().filter(|pattern| pattern.address().is_none()).collect();
-        if !names.is_empty() {
+        if !items.is_empty() {
             writeln!(out, "# {meaning}")?;
         }
-        for name in names {
-            writeln!(out, "#   {name}")?;
+        for item in items {
+            writeln!(out, "#   {item}")?;
         }
     }
     Ok(())

@@ -31,6 +31,8 @@ pub enum Means {
     CgroupV2,
     /// The old control groups: everything of the session together.
     CgroupV1,
+    /// The container engine, seen to do so in the kernel's own words.
+    Engine,
     /// A resource limit: of each process alone, or of all processes of the user.
     Rlimit,
 }
@@ -41,6 +43,7 @@ impl Means {
         match self {
             Self::CgroupV2 => "cgroup-v2",
             Self::CgroupV1 => "cgroup-v1",
+            Self::Engine => "engine",
             Self::Rlimit => "rlimit",
         }
     }
@@ -60,6 +63,10 @@ pub struct HeldLimit {
 /// What a cage enforces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Achieved {
+    /// The runtime that made the cage.
+    pub runtime: &'static str,
+    /// The digest of the image, for a container.
+    pub image: Option<String>,
     /// How much isolation in one word.
     pub degree: Degree,
     /// The Landlock ABI whose rights are enforced; `None` without Landlock.

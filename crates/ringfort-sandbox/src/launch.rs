@@ -23,7 +23,7 @@ use ringfort_core::permit::{Permit, PermitError};
 pub use self::begun::{Answer, BEGUN_BYTES_MAX, Begun, Question};
 use crate::achieved::{Achieved, Degree};
 use crate::group::{Group, Leaf};
-use crate::profile::{Limits, Profile, Tracing};
+use crate::profile::{CowView, Limits, Profile, Tracing};
 pub use crate::runtimes::native::ProfileError;
 use crate::runtimes::{self, Leftover, native};
 use crate::syscall::{self, Errno, Patience, Which};
@@ -144,6 +144,14 @@ pub enum LaunchError {
         /// What failed.
         reason: String,
     },
+    /// A program that this runtime needs is missing, failed, or did not answer.
+    #[error("{problem}")]
+    Engine {
+        /// What is wrong.
+        problem: String,
+        /// The way out.
+        help: &'static str,
+    },
     /// A step failed.
     #[error("cannot start the cage: {what}")]
     Setup {
@@ -182,6 +190,10 @@ impl LaunchError {
         move |errno| Self::Setup { what: what.to_owned(), source: errno.into() }
     }
 
+    pub(crate) fn engine(problem: impl Into<String>, help: &'static str) -> Self {
+        Self::Engine { problem: problem.into(), help }
+    }
+
     pub(crate) fn missing(promise: Promise, reason: &str, no_namespaces: bool) -> Self {
         let help = if no_namespaces { HELP_NAMESPACES } else { HELP_KERNEL };
         Self::Missing { promise, reason: reason.to_owned(), help }
@@ -190,7 +202,7 @@ impl LaunchError {
     /// The way out, where there is one.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Missing { help, .. } => Some(help),
+            Self::Missing { help, .. } | Self::Engine { help, .. } => Some(help),
             Self::Unavailable { .. } | Self::Degree { .. } => Some(HELP_NAMESPACES),
             Self::Limit { .. } => Some(HELP_LIMIT),
             _ => None,
@@ -229,6 +241,10 @@ pub fn launch(
         bounded = Profile { limits: narrowed(profile.limits, &obligations.limits), ..profile.clone() };
         &bounded
     };
+    if profile.runtime != native::NAME && matches!(profile.cow, Some(CowView::Overlay { .. })) {
+        let reason = format!("`{}` has no overlay of the workspace: it needs a copy", profile.runtime);
+        return Err(LaunchError::Unavailable { reason });
+    }
     let started = (runtimes::select(&profile.runtime)?.start)(profile, &require, &spawn)?;
     Ok(Cage {
         pid: started.pid,

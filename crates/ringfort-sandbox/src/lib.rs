@@ -10,7 +10,11 @@
 //! This crate decides nothing: which paths and promises a request needs is the runtime's business.
 
 pub mod achieved;
+mod client;
+mod container;
+pub mod cow;
 pub mod group;
+pub mod guest;
 pub mod inherit;
 pub mod launch;
 pub mod orphans;

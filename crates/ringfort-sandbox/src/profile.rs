@@ -10,12 +10,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use ringfort_core::syscalls::SyscallGroups;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::group::Group;
 
@@ -47,6 +47,9 @@ pub struct Profile {
     pub protected: Vec<PathBuf>,
     /// Files inside the workspace whose changes stay inside the cage.
     pub staged: Vec<Staged>,
+    /// The workspace is seen and written through this, and the real one is not reached. Nothing in it is protected or
+    /// staged then: no change is real before a person applies it.
+    pub cow: Option<CowView>,
     /// A folder outside the workspace, made by the caller, that is writable where the degree is
     /// [`Degree::Minimal`](crate::achieved::Degree::Minimal): there is no private home or `/tmp` then.
     pub scratch: Option<PathBuf>,
@@ -123,8 +126,46 @@ pub struct Staged {
     pub scratch: PathBuf,
 }
 
+/// Where the changes to the workspace go instead of into it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CowView {
+    /// An overlay: what is written goes to `upper`, and what is not is read from the real workspace.
+    Overlay {
+        /// An empty folder of the caller's, outside the workspace, with the workspace's own mode.
+        upper: PathBuf,
+        /// An empty folder beside it, for the kernel.
+        work: PathBuf,
+    },
+    /// A copy of the workspace, in its place; at its own path where there is no mount namespace.
+    Copy {
+        /// The copy.
+        folder: PathBuf,
+        /// Places below the workspace where another file system is mounted: seen, and read-only.
+        mounts: Vec<PathBuf>,
+    },
+}
+
+impl CowView {
+    /// Places below the workspace that are seen and cannot be written.
+    pub fn mounts(&self) -> &[PathBuf] {
+        match self {
+            Self::Overlay { .. } => &[],
+            Self::Copy { mounts, .. } => mounts,
+        }
+    }
+
+    /// Folders outside the workspace that it is made of.
+    pub fn folders(&self) -> Vec<&Path> {
+        match self {
+            Self::Overlay { upper, work } => vec![upper, work],
+            Self::Copy { folder, .. } => vec![folder],
+        }
+    }
+}
+
 /// What of the network exists inside. In each case there is a loopback interface of the cage's own, and it is up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// Nothing else.
@@ -136,7 +177,7 @@ pub enum Network {
 }
 
 /// Which listeners a door has inside the cage.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DoorView {
     /// Ports that are listened on at every local address, those of [`SYNTHETIC_NET`] included; at most
     /// [`CAUGHT_PORTS_MAX`]. A caught port is taken: no program inside can listen on it.
@@ -154,6 +195,10 @@ pub const CAUGHT_PORTS_MAX: usize = 16;
 /// The addresses (with the bits of the prefix) that are local inside a cage with a door: what the door answers for a
 /// name lies here, and a program that connects to it arrives at a caught port.
 pub const SYNTHETIC_NET: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 18, 0, 0), 15);
+
+/// The address that the loopback interface of a cage with a door has besides 127.0.0.1, among the synthetic ones. C
+/// libraries look names up only where some address is not a loopback one (`AI_ADDRCONFIG`).
+pub const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 19, 255, 254);
 
 /// Bounds on resources; `None` leaves the caller's own bound. None is ever raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -213,9 +258,9 @@ pub enum DegreeRequest {
     Auto,
     /// Everything, or nothing starts.
     Full,
-    /// As root no user namespace, for others no Landlock; what a host with less would give.
+    /// No more than a host without user namespaces gives to root, or one without Landlock to others.
     Reduced,
-    /// No namespaces: Landlock, seccomp and limits only.
+    /// No more than Landlock, seccomp and limits: no namespaces.
     Minimal,
 }
 
@@ -262,6 +307,7 @@ impl Profile {
             hidden: Vec::new(),
             protected: Vec::new(),
             staged: Vec::new(),
+            cow: None,
             scratch: None,
             environment: Vec::new(),
             limits: Limits::default(),
@@ -279,5 +325,35 @@ impl Profile {
     /// The usual system trees; those that a host lacks are passed over. Secrets in `/etc` are covered in any case.
     pub fn system_default() -> Vec<PathBuf> {
         SYSTEM.iter().map(PathBuf::from).collect()
+    }
+
+    /// The folder whose content appears as the workspace.
+    #[must_use]
+    pub fn workspace_source(&self) -> &Path {
+        match &self.cow {
+            Some(CowView::Copy { folder, .. }) => folder,
+            Some(CowView::Overlay { .. }) | None => &self.workspace,
+        }
+    }
+
+    /// This profile where there is no mount namespace: a copy of the workspace is a workspace at its own path.
+    ///
+    /// `None` where that cannot be: an overlay needs a mount.
+    #[must_use]
+    pub fn without_mounts(&self) -> Option<Self> {
+        match &self.cow {
+            None => Some(self.clone()),
+            Some(CowView::Overlay { .. }) => None,
+            Some(CowView::Copy { folder, .. }) => {
+                let inside = |path: &Path| folder.join(path.strip_prefix(&self.workspace).unwrap_or(Path::new("")));
+                Some(Self { workspace: folder.clone(), cwd: inside(&self.cwd), cow: None, ..self.clone() })
+            }
+        }
+    }
+
+    /// Where a path of the workspace is once the workspace has moved to the profile `to`.
+    #[must_use]
+    pub fn moved(&self, path: &Path, to: &Self) -> PathBuf {
+        path.strip_prefix(&self.workspace).map_or_else(|_| path.to_owned(), |rest| to.workspace.join(rest))
     }
 }

@@ -356,8 +356,9 @@ fn check_agents(config: &Config, checker: &mut Checker) {
 fn check_kept(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str, &str) -> bool) {
     checker.provider("policy.provider", &config.policy.provider);
     let docker = &config.runtime.docker;
-    if config.runtime.kind == RuntimeKind::Native && is_idle("runtime.docker", "runtime.kind") {
-        checker.no_effect("runtime.docker", "`runtime.kind` is `native`");
+    let is_container = matches!(config.runtime.kind, RuntimeKind::Docker | RuntimeKind::Podman);
+    if !is_container && is_idle("runtime.docker", "runtime.kind") {
+        checker.no_effect("runtime.docker", "`runtime.kind` is neither `docker` nor `podman`");
     }
     if docker.image.is_empty() {
         checker.value("runtime.docker.image", "it is empty");

@@ -67,12 +67,13 @@ proptest! {
     }
 }
 
-fn patterns(texts: &[&str]) -> Vec<HostPattern> {
-    texts.iter().map(|text| HostPattern::parse(text).unwrap()).collect()
+fn section(allowed: &[&str], denied: &[&str]) -> EgressConfig {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    EgressConfig { domains: owned(allowed), denied_domains: owned(denied), ..Default::default() }
 }
 
 fn text_of(subject: &Subject, allowed: &[&str], denied: &[&str]) -> String {
-    ruleset(subject, Lists { allowed: &patterns(allowed), denied: &patterns(denied) }, "blake3:00")
+    ruleset(subject, &section(allowed, denied), "blake3:00").unwrap()
 }
 
 /// The rules of the chain that judges, in order.
@@ -119,6 +120,41 @@ fn what_is_denied_stands_before_what_is_allowed() {
     ];
     assert!(order.is_sorted(), "{text}");
     assert_eq!(text.matches("10.0.0.5").count(), 1, "{text}");
+}
+
+#[test]
+fn deny_what_depends_on_more_than_a_packet_shows() {
+    let rule = |host: &str, change: fn(&mut EgressRuleConfig)| {
+        let mut rule = EgressRuleConfig { host: host.to_owned(), ..Default::default() };
+        change(&mut rule);
+        rule
+    };
+    let mut egress = section(&["1.1.1.1", "2.2.2.2", "3.3.3.3:80", "9.9.9.9:853"], &[]);
+    egress.presets.insert(crate::config::EgressPreset::Npm);
+    egress.rules = vec![
+        rule("1.1.1.1", |rule| rule.methods = Some(vec!["GET".to_owned()])),
+        rule("2.2.2.2", |rule| rule.ports = Some(vec![443, 8443])),
+        rule("3.3.3.3:443", |_| {}),
+        rule("4.4.4.4", |_| {}),
+        rule("5.5.5.5", |rule| rule.programs = Some(vec!["git".to_owned()])),
+        rule("6.6.6.6", |rule| rule.bytes_max = Some(1)),
+        rule("7.7.7.7", |rule| rule.paths = Some(vec!["/a".to_owned()])),
+        rule("api.example.com", |_| {}),
+    ];
+    let text = ruleset(&Subject::Everyone, &egress, "").unwrap();
+    let accepted: Vec<_> = rules(&text).into_iter().filter(|rule| rule.ends_with("counter accept")).collect();
+    let expected = [
+        "ip daddr 2.2.2.2 tcp dport 443 counter accept",
+        "ip daddr 2.2.2.2 tcp dport 8443 counter accept",
+        "ip daddr 3.3.3.3 tcp dport 443 counter accept",
+        "ip daddr 4.4.4.4 meta l4proto tcp counter accept",
+        "ip daddr 9.9.9.9 tcp dport 853 counter accept",
+    ];
+    assert_eq!(accepted, expected, "{text}");
+    for unshown in ["1.1.1.1 (", "5.5.5.5 (", "6.6.6.6 (", "7.7.7.7 (", "api.example.com (", "the hosts of npm"] {
+        assert!(text.contains(&format!("#   {unshown}")), "{unshown}: {text}");
+    }
+    assert!(ruleset(&Subject::Everyone, &section(&["*"], &[]), "").is_err());
 }
 
 #[test]

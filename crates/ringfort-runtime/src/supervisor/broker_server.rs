@@ -20,6 +20,7 @@ use ringfort_core::principal::Principal;
 use ringfort_core::request::Provenance;
 use ringfort_core::text::Text;
 use ringfort_sandbox::launch::{Cage, DoorSockets, Event, Question};
+use ringfort_sandbox::profile::CowView;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::broker::{self, Introduction, Operation, Reply, for_agents, receive, reply};
@@ -209,6 +210,12 @@ impl<'a> BrokerServer<'a> {
         if operation == Operation::Check {
             return Some(Reply::Ruled(for_agents(session.pipeline.check(&task.request, door))));
         }
+        // Two mounts of one overlay are undefined: the kernel does not promise what either of them shows.
+        if matches!(session.profile.cow, Some(CowView::Overlay { .. })) {
+            let why = "there are no nested runs inside a copy-on-write run; the command can be started as it is";
+            self.refuse(words, &why);
+            return Some(Reply::Failed(why.to_owned()));
+        }
         if self.siblings.len() >= SIBLINGS_MAX {
             return Some(Reply::Failed(format!("{SIBLINGS_MAX} nested runs are going on already")));
         }
@@ -271,7 +278,7 @@ impl<'a> BrokerServer<'a> {
     }
 
     /// Puts on the record what was asked for and came to no ruling: a missing program, a folder outside.
-    fn refuse(&self, words: Vec<Text>, error: &TaskError) {
+    fn refuse(&self, words: Vec<Text>, error: &dyn std::fmt::Display) {
         let Service { session, principal, door, .. } = &self.service;
         let entry = Entry {
             principal: Some(principal.clone()),

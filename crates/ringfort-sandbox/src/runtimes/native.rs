@@ -9,6 +9,7 @@
 
 mod door;
 mod filter;
+pub(crate) mod guest;
 mod keeper;
 mod landlock;
 mod limits;
@@ -168,8 +169,8 @@ fn modes(request: DegreeRequest, abi: u32) -> Vec<(Mode, u32)> {
         DegreeRequest::Auto if is_root => vec![(Mode::Namespaced, abi), (Mode::Rooted, abi), (Mode::Minimal, abi)],
         DegreeRequest::Auto => vec![(Mode::Namespaced, abi), (Mode::Minimal, abi)],
         DegreeRequest::Full => vec![(Mode::Namespaced, abi)],
-        DegreeRequest::Reduced if is_root => vec![(Mode::Rooted, abi)],
-        DegreeRequest::Reduced => vec![(Mode::Namespaced, 0)],
+        DegreeRequest::Reduced if is_root => vec![(Mode::Rooted, abi), (Mode::Minimal, abi)],
+        DegreeRequest::Reduced => vec![(Mode::Namespaced, 0), (Mode::Minimal, abi)],
         DegreeRequest::Minimal => vec![(Mode::Minimal, abi)],
     }
 }
@@ -206,8 +207,9 @@ fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Resul
     let mut warnings = Vec::new();
     for (mode, abi) in modes(profile.degree, abi) {
         if !mode.degree(abi).reaches(floor) {
+            // What is weaker still tells nothing more.
             warnings.push(too_weak(mode, abi));
-            continue;
+            break;
         }
         let host = Host { abi, floor, rlimits: &limited.rlimits, entrances: &entrances };
         match attempt(mode, profile, require, spawn, &host, &mut warnings) {
@@ -231,7 +233,7 @@ fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Resul
 fn too_weak(mode: Mode, abi: u32) -> String {
     match mode {
         Mode::Namespaced => format!("Landlock has ABI {abi}, {} is needed", landlock::ABI_WITH_SCOPES),
-        Mode::Rooted | Mode::Minimal => format!("only `{}` is left", mode.degree(abi).as_str()),
+        Mode::Rooted | Mode::Minimal => format!("`{}` is all that is left", mode.degree(abi).as_str()),
     }
 }
 
@@ -382,6 +384,8 @@ fn achieved(mode: Mode, abi: u32, findings: Findings, warnings: Vec<String>) -> 
     let landlock_abi = (findings.landlock && abi > 0).then_some(abi);
     let degree = mode.degree(landlock_abi.unwrap_or(0));
     Achieved {
+        runtime: NAME,
+        image: None,
         degree,
         landlock_abi,
         namespaces: mode.names(),
@@ -463,6 +467,15 @@ pub(crate) fn try_rooted() -> Tried {
 
 fn tried(mode: Mode) -> Tried {
     prepare::try_plan(mode).map_or_else(|_| Tried::default(), |plan| keeper::try_out(mode.namespaces(), &plan))
+}
+
+/// Whether the workspace `lower` can be mounted with its changes kept in `upper`, inside new namespaces.
+pub(crate) fn try_layered(lower: &Path, upper: &Path, work: &Path) -> bool {
+    let works = |mode: Mode| {
+        let plan = prepare::try_layered_plan(mode, (lower, upper, work));
+        mode.is_namespaced() && plan.is_ok_and(|plan| keeper::try_out(mode.namespaces(), &plan).mounts)
+    };
+    modes(DegreeRequest::Auto, 0).into_iter().any(|(mode, _)| works(mode))
 }
 
 #[cfg(test)]

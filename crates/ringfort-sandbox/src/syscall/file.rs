@@ -11,7 +11,7 @@ use std::ffi::{CStr, c_int, c_long};
 use super::{Answer, check, check_int, check_unit};
 
 /// What `fstat` says, as far as a cage needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct FileId {
     pub(crate) device: u64,
     pub(crate) inode: u64,

@@ -73,6 +73,12 @@ pub(crate) fn setsid() -> Answer<()> {
     check_unit(unsafe { libc::syscall(libc::SYS_setsid) })
 }
 
+/// The session that this process belongs to.
+pub(crate) fn session_of_self() -> Answer<i32> {
+    // SAFETY: no memory is passed.
+    check_int(unsafe { libc::syscall(libc::SYS_getsid, 0 as c_long) })
+}
+
 pub(crate) fn become_group_leader() -> Answer<()> {
     // SAFETY: no memory is passed.
     check_unit(unsafe { libc::syscall(libc::SYS_setpgid, 0 as c_long, 0 as c_long) })

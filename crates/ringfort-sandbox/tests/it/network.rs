@@ -165,20 +165,20 @@ fn programs_inside_reach_each_other_over_loopback() {
 
 #[test]
 fn what_a_program_connects_to_arrives_outside_with_its_address() {
-    let Some(place) = place("ask 127.0.0.1:3128 198.18.3.4:443 198.19.255.254:80 198.18.0.0:443 127.0.0.1:53", door())
-    else {
-        return;
-    };
-    let mut running = Running::start(&place);
-    let door = running.door();
-    let seen = [&door.proxy, door.caught(443), door.caught(80), door.caught(443), &door.dns_tcp].map(serve);
     let meant = ["127.0.0.1:3128", "198.18.3.4:443", "198.19.255.254:80", "198.18.0.0:443", "127.0.0.1:53"];
-    assert_eq!(seen.map(|address| address.to_string()), meant);
-    let text = running.finish();
-    for address in meant {
-        assert!(text.contains(&format!("ANSWER {address} {address}")), "{text}");
+    for degree in degrees() {
+        let Some(mut place) = place(&format!("ask {}", meant.join(" ")), door()) else { return };
+        place.profile.degree = degree;
+        let mut running = Running::start(&place);
+        let door = running.door();
+        let seen = [&door.proxy, door.caught(443), door.caught(80), door.caught(443), &door.dns_tcp].map(serve);
+        assert_eq!(seen.map(|address| address.to_string()), meant);
+        let text = running.finish();
+        for address in meant {
+            assert!(text.contains(&format!("ANSWER {address} {address}")), "{text}");
+        }
+        assert_eq!(door.waiting(), 0);
     }
-    assert_eq!(door.waiting(), 0);
 }
 
 #[test]
@@ -196,6 +196,14 @@ fn a_name_is_asked_at_the_door() {
     });
     assert_eq!(meant.to_string(), "198.18.7.7:443");
     assert!(running.finish().contains("ANSWER agent.example.test 198.18.7.7:443"));
+}
+
+#[test]
+fn a_name_is_asked_where_only_families_with_an_address_count() {
+    let Some(place) = place("name-where-there-is-an-address agent.example.test", door()) else { return };
+    let mut running = Running::start(&place);
+    running.door().answer_name([198, 18, 7, 8]);
+    assert!(running.finish().contains("LOOKED UP 0"));
 }
 
 /// The variable that makes [`a_strange_etc_does_not_matter`] do its work below a different `/etc`.
@@ -216,13 +224,15 @@ fn a_strange_etc_does_not_matter() {
         "rm -f resolv.conf && ln -s nowhere resolv.conf",
         "rm -f resolv.conf && ln -s other resolv.conf && echo nameserver 192.0.2.53 > other",
         "echo nameserver 192.0.2.53 > resolv.conf; chmod 600 resolv.conf",
+        // As container engines do.
+        "echo nameserver 192.0.2.53 > other; rm -f resolv.conf; touch resolv.conf; mount --bind other resolv.conf",
         "echo 'hosts: files mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return]' > nsswitch.conf",
         "rm -f nsswitch.conf",
         "printf 'hosts: files\\n' > real; rm -f nsswitch.conf; ln -s real nsswitch.conf",
     ] {
         let folder = tempfile::tempdir().unwrap();
         let script = format!(
-            "set -e; cp -RP /etc/. \"$1\" 2>/dev/null || true; cd \"$1\"; {prepare}; mount --bind \"$1\" /etc; cd /; \
+            "set -e; cp -RP /etc/. \"$1\" 2>/dev/null || true; cd \"$1\"; {prepare}; mount --rbind \"$1\" /etc; cd /; \
             exec \"$2\" --exact network::a_strange_etc_does_not_matter --nocapture"
         );
         let output = Command::new("/usr/bin/unshare")
@@ -237,18 +247,29 @@ fn a_strange_etc_does_not_matter() {
 }
 
 #[test]
-fn escape_to_any_address_but_the_door_is_blocked() {
-    for network in [Network::None, door()] {
+fn without_names_at_the_door_nothing_of_etc_changes() {
+    let view = DoorView { caught_ports: vec![80], names: false };
+    for network in [Network::None, Network::Door(view), door()] {
         let Some(mut place) = place("", network.clone()) else { return };
+        place.profile.network = network.clone();
+        let outcome = place.shell("cat /etc/resolv.conf");
+        let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        assert_eq!(outcome.out == host, network != door(), "{network:?}: {outcome:?}");
+    }
+}
+
+#[test]
+fn escape_to_any_address_but_the_door_is_blocked() {
+    for (degree, network) in degrees().into_iter().flat_map(|degree| [(degree, Network::None), (degree, door())]) {
         let outside = TcpListener::bind("0.0.0.0:0").unwrap();
         let port = outside.local_addr().unwrap().port();
         let datagrams = UdpSocket::bind(("0.0.0.0", port)).unwrap();
-        place.profile.environment.retain(|(name, _)| name != VARIABLE);
-        place.profile.environment.push((VARIABLE.into(), format!("reach {port}").into()));
+        let Some(mut place) = place(&format!("reach {port}"), network.clone()) else { return };
+        place.profile.degree = degree;
         let mut running = Running::start(&place);
         let door = (network != Network::None).then(|| running.door());
         let text = running.finish();
-        assert!(!text.contains("REACHED"), "{network:?}:\n{text}");
+        assert!(!text.contains("REACHED"), "{degree:?} {network:?}:\n{text}");
         assert!(text.matches("BLOCKED").count() > 60, "{text}");
         nothing_waits(&outside);
         datagrams.set_nonblocking(true).unwrap();
@@ -259,13 +280,22 @@ fn escape_to_any_address_but_the_door_is_blocked() {
 
 #[test]
 fn escape_by_changing_the_network_is_blocked() {
-    let Some(place) = place("change", door()) else { return };
-    let mut running = Running::start(&place);
-    let door = running.door();
-    let text = running.finish();
-    assert!(!text.contains("CHANGED"), "{text}");
-    assert!(text.matches("BLOCKED").count() >= 20, "{text}");
-    assert_eq!(door.waiting(), 0);
+    for degree in degrees() {
+        let Some(mut place) = place("change", door()) else { return };
+        place.profile.degree = degree;
+        let mut running = Running::start(&place);
+        let door = running.door();
+        let text = running.finish();
+        assert!(!text.contains("CHANGED"), "{degree:?}: {text}");
+        assert!(text.matches("BLOCKED").count() >= 20, "{degree:?}: {text}");
+        assert_eq!(door.waiting(), 0);
+    }
+}
+
+/// Those in which this user gets a network namespace.
+fn degrees() -> Vec<DegreeRequest> {
+    let root = rustix::process::geteuid().is_root();
+    [DegreeRequest::Auto].into_iter().chain(root.then_some(DegreeRequest::Reduced)).collect()
 }
 
 /// Runs `task` outside any cage, with all rights over a network namespace of its own; `None` where that cannot be had.

@@ -10,6 +10,7 @@
 use std::ffi::{c_int, c_long};
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
 use std::path::Path;
@@ -33,6 +34,7 @@ fn inside() {
         ["serve-and-ask"] => serve_and_ask(),
         ["ask", ref addresses @ ..] => addresses.iter().for_each(|address| ask(address, *address)),
         ["name", name, port] => ask(name, (name, port.parse().unwrap())),
+        ["name-where-there-is-an-address", name] => look_up_where_there_is_an_address(name),
         ["reach", port] => reach(port.parse().unwrap()),
         ["change"] => change(),
         ["listen-abstract"] => {
@@ -93,6 +95,16 @@ fn ask(name: &str, address: impl ToSocketAddrs) {
     println!("\nANSWER {name} {text}");
 }
 
+/// As programs do that were told to use IPv4, or ask for addresses only of the families that the host has.
+fn look_up_where_there_is_an_address(name: &str) {
+    let name = std::ffi::CString::new(name).unwrap();
+    let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
+    (hints.ai_family, hints.ai_flags, hints.ai_socktype) = (libc::AF_INET, libc::AI_ADDRCONFIG, libc::SOCK_STREAM);
+    let mut found = std::ptr::null_mut();
+    let answer = unsafe { libc::getaddrinfo(name.as_ptr(), std::ptr::null(), &raw const hints, &raw mut found) };
+    println!("\nLOOKED UP {answer}");
+}
+
 fn say(what: &str, result: Result<()>) {
     match result {
         Ok(()) => println!("\nREACHED CHANGED {what}"),
@@ -150,6 +162,7 @@ fn reach(port: u16) {
         say(&format!("tcp {address}"), TcpStream::connect_timeout(&address, ATTEMPT).map(|_| ()));
         say(&format!("udp {address}"), send(address));
     }
+    send_through_loopback();
     for (family, kind, protocol) in [
         (libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_RAW),
         (libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP),
@@ -173,6 +186,19 @@ fn send(address: SocketAddr) -> Result<()> {
     socket.connect(address)?;
     socket.send(b"x")?;
     socket.send(b"x").map(|_| ())
+}
+
+/// Bound to an interface, packets are sent where no route leads. Whether one arrived is judged outside.
+fn send_through_loopback() {
+    for text in FORBIDDEN {
+        let address: SocketAddr = text.parse().unwrap();
+        let Ok(socket) = UdpSocket::bind(if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }) else { continue };
+        let name = c"lo";
+        let bound = unsafe {
+            libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_ptr().cast(), 3)
+        };
+        println!("\nBOUND {bound} {address} {:?}", socket.send_to(b"x", address));
+    }
 }
 
 fn answered(answer: c_long) -> Result<()> {

@@ -10,8 +10,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use ringfort_policy::domain::HostPattern;
-use ringfort_policy::nftables::{self, Lists, Subject, User};
+use ringfort_policy::nftables::{self, Subject, User};
 use ringfort_policy::{accept, load, schema};
 use serde_json::{Value, json};
 
@@ -163,12 +162,8 @@ fn nftables(world: &World, common: &Common, user: Option<&str>) -> Result<u8, Fa
         Some(user) => Subject::User(User::parse(user).map_err(Failure::usage)?),
     };
     let loaded = world.load(common, None)?;
-    let patterns = |texts: &[String]| {
-        texts.iter().map(|text| HostPattern::parse(text)).collect::<Result<Vec<_>, _>>().map_err(Failure::usage)
-    };
-    let (allowed, denied) = (patterns(&loaded.config.egress.domains)?, patterns(&loaded.config.egress.denied_domains)?);
-    let lists = Lists { allowed: &allowed, denied: &denied };
-    let text = nftables::ruleset(&subject, lists, &loaded.digest.to_string());
+    let text =
+        nftables::ruleset(&subject, &loaded.config.egress, &loaded.digest.to_string()).map_err(Failure::usage)?;
     let mut out = std::io::stdout().lock();
     if common.json {
         output::json_line(&mut out, &json!({ "digest": loaded.digest, "ruleset": text }))?;

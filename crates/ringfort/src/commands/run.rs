@@ -14,6 +14,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use ringfort_core::action::{Action, Command, PathAccess, PathOp};
@@ -26,7 +27,8 @@ use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
-use ringfort_policy::config::Network;
+use ringfort_policy::config::{Network, RuntimeKind};
+use ringfort_runtime::cow::CowContext;
 use ringfort_runtime::egress::refusals;
 use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
@@ -34,12 +36,14 @@ use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
+use ringfort_sandbox::cow::Wish;
+use ringfort_sandbox::launch::LaunchError;
 use ringfort_sandbox::profile::{DegreeRequest, Profile, Tracing};
 
-use super::{Common, Failure};
+use super::{Common, Failure, changes};
 use crate::output::remedy::Opening;
 use crate::output::{self, Detail, Widening};
-use crate::wiring::{RunWishes, World, session_name, wire, workspace};
+use crate::wiring::{RunWishes, World, engine, session_name, wire, workspace};
 
 /// The guard failed; nothing has run unless the message says so.
 pub(crate) const EXIT_GUARD: u8 = 125;
@@ -60,7 +64,8 @@ const SHOWN_CHARS_MAX: usize = 2000;
 const ODD_PATH_RULE: &str = "path-001";
 
 /// Options that a caller inside a cage has no say in.
-const OUTSIDE_ONLY: [&str; 7] = ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--trace"];
+const OUTSIDE_ONLY: [&str; 8] =
+    ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--runtime", "--trace"];
 
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
@@ -74,6 +79,7 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run -- npm test
   ringfort run -- bash
   ringfort run --workspace ~/src/app -- make -j4
+  ringfort run --cow -- npm install
   ringfort run -- claude
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
@@ -88,6 +94,13 @@ pub(crate) struct RunArgs {
     /// How much isolation: `auto`, `full`, `reduced` (no user namespace) or `minimal` (Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
+    /// Keep what changes in the workspace beside it until you apply or discard it: `ringfort changes`. An overlay where
+    /// that works, else a copy; `--cow=copy` always copies
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    pub(crate) cow: Option<String>,
+    /// In what the program runs: `native`, `bubblewrap`, `docker` or `podman`; as configured unless named
+    #[arg(long, value_name = "NAME")]
+    pub(crate) runtime: Option<String>,
     /// The door to the network: `auto` (where a host is listed or a person can be asked), `door` or `off`
     #[arg(long, value_name = "NETWORK")]
     pub(crate) network: Option<String>,
@@ -126,6 +139,9 @@ impl RunArgs {
         if let Some(workspace) = &self.workspace {
             option("--workspace", workspace.as_os_str());
         }
+        if let Some(runtime) = &self.runtime {
+            option("--runtime", OsStr::new(runtime));
+        }
         if let Some(profile) = &self.profile {
             option("--profile", OsStr::new(profile));
         }
@@ -134,6 +150,9 @@ impl RunArgs {
             option("--network", OsStr::new(network));
         }
         self.require.iter().for_each(|what| option("--require", OsStr::new(what)));
+        if let Some(cow) = &self.cow {
+            words.push(format!("--cow={cow}").into());
+        }
         let trace = ("--trace", self.trace);
         for (flag, is_set) in [trace, ("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
@@ -151,10 +170,12 @@ struct Wishes {
     common: Common,
     workspace: Option<PathBuf>,
     profile: Option<String>,
+    runtime: Option<RuntimeKind>,
     network: Option<Network>,
     degree: Option<DegreeRequest>,
     require: Requirement,
     trace: bool,
+    cow: Option<Wish>,
     redact: bool,
     verbose: bool,
     command: Vec<OsString>,
@@ -213,6 +234,10 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
         if is_flag && attached.is_some() {
             return Err(bad_option(&word));
         }
+        if name == "--cow" {
+            wishes.cow = Some(cow_wish(attached.as_deref())?);
+            continue;
+        }
         let mut value = || {
             attached
                 .take()
@@ -225,6 +250,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--policy" => wishes.common.policy = Some(PathBuf::from(value()?)),
             "--set" => wishes.common.settings.push(value()?.to_string_lossy().into_owned()),
             "--profile" => wishes.profile = Some(value()?.to_string_lossy().into_owned()),
+            "--runtime" => wishes.runtime = Some(engine::kind(&value()?.to_string_lossy())?),
             "--network" => wishes.network = Some(network(&value()?)?),
             "--degree" => wishes.degree = Some(degree(&value()?)?),
             "--require" => wishes.require.add(&value()?)?,
@@ -249,6 +275,14 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
 fn bad_option(word: &OsString) -> Failure {
     let error = anyhow::anyhow!("unknown option `{}`", super::shown(word));
     Failure::usage(error).help("`ringfort run --help` lists the options; the command comes after `--`")
+}
+
+fn cow_wish(how: Option<&OsStr>) -> Result<Wish, Failure> {
+    match how.map(OsStr::to_str) {
+        None | Some(Some("auto")) => Ok(Wish::Auto),
+        Some(Some("copy")) => Ok(Wish::Copy),
+        Some(_) => Err(Failure::usage(anyhow::anyhow!("`--cow` stands alone, or is `--cow=auto` or `--cow=copy`"))),
+    }
 }
 
 fn degree(value: &OsStr) -> Result<DegreeRequest, Failure> {
@@ -346,11 +380,13 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         common: &wishes.common,
         workspace,
         degree,
+        runtime: wishes.runtime,
         session: session_name()?,
         profile: wishes.profile.clone(),
         program,
         network: wishes.network,
         asks: if terminal.is_some() { Asks::Person } else { Asks::Nobody },
+        clients: Some(&wishes.command),
     };
     let mut wired =
         wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
@@ -376,6 +412,11 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let folder = wired.state.new_run(&wired.session.name).map_err(|error| guard(Failure::guard(error)))?;
     let approver = TerminalApprover::new(terminal.as_ref(), &signals);
     let quarantine = wired.state.quarantine().join(&wired.session.name);
+    let door = crate::network::Network {
+        chain: Arc::clone(wired.session.pipeline.chain()),
+        workspace: wired.session.workspace.clone(),
+        clock: Arc::clone(&wired.session.clock),
+    };
     let context = RunContext {
         folder: &folder,
         quarantine: &quarantine,
@@ -383,12 +424,16 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         terminal: terminal.as_ref(),
         approver: &approver,
         redact_terminal: wishes.redact || wired.loaded.config.redact.terminal,
-        network: None,
+        network: Some(&door),
+        cow: wishes.cow.map(|wish| CowContext { state: &wired.state, wish, progress: &changes::copying }),
         is_live: wishes.verbose && !world.is_for_agent(),
     };
     match run(&mut wired.session, &task, &context) {
         RunEnd::Ended(finished) => {
             report(&wired.session, &finished, &wishes, &wired.session.name);
+            if let Some(cow) = &finished.cow {
+                changes::summary(&wired.session, cow, wishes.common.state.as_deref());
+            }
             let reader = if world.is_for_agent() { refusals::Reader::Agent } else { refusals::Reader::Person };
             finished.refusals.lines(reader).iter().for_each(|line| wired.session.warn(line));
             Ok(ended(finished.ended))
@@ -408,6 +453,12 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
             let reader = opening.as_ref().map_or(Reader::Person, Reader::Opened);
             show_denial(&ruling, &task.request.action, &reader, wishes.common.json);
             Ok(End::Status(EXIT_DENIED))
+        }
+        RunEnd::Failed(RunError::Launch(LaunchError::Execute { program, source }))
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            let error = anyhow::anyhow!("there is no program `{}` inside", program.display());
+            Err(Failure { status: EXIT_MISSING, ..Failure::usage(error) })
         }
         RunEnd::Failed(error) => {
             let failure = Failure::guard(anyhow::anyhow!("{}", chain(&error)));
@@ -540,6 +591,10 @@ fn write_denial(ruling: &Ruling, action: &Action, reader: &Reader<'_>, json: boo
 
 /// A run inside a cage: the supervisor outside decides, records and launches a sibling cage.
 fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
+    if wishes.cow.is_some() {
+        let error = anyhow::anyhow!("`--cow` is not available inside a cage: it would share the workspace of the run");
+        return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });
+    }
     if let Some(option) = wishes.widening.first() {
         let error = anyhow::anyhow!("`{option}` is not available inside a cage: the supervisor outside decides");
         return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });

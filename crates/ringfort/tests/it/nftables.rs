@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::support::Place;
+use crate::support::{Place, skips_are_errors};
 
 /// Listens on some ports of each address, TCP and UDP; makes a file when it does.
 const SERVE: &str = r#"
@@ -132,6 +132,7 @@ fn is_possible(place: &Place) -> bool {
         ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().any(|folder| Path::new(folder).join(name).exists())
     };
     if !["nft", "ip", "unshare", "python3"].into_iter().all(has) {
+        assert!(!skips_are_errors(), "no `nft`, `ip`, `unshare` or `python3`");
         eprintln!("skipped: no `nft`, `ip`, `unshare` or `python3`");
         return false;
     }

@@ -16,10 +16,12 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
+use serde::{Deserialize, Serialize};
+
 use super::wire::{EVENT_BYTES, Message};
 use super::{Mode, ProfileError};
 use crate::launch::{DoorSockets, LaunchError};
-use crate::profile::{CAUGHT_PORTS_MAX, DoorView, NAMES_PORT, Network, PROXY_PORT, SYNTHETIC_NET};
+use crate::profile::{CAUGHT_PORTS_MAX, DoorView, NAMES_PORT, Network, OWN_ADDRESS, PROXY_PORT, SYNTHETIC_NET};
 use crate::syscall::{self, Answer, Errno, Listen};
 
 /// What to say where there is no network namespace to make a door in.
@@ -39,14 +41,14 @@ pub(super) enum NetworkPlan {
     Alone,
     /// A loopback interface, a route and listeners.
     Door {
-        /// The requests for interface and route.
+        /// The requests for interface, route and address.
         requests: Vec<u8>,
         view: DoorView,
     },
 }
 
 /// How many answers [`NetworkPlan::Door`]'s requests get.
-const REQUESTS: usize = 2;
+const REQUESTS: usize = 3;
 
 impl NetworkPlan {
     pub(super) fn new(mode: Mode, network: &Network) -> Self {
@@ -54,10 +56,28 @@ impl NetworkPlan {
             (Mode::Minimal, _) => Self::Shared,
             (Mode::Namespaced | Mode::Rooted, Network::None) => Self::Alone,
             (Mode::Namespaced | Mode::Rooted, Network::Door(view)) => {
-                Self::Door { requests: [raise_request(), route_request()].concat(), view: view.clone() }
+                let requests = [raise_request(), route_request(), address_request()].concat();
+                Self::Door { requests, view: view.clone() }
             }
         }
     }
+
+    /// What is made in a network namespace that somebody else has made and brought up: with rights in it everything,
+    /// without them the listener for the proxy alone, which needs none.
+    pub(super) fn in_given(network: &Network, rights: Rights) -> Self {
+        match (network, rights) {
+            (Network::None, _) => Self::Shared,
+            (Network::Door(_), Rights::Held) => Self::new(Mode::Namespaced, network),
+            (Network::Door(_), Rights::None) => Self::Door { requests: Vec::new(), view: DoorView::default() },
+        }
+    }
+}
+
+/// Whether the keeper has rights in its network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Rights {
+    Held,
+    None,
 }
 
 /// Refuses doors that could not be made as they are described.
@@ -113,10 +133,24 @@ fn route_request() -> Vec<u8> {
         0,
         0,
     ];
-    let attribute = |kind: u16, value: [u8; 4]| [&8_u16.to_ne_bytes()[..], &kind.to_ne_bytes(), &value].concat();
     let destination = attribute(libc::RTA_DST, network.octets());
     let interface = attribute(libc::RTA_OIF, LOOPBACK.to_ne_bytes());
     request(libc::RTM_NEWROUTE, WANTS_ANSWER | MAKES, &[&head[..], &destination, &interface].concat())
+}
+
+/// "The loopback interface has this address as well" (`struct ifaddrmsg` with the address, twice as is usual).
+fn address_request() -> Vec<u8> {
+    const EVERYWHERE: u8 = 0; // The scope of an address that is not a loopback one.
+    let head = [libc::AF_INET as u8, 32, 0, EVERYWHERE];
+    let local = attribute(libc::IFA_LOCAL, OWN_ADDRESS.octets());
+    let peer = attribute(libc::IFA_ADDRESS, OWN_ADDRESS.octets());
+    let body = [&head[..], &LOOPBACK.to_ne_bytes(), &local, &peer].concat();
+    request(libc::RTM_NEWADDR, WANTS_ANSWER | MAKES, &body)
+}
+
+/// Four bytes with their length and kind (`struct rtattr`).
+fn attribute(kind: u16, value: [u8; 4]) -> Vec<u8> {
+    [&8_u16.to_ne_bytes()[..], &kind.to_ne_bytes(), &value].concat()
 }
 
 /// Prepares the network of this process's namespace and hands the listeners out. Called in the keeper.
@@ -125,7 +159,9 @@ pub(super) fn open(plan: &NetworkPlan, control: c_int) -> Answer<()> {
         NetworkPlan::Shared => Ok(()),
         NetworkPlan::Alone => syscall::raise_loopback(),
         NetworkPlan::Door { requests, view } => {
-            syscall::change_routes(requests, REQUESTS)?;
+            if !requests.is_empty() {
+                syscall::change_routes(requests, REQUESTS)?;
+            }
             let mut listeners = Listeners { made: [-1; LISTENERS_MAX], count: 0 };
             // After an error the process ends, and with it every listener.
             listeners.fill(view)?;
@@ -252,11 +288,14 @@ mod tests {
 
     #[test]
     fn requests_are_laid_out_as_the_kernel_reads_them() {
-        let (raise, route) = (raise_request(), route_request());
-        assert_eq!((raise.len(), route.len()), (32, 44));
+        let (raise, route, address) = (raise_request(), route_request(), address_request());
+        assert_eq!((raise.len(), route.len(), address.len()), (32, 44, 40));
         assert_eq!(raise[..8], [32, 0, 0, 0, 16, 0, 5, 0]);
         assert_eq!(route[..8], [44, 0, 0, 0, 24, 0, 5, 6]);
         assert_eq!(route[16..24], [2, 15, 0, 0, 255, 3, 254, 2]);
+        assert_eq!(address[..8], [40, 0, 0, 0, 20, 0, 5, 6]);
+        assert_eq!(address[16..24], [2, 32, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(address[24..], [8, 0, 2, 0, 198, 19, 255, 254, 8, 0, 1, 0, 198, 19, 255, 254]);
         assert_eq!(route[28..], [8, 0, 1, 0, 198, 18, 0, 0, 8, 0, 4, 0, 1, 0, 0, 0]);
     }
 }

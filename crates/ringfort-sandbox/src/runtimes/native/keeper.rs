@@ -114,7 +114,7 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
         map_identity(uid_map, gid_map).map_err(during(Stage::Identity))?;
     }
     if plan.namespaced {
-        door::open(&plan.network, plan.descriptors.control).map_err(during(Stage::Network))?;
+        open_network(plan).map_err(during(Stage::Network))?;
         view = build_view(&plan.workspace, &plan.steps).map_err(|StepFailure { index, errno }| Failure {
             stage: Stage::View,
             index,
@@ -122,9 +122,10 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
         })?;
     } else {
         syscall::adopt_orphans().map_err(during(Stage::Session))?;
+        door::open(&plan.network, plan.descriptors.control).map_err(during(Stage::Network))?;
     }
     syscall::umask(umask);
-    syscall::setsid().map_err(during(Stage::Session))?;
+    lead_session().map_err(during(Stage::Session))?;
     if let Some(terminal) = plan.descriptors.terminal {
         syscall::take_terminal(terminal).map_err(during(Stage::Session))?;
     }
@@ -134,6 +135,24 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     match plan.tracing {
         Tracing::Off => syscall::clone_borrowing(|| become_program(plan, view)).map_err(during(Stage::Fork)),
         Tracing::Programs => trace::start(|| become_program(plan, view)),
+    }
+}
+
+/// Starts a session, unless whoever started this process has given it one of its own.
+fn lead_session() -> Answer<()> {
+    match syscall::setsid() {
+        Err(Errno(libc::EPERM)) if syscall::session_of_self() == Ok(syscall::getpid()) => Ok(()),
+        answer => answer,
+    }
+}
+
+/// Makes what the plan wants of the network.
+fn open_network(plan: &Plan) -> Answer<()> {
+    match door::open(&plan.network, plan.descriptors.control) {
+        // A root that may make namespaces and may not touch networks (in a container): its loopback stays down, and
+        // less is reachable by it, not more.
+        Err(Errno(libc::EPERM)) if plan.identity.is_none() && matches!(plan.network, NetworkPlan::Alone) => Ok(()),
+        answer => answer,
     }
 }
 
@@ -338,6 +357,7 @@ fn end(plan: &Plan, program: i32, last: Option<Message>) -> u8 {
 pub(super) struct TryPlan {
     /// `None` where no user namespace is made.
     pub(super) identity: Option<(CString, CString)>,
+    pub(super) workspace: CString,
     pub(super) steps: Vec<Step>,
 }
 
@@ -355,7 +375,7 @@ pub(super) fn try_out(namespaces: u64, plan: &TryPlan) -> Tried {
         {
             return TRIED_NOTHING;
         }
-        match build_view(c"/", &plan.steps) {
+        match build_view(&plan.workspace, &plan.steps) {
             Err(_) => TRIED_IDENTITY,
             Ok(view) if view.overlays_refused != 0 => TRIED_MOUNTS,
             Ok(_) => TRIED_OVERLAYS,

@@ -9,6 +9,8 @@
 
 use std::ffi::{CStr, CString, c_int};
 
+use serde::{Deserialize, Serialize};
+
 use crate::syscall::{self, Answer, Errno, LandlockHandled};
 
 const EXECUTE: u64 = 1;
@@ -32,8 +34,8 @@ pub(crate) const ABI_MAX: u32 = 9;
 pub(crate) const ABI_WITH_SCOPES: u32 = 6;
 
 /// What a grant lets the program do below a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Grant {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Grant {
     /// List folders.
     List,
     /// Read and execute.

@@ -14,14 +14,14 @@ use crate::profile::{Limits, Profile};
 use crate::syscall;
 
 /// What bounds one cage.
-pub(super) struct Limited {
-    pub(super) leaf: Option<Leaf>,
-    pub(super) rlimits: Vec<(c_uint, u64)>,
-    pub(super) held: Vec<HeldLimit>,
+pub(crate) struct Limited {
+    pub(crate) leaf: Option<Leaf>,
+    pub(crate) rlimits: Vec<(c_uint, u64)>,
+    pub(crate) held: Vec<HeldLimit>,
 }
 
 /// Finds what holds the limits of `profile`, and makes the control group.
-pub(super) fn resolve(profile: &Profile) -> Result<Limited, LaunchError> {
+pub(crate) fn resolve(profile: &Profile) -> Result<Limited, LaunchError> {
     let limits = &profile.limits;
     let group = profile.group.clone().or_else(|| Group::for_limits(limits));
     let mut limited =

@@ -30,13 +30,13 @@ use super::witness::{self, Witness};
 use super::{Mode, ProfileError, minimal};
 use crate::achieved::Degree;
 use crate::launch::{LaunchError, Spawn, Stream};
-use crate::profile::{Network, Profile};
+use crate::profile::{CowView, Network, Profile};
 use crate::syscall::{self, ExecVectors};
 
 /// Most paths in each list of a profile.
 const PATHS_MAX: usize = 4096;
 /// Descriptors are moved above this before the clone, so that none stands where the program wants another.
-const DESCRIPTOR_MIN: i32 = 10;
+pub(super) const DESCRIPTOR_MIN: i32 = 10;
 
 /// The resource that carries the mark of a session: the kernel has not used it since Linux 2.4, it is inherited, its
 /// hard bound can only be lowered, and everybody may read it.
@@ -130,6 +130,13 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
             return Err(ProfileError::Staged { path: staged.scratch.clone() });
         }
     }
+    let folders: Vec<&Path> = profile.cow.iter().flat_map(CowView::folders).collect();
+    if let Some(folder) =
+        folders.iter().find(|f| !is_plain_absolute(f) || f.starts_with(workspace) || workspace.starts_with(f))
+    {
+        // An overlay in itself, or a copy that the copied program writes as the real one.
+        return Err(ProfileError::Workspace { path: folder.to_path_buf() });
+    }
     door::check(&profile.network)?;
     for (what, count) in [
         ("hidden paths", profile.hidden.len()),
@@ -155,13 +162,22 @@ fn is_plain_relative(path: &Path) -> bool {
 /// Prepares one attempt.
 pub(super) fn prepare(
     mode: Mode,
-    profile: &Profile,
+    wanted: &Profile,
     require: &BTreeSet<Promise>,
     spawn: &Spawn,
     host: &Host<'_>,
 ) -> Result<Prepared, LaunchError> {
     let abi = host.abi;
     let (uid, gid) = syscall::effective_ids();
+    let moved;
+    let profile = match mode {
+        Mode::Namespaced | Mode::Rooted => wanted,
+        Mode::Minimal => {
+            let reason = "without mounts a copy-on-write workspace has to be a copy".to_owned();
+            moved = wanted.without_mounts().ok_or(LaunchError::Unavailable { reason })?;
+            &moved
+        }
+    };
     let mut rules = Rules::new(abi);
     let (steps, degraded) = match mode {
         Mode::Namespaced | Mode::Rooted => {
@@ -205,10 +221,10 @@ pub(super) fn prepare(
         tracing: profile.tracing,
         rules,
         filter: filter::build(sockets, &profile.syscalls),
-        witness: make_witness(mode, profile, abi)?,
+        witness: make_witness(mode, (profile, wanted), abi)?,
         required,
         landlock_required: host.floor == Degree::Full,
-        exec: vectors(profile, spawn)?,
+        exec: vectors(profile, &wanted.moved(&spawn.program, profile), spawn)?,
         descriptors: channels.descriptors,
         started_by_main_thread: syscall::getpid() == syscall::gettid(),
     };
@@ -222,10 +238,15 @@ fn identity_line(id: u32) -> CString {
 
 /// What Landlock grants inside a view of our own.
 fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Result<(), ProfileError> {
-    for path in system {
-        rules.allow(c_string(path)?, Grant::Read);
-    }
-    for (path, grant) in [
+    view_grants(profile, system).into_iter().try_for_each(|(path, grant)| {
+        rules.allow(c_string(&path)?, grant);
+        Ok(())
+    })
+}
+
+/// What is granted inside a view that was planned for `profile`.
+pub(super) fn view_grants(profile: &Profile, system: &[PathBuf]) -> Vec<(PathBuf, Grant)> {
+    let fixed = [
         ("/", Grant::List),
         ("/proc", Grant::Look),
         ("/dev", Grant::Device),
@@ -233,33 +254,24 @@ fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Resul
         ("/tmp", Grant::Write),
         ("/var/tmp", Grant::Write),
         ("/run", Grant::Write),
-    ] {
-        rules.allow(c_string(Path::new(path))?, grant);
-    }
-    rules.allow(c_string(&profile.home.path)?, Grant::Write);
-    for path in profile.writable.iter().chain([&profile.workspace]) {
-        rules.allow(c_string(path)?, Grant::Write);
-    }
-    Ok(())
+    ];
+    let fixed = fixed.map(|(path, grant)| (PathBuf::from(path), grant));
+    let own = profile.writable.iter().chain([&profile.workspace, &profile.home.path]).map(|path| (path, Grant::Write));
+    let system = system.iter().map(|path| (path, Grant::Read));
+    system.chain(own).map(|(path, grant)| (path.clone(), grant)).chain(fixed).collect()
 }
 
-fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, LaunchError> {
+/// The profile as it is carried out, and as it was wanted: a workspace that was copied must not be written either.
+fn make_witness(mode: Mode, (profile, wanted): (&Profile, &Profile), abi: u32) -> Result<Witness, LaunchError> {
     let strings = |paths: &[&Path]| paths.iter().copied().map(c_string).collect::<Result<Vec<CString>, ProfileError>>();
     let home = c_string(&profile.home.path)?;
     let hidden: Vec<&Path> = profile.hidden.iter().map(PathBuf::as_path).chain([Path::new("/etc/shadow")]).collect();
     let protected: Vec<&Path> = profile.protected.iter().map(PathBuf::as_path).collect();
-    let mut anchored: BTreeSet<&Path> = BTreeSet::new();
-    for path in profile.protected.iter().chain(profile.staged.iter().map(|staged| &staged.path)) {
-        anchored.extend(path.ancestors().take_while(|parent| *parent != profile.workspace));
-    }
-    // What lies below a protected folder is protected by it; below a hidden one nothing is left to protect.
-    anchored.retain(|path| !path.ancestors().skip(1).any(|parent| protected.contains(&parent)));
-    let is_hidden = |path: &Path| profile.hidden.iter().any(|hidden| path.starts_with(hidden));
-    anchored.retain(|path| !is_hidden(path));
     let mut outside: Vec<&Path> = vec![Path::new("/"), Path::new("/usr"), Path::new("/etc")];
     if !mode.is_namespaced() {
         outside.extend([Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm"), &profile.home.path]);
         outside.extend(profile.workspace.parent());
+        outside.extend((wanted.workspace != profile.workspace).then_some(wanted.workspace.as_path()));
     }
     let (network_outside, pids_outside) = witness::own_namespaces();
     let name = probe_name()?;
@@ -274,7 +286,7 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Laun
         unreadable: strings(&hidden)?,
         landlock_canary: CString::new(if mode.is_namespaced() { view::CANARY } else { "/" }).unwrap_or_default(),
         protected: strings(&protected)?,
-        anchored: anchored.into_iter().map(c_string).collect::<Result<_, _>>()?,
+        anchored: anchored(profile).into_iter().map(c_string).collect::<Result<_, _>>()?,
         home_outside: syscall::stat(&home).ok(),
         home,
         root_outside: syscall::stat(c"/").ok(),
@@ -284,13 +296,32 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Laun
 }
 
 /// A name that nobody can have taken before.
-fn probe_name() -> Result<String, LaunchError> {
+pub(super) fn probe_name() -> Result<String, LaunchError> {
     let mut random = [0_u8; 8];
     rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).map_err(os("asking for randomness"))?;
     Ok(format!(".ringfort-probe-{:016x}", u64::from_ne_bytes(random)))
 }
 
-fn vectors(profile: &Profile, spawn: &Spawn) -> Result<ExecVectors, ProfileError> {
+/// What must be a mount point of its own, so that nothing protected is renamed: it, and every folder above it.
+pub(super) fn anchored(profile: &Profile) -> BTreeSet<&Path> {
+    let protected: Vec<&Path> = profile.protected.iter().map(PathBuf::as_path).collect();
+    let mut anchored: BTreeSet<&Path> = BTreeSet::new();
+    for path in profile.protected.iter().chain(profile.staged.iter().map(|staged| &staged.path)) {
+        anchored.extend(path.ancestors().take_while(|parent| *parent != profile.workspace));
+    }
+    // What lies below a protected folder is protected by it; below a hidden one nothing is left to protect.
+    anchored.retain(|path| !path.ancestors().skip(1).any(|parent| protected.contains(&parent)));
+    let is_hidden = |path: &Path| profile.hidden.iter().any(|hidden| path.starts_with(hidden));
+    anchored.retain(|path| !is_hidden(path));
+    anchored
+}
+
+/// A path of a profile as a C string.
+pub(super) fn c_path(path: &Path) -> Result<CString, ProfileError> {
+    c_string(path)
+}
+
+fn vectors(profile: &Profile, program: &Path, spawn: &Spawn) -> Result<ExecVectors, ProfileError> {
     let string = |bytes: &OsStr| CString::new(bytes.as_bytes()).map_err(|_| ProfileError::NullByte);
     let argv = spawn.argv.iter().map(|word| string(word)).collect::<Result<_, _>>()?;
     let variables = profile.environment.iter().map(|(name, value)| {
@@ -299,7 +330,7 @@ fn vectors(profile: &Profile, spawn: &Spawn) -> Result<ExecVectors, ProfileError
         line.push(value);
         string(&line)
     });
-    Ok(ExecVectors::new(c_string(&spawn.program)?, argv, variables.collect::<Result<_, _>>()?))
+    Ok(ExecVectors::new(c_string(program)?, argv, variables.collect::<Result<_, _>>()?))
 }
 
 /// The descriptors of an attempt.
@@ -312,11 +343,7 @@ struct Channels {
 
 impl Channels {
     fn open(spawn: &Spawn, entrances: &[OwnedFd]) -> Result<Self, LaunchError> {
-        for (stream, descriptor) in
-            [(Stream::Stdin, &spawn.stdin), (Stream::Stdout, &spawn.stdout), (Stream::Stderr, &spawn.stderr)]
-        {
-            inspect(stream, descriptor)?;
-        }
+        inspect_streams(spawn)?;
         let (report, report_child) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(os("opening a pipe"))?;
         let (control, control_child) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -346,8 +373,14 @@ impl Channels {
     }
 }
 
-fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> LaunchError {
+pub(super) fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> LaunchError {
     move |errno| LaunchError::Setup { what: what.to_owned(), source: io::Error::from(errno) }
+}
+
+/// Refuses standard streams that would be a way out.
+pub(super) fn inspect_streams(spawn: &Spawn) -> Result<(), LaunchError> {
+    let streams = [(Stream::Stdin, &spawn.stdin), (Stream::Stdout, &spawn.stdout), (Stream::Stderr, &spawn.stderr)];
+    streams.into_iter().try_for_each(|(stream, descriptor)| inspect(stream, descriptor))
 }
 
 /// A folder as a descriptor would let the program walk out by `..` and a socket would lead to whoever holds its other end.
@@ -381,5 +414,20 @@ pub(super) fn try_plan(mode: Mode) -> Result<TryPlan, ProfileError> {
         },
     ];
     let identity = (mode == Mode::Namespaced).then(|| (identity_line(uid), identity_line(gid)));
-    Ok(TryPlan { identity, steps })
+    Ok(TryPlan { identity, workspace: path("/")?, steps })
+}
+
+/// An overlay of a workspace and nothing else.
+pub(super) fn try_layered_plan(
+    mode: Mode,
+    (lower, upper, work): (&Path, &Path, &Path),
+) -> Result<TryPlan, ProfileError> {
+    let (uid, gid) = syscall::effective_ids();
+    let merged = c_string(Path::new("merged"))?;
+    let steps = vec![
+        Step::Folder { path: merged.clone(), mode: 0o755 },
+        Step::Layered { upper: c_string(upper)?, work: c_string(work)?, path: merged },
+    ];
+    let identity = (mode == Mode::Namespaced).then(|| (identity_line(uid), identity_line(gid)));
+    Ok(TryPlan { identity, workspace: c_string(lower)?, steps })
 }
