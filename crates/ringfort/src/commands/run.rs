@@ -38,7 +38,7 @@ use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
 use ringfort_sandbox::cow::Wish;
 use ringfort_sandbox::launch::LaunchError;
-use ringfort_sandbox::profile::{DegreeRequest, Profile};
+use ringfort_sandbox::profile::{DegreeRequest, Profile, Tracing};
 
 use super::{Common, Failure, changes};
 use crate::output::remedy::Opening;
@@ -64,7 +64,8 @@ const SHOWN_CHARS_MAX: usize = 2000;
 const ODD_PATH_RULE: &str = "path-001";
 
 /// Options that a caller inside a cage has no say in.
-const OUTSIDE_ONLY: [&str; 7] = ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--runtime"];
+const OUTSIDE_ONLY: [&str; 8] =
+    ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--runtime", "--trace"];
 
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
@@ -106,6 +107,9 @@ pub(crate) struct RunArgs {
     /// What must hold, or nothing runs: a degree (`full`, `reduced`) or promises; separated by commas, or repeated
     #[arg(long, value_name = "WHAT")]
     pub(crate) require: Vec<String>,
+    /// Rule on each program that the command starts, before its first instruction (slower)
+    #[arg(long)]
+    pub(crate) trace: bool,
     /// Redact output on a terminal as well
     #[arg(long)]
     pub(crate) redact: bool,
@@ -149,7 +153,8 @@ impl RunArgs {
         if let Some(cow) = &self.cow {
             words.push(format!("--cow={cow}").into());
         }
-        for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
+        let trace = ("--trace", self.trace);
+        for (flag, is_set) in [trace, ("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
                 words.push(flag.into());
             }
@@ -170,6 +175,7 @@ struct Wishes {
     degree: Option<DegreeRequest>,
     require: Requirement,
     cow: Option<Wish>,
+    trace: bool,
     redact: bool,
     verbose: bool,
     command: Vec<OsString>,
@@ -224,7 +230,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             wishes.command = std::iter::once(word).chain(words).collect();
             break;
         }
-        let is_flag = matches!(name.as_str(), "--redact" | "--verbose" | "-v" | "--json");
+        let is_flag = matches!(name.as_str(), "--trace" | "--redact" | "--verbose" | "-v" | "--json");
         if is_flag && attached.is_some() {
             return Err(bad_option(&word));
         }
@@ -248,6 +254,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--network" => wishes.network = Some(network(&value()?)?),
             "--degree" => wishes.degree = Some(degree(&value()?)?),
             "--require" => wishes.require.add(&value()?)?,
+            "--trace" => wishes.trace = true,
             "--redact" => wishes.redact = true,
             "--verbose" | "-v" => wishes.verbose = true,
             "--json" => wishes.common.json = true,
@@ -387,6 +394,9 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         wired.session.warn(notice);
     }
     wishes.require.tighten(&mut wired.session.profile);
+    if wishes.trace {
+        wired.session.profile.tracing = Tracing::Programs;
+    }
 
     let words: Vec<Text> = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
     let principal = world.principal().map_err(|error| guard(Failure::guard(error)))?;

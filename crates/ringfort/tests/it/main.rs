@@ -39,4 +39,5 @@ mod streams;
 mod support;
 mod terminal;
 mod tools;
+mod traced;
 mod widen;

@@ -55,6 +55,9 @@ const NEW_NAMESPACES: u32 = 0x7e02_0000;
 /// The time namespace; in `clone` this bit belongs to the exit signal, so only `unshare` knows it.
 const NEW_TIME: u32 = 0x80;
 
+/// In `clone`: the new process escapes from whoever traces this one. Nothing but an escape wants that.
+const UNTRACED: u32 = libc::CLONE_UNTRACED as u32;
+
 /// Terminal requests that put words into the input of a terminal, take its output or change its protocol.
 const TERMINAL_REQUESTS: [u32; 4] = [
     libc::TIOCSTI as u32,
@@ -203,7 +206,9 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
         body(&mut assembler);
         looks.push((number, assembler.program));
     };
-    for (number, flags) in [(libc::SYS_clone, NEW_NAMESPACES), (libc::SYS_unshare, NEW_NAMESPACES | NEW_TIME)] {
+    for (number, flags) in
+        [(libc::SYS_clone, NEW_NAMESPACES | UNTRACED), (libc::SYS_unshare, NEW_NAMESPACES | NEW_TIME)]
+    {
         look(number, &|body| {
             body.load_argument(0);
             body.push(JUMP_ANY_BIT, flags, 0, 1);
