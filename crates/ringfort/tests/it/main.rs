@@ -15,6 +15,7 @@ mod attack;
 mod attack_life;
 mod broker;
 mod commands;
+mod escape;
 mod explain;
 mod hook;
 mod hook_cage;

@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** architecture and x32 are judged first; a call that is newer than this file is refused; an argument
 //! that the kernel reads as 32 bits is compared on its low 32 bits, whatever stands above them.
-//! Pointers cannot be judged here, so `clone3` answers ENOSYS and libraries fall back to `clone`.
+//! Pointers cannot be judged here, so `clone3` and `openat2` answer ENOSYS and libraries fall back.
 
 use std::ffi::c_long;
 
@@ -76,15 +76,28 @@ const ON_OTHERS: &[(c_long, &[(u32, u32)])] = &[
     (libc::SYS_ioprio_set, &[(0, 1), (1, 0)]),  // IOPRIO_WHO_PROCESS
 ];
 
-/// Calls that set a file's mode, with the argument that is the mode.
+/// Calls that set a file's mode or make a file with one, with the argument that is the mode.
 const MODE_CALLS: &[(c_long, u32)] = &[
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_chmod, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_creat, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mknod, 1),
+    (libc::SYS_mknodat, 2),
     (libc::SYS_fchmod, 1),
     (libc::SYS_fchmodat, 2),
     (FCHMODAT2, 2),
 ];
 const FCHMODAT2: c_long = 452;
+/// Calls that open a file, with the argument that holds the flags; a mode follows it, and counts where one is made.
+const OPEN_CALLS: &[(c_long, u32)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, 1),
+    (libc::SYS_openat, 2),
+];
+/// Flags with which `open` makes a file (the second is the bit that only `O_TMPFILE` has).
+const MAKES_FILE: u32 = (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u32;
 
 /// Calls that answer EPERM, with what they would open.
 #[rustfmt::skip]
@@ -230,7 +243,9 @@ pub(super) fn build(sockets: Sockets) -> Vec<Instruction> {
 
 /// Every call that is not simply allowed, sorted by number.
 fn verdicts(sockets: Sockets) -> Vec<(u32, Verdict)> {
-    let mut verdicts = vec![(call(libc::SYS_clone3), Verdict::Answer(errno(libc::ENOSYS)))];
+    // Their arguments lie in memory: namespaces there, a mode here. Libraries fall back.
+    let unknown = [libc::SYS_clone3, libc::SYS_openat2];
+    let mut verdicts = Vec::from(unknown.map(|number| (call(number), Verdict::Answer(errno(libc::ENOSYS)))));
     let shared: &[c_long] = if sockets == Sockets::Shared { SHARED_MEMORY } else { &[] };
     let refused = REFUSED.iter().chain(REFUSED_HERE).chain(shared);
     verdicts.extend(refused.map(|number| (call(*number), Verdict::Answer(errno(libc::EPERM)))));
@@ -263,8 +278,16 @@ fn verdicts(sockets: Sockets) -> Vec<(u32, Verdict)> {
     });
     look(libc::SYS_socketpair, &|body| {
         body.load_argument(0);
-        body.answer_if_equal(libc::AF_UNIX as u32, ALLOW);
+        body.push(JUMP_EQUAL, libc::AF_UNIX as u32, 1, 0);
         body.answer(errno(libc::EPERM));
+        if sockets == Sockets::Shared {
+            // One end of a pair of datagram sockets can be sent from, and connected, to any path.
+            body.load_argument(1);
+            body.push(AND, SOCKET_KIND_MASK, 0, 0);
+            body.answer_if_equal(libc::SOCK_DGRAM as u32, errno(libc::EPERM));
+            body.answer_if_equal(libc::SOCK_RAW as u32, errno(libc::EPERM)); // The same by its other name.
+        }
+        body.answer(ALLOW);
     });
     look(libc::SYS_socket, &|body| socket(body, sockets));
     if sockets == Sockets::Shared {
@@ -279,11 +302,22 @@ fn verdicts(sockets: Sockets) -> Vec<(u32, Verdict)> {
             });
         }
     }
-    // A program that runs as its owner, left in the workspace, gives whoever starts it the caller's rights. Only these
-    // calls can make one: a file created with the bit loses it with the first byte written.
+    // A program that runs as its owner, left in the workspace, gives whoever starts it the caller's rights. A file that
+    // is made with the bit is empty, but where root writes to it later it keeps the bit.
     for (number, argument) in MODE_CALLS {
         look(*number, &|body| {
             body.load_argument(*argument);
+            body.push(JUMP_ANY_BIT, libc::S_ISUID, 0, 1);
+            body.answer(errno(libc::EPERM));
+            body.answer(ALLOW);
+        });
+    }
+    for (number, argument) in OPEN_CALLS {
+        look(*number, &|body| {
+            body.load_argument(*argument);
+            body.push(JUMP_ANY_BIT, MAKES_FILE, 1, 0);
+            body.answer(ALLOW);
+            body.load_argument(*argument + 1);
             body.push(JUMP_ANY_BIT, libc::S_ISUID, 0, 1);
             body.answer(errno(libc::EPERM));
             body.answer(ALLOW);

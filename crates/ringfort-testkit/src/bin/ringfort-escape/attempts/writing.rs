@@ -53,6 +53,9 @@ pub(crate) static ATTEMPTS: &[Attempt] = &[
     answer(78, "makes a file beside the programs of the system", |_| opens("/usr", TMPFILE | WRITE)).needs("root"),
     answer(79, "makes a file beside the settings of the system", |_| opens("/etc", TMPFILE | WRITE)).needs("root"),
     answer(80, "makes a file beside the jobs of the system", |_| opens("/etc/cron.d", TMPFILE | WRITE)).needs("root and cron"),
+    effect(81, "makes one as it is opened", |s| { let path = sys::c(s.work.join("owner4")); done(sys::call(sys::OPENAT, [sys::HERE, sys::at(&path), 0o101, 0o4755])) }),
+    effect(82, "makes one by the newest call to open", |s| { let path = sys::c(s.work.join("owner5")); let how = [0o101u64, 0o4755, 0]; done(sys::call(sys::OPENAT2, [sys::HERE, sys::at(&path), how.as_ptr() as usize, 24])) }),
+    effect(83, "makes one without a name, then names it", |s| { let folder = sys::c(&s.work); let file = sys::call(sys::OPENAT, [sys::HERE, sys::at(&folder), TMPFILE | WRITE, 0o4755])?; name_it(file, &s.work.join("owner6")) }).needs("O_TMPFILE"),
 ];
 
 /// A new file in the workspace.
