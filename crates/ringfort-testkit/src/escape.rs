@@ -124,8 +124,10 @@ pub fn run_suite(offers: Offers, together: usize, runner: &Runner<'_>) -> io::Re
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
-        let ended = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked"))));
-        ended.fold(Ok(()), |all, one| all.and(one))
+        let panicked = |_| Err(io::Error::other("a worker panicked"));
+        let ended: Vec<io::Result<()>> =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(panicked)).collect();
+        ended.into_iter().collect::<io::Result<()>>()
     })?;
     Ok(verdicts.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -21,7 +21,11 @@ fn caged(world: &World, options: &[&str], words: &[String]) -> std::io::Result<V
     let policy = world.root.join("minimal.toml");
     std::fs::write(&policy, MINIMAL)?;
     let mut shell = Command::new("/bin/sh");
-    shell.arg("-c").arg("exec 5<>\"$0\" 6<\"$1\"; shift; exec \"$@\"").arg(world.outside.join("left-open")).arg(&world.outside);
+    shell
+        .arg("-c")
+        .arg("exec 5<>\"$0\" 6<\"$1\"; shift; exec \"$@\"")
+        .arg(world.outside.join("left-open"))
+        .arg(&world.outside);
     shell.arg(binary()).arg("run");
     if options.contains(&"minimal") {
         shell.arg("--policy").arg(&policy);

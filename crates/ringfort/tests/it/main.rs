@@ -11,7 +11,6 @@
 
 mod agents;
 mod approvals;
-mod attack;
 mod attack_life;
 mod broker;
 mod commands;
