@@ -11,13 +11,17 @@ system_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 # program:package, the program as the tests start it.
 wanted=(
-    bash:bash bwrap:bubblewrap cc:gcc gcc:gcc git:git make:make node:nodejs npm:npm ps:procps python3:python3
+    bash:bash busybox:busybox-static bwrap:bubblewrap cc:gcc gcc:gcc git:git ip:iproute2 make:make nft:nftables node:nodejs npm:npm ps:procps python3:python3
     runuser:util-linux script:bsdutils setsid:util-linux tmux:tmux unshare:util-linux useradd:passwd vi:vim-tiny
 )
 
 missing=()
 for entry in "${wanted[@]}"; do
     PATH=$system_path command -v "${entry%%:*}" >/dev/null 2>&1 || missing+=("${entry#*:}")
+done
+# By their paths: another client of Docker may come first in PATH.
+for program in /usr/bin/docker /usr/sbin/dockerd; do
+    [ -x "$program" ] || missing+=(docker.io)
 done
 PATH=$system_path python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
 [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)

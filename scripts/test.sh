@@ -24,9 +24,30 @@ end_to_end_binary() {
         sed -n 's/.*"executable":"\([^"]*\/it-[^"]*\)".*/\1/p' | tail -n 1
 }
 
+# A container engine of the tests' own; only root can start one.
+start_engine() {
+    if [ "$(id -u)" -ne 0 ]; then
+        printf 'skipped: only root starts a Docker daemon\n'
+        export RINGFORT_TEST_DOCKER_HOST=skip
+        return 0
+    fi
+    engine=$(mktemp -d /tmp/ringfort-engine.XXXXXX)
+    RINGFORT_TEST_DOCKER_HOST=$(scripts/engine.sh start "$engine")
+    export RINGFORT_TEST_DOCKER_HOST
+}
+
+engine=
 user=
 place=
 cleanup() {
+    stop_user
+    if [ -n "$engine" ]; then
+        scripts/engine.sh stop "$engine"
+        engine=
+    fi
+}
+
+stop_user() {
     if [ -n "$user" ]; then
         pkill -KILL -u "$user" || true
         userdel --remove "$user" >/dev/null 2>&1 || true
@@ -65,10 +86,13 @@ as_ordinary_user() {
     install -m 755 "$release" "$place/ringfort"
     install -m 755 "$tests" "$place/it"
     install -m 755 scripts/demo.sh "$place/demo.sh"
+    # For as long as this stage takes, the engine is this user's as well.
+    chown "$user" "$engine/socket"
     # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
     runuser -u "$user" -- env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash LANG=C.UTF-8 TERM=xterm \
         PATH="$home/.cargo/bin:/usr/local/bin:/usr/bin:/bin" RINGFORT_BIN="$place/ringfort" \
-        RINGFORT_TEST_NO_SKIP="$RINGFORT_TEST_NO_SKIP" RINGFORT_AGENTS=skip RUST_BACKTRACE="${RUST_BACKTRACE:-1}" \
+        RINGFORT_TEST_NO_SKIP="$RINGFORT_TEST_NO_SKIP" RINGFORT_AGENTS=skip \
+        RINGFORT_TEST_DOCKER_HOST="$RINGFORT_TEST_DOCKER_HOST" RUST_BACKTRACE="${RUST_BACKTRACE:-1}" \
         sh -c 'cd && id && "$1" && "$2"' - "$place/demo.sh" "$place/it" </dev/null || status=$?
     # What a test leaves for the background (git tidies up so) may take a moment to end; nothing may stay.
     for _ in $(seq 50); do
@@ -79,7 +103,7 @@ as_ordinary_user() {
         printf 'the processes above are still there after the tests\n' >&2
         status=1
     fi
-    cleanup
+    stop_user
     return "$status"
 }
 
@@ -89,7 +113,9 @@ export RINGFORT_AGENTS
 stage 'agents' scripts/agents.sh "$RINGFORT_AGENTS"
 stage 'formatting' cargo fmt --all --check
 stage 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
+stage 'fuzz targets' cargo check --manifest-path fuzz/Cargo.toml --locked --target-dir "$(target_folder)"
 stage 'release build' build_release
+stage 'container engine' start_engine
 stage 'tests' cargo test --workspace --locked --no-fail-fast
 if [ -d "${RINGFORT_CORPORA:-}" ]; then
     stage 'figures over corpora' cargo run --quiet --locked -p ringfort-testkit -- corpora --ratchet

@@ -131,6 +131,9 @@ pub struct Egress {
     /// The method, where the protocol has one.
     #[serde(default)]
     pub method: Option<String>,
+    /// The program of the run that asks, where a door knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
 }
 
 /// A use of a stored secret.
@@ -186,16 +189,17 @@ impl Action {
     pub fn write_digest(&self, writer: &mut DigestWriter) {
         match self {
             Self::Command(command) => write_command(command, writer),
-            Self::Tool(call) => {
-                writer.number(3).bytes(call.name.as_bytes());
-                write_value(&call.arguments, writer);
-            }
+            Self::Tool(call) => write_call(&call.name, call, writer),
             Self::Path(access) => {
                 writer.number(4).bytes(access.path.as_bytes()).bytes(access.op.as_str().as_bytes());
             }
             Self::Egress(egress) => {
-                writer.number(5).bytes(egress.url.as_bytes()).number(u64::from(egress.method.is_some()));
+                writer.number(if egress.program.is_some() { 15 } else { 5 });
+                writer.bytes(egress.url.as_bytes()).number(u64::from(egress.method.is_some()));
                 writer.bytes(egress.method.as_deref().unwrap_or("").as_bytes());
+                if let Some(program) = &egress.program {
+                    writer.bytes(program.as_bytes());
+                }
             }
             Self::Secret(secret) => {
                 writer.number(6).bytes(secret.id.as_bytes()).bytes(secret.purpose.as_bytes());
@@ -215,6 +219,20 @@ impl Action {
             Self::Intent(check) => check.write_digest(writer.number(14)),
         }
     }
+
+    /// Writes what stays the same when it is repeated: case is not part of a tool's name here.
+    pub fn write_repeat_digest(&self, writer: &mut DigestWriter) {
+        match self {
+            Self::Tool(call) => write_call(&call.name.to_lowercase(), call, writer),
+            other => other.write_digest(writer),
+        }
+    }
+}
+
+/// Writes a tool call into a digest, under this name.
+fn write_call(name: &str, call: &ToolCall, writer: &mut DigestWriter) {
+    writer.number(3).bytes(name.as_bytes());
+    write_value(&call.arguments, writer);
 }
 
 /// Writes a command into a digest, its form first.

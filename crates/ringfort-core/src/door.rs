@@ -54,6 +54,8 @@ pub enum DoorKind {
     Gateway,
     /// The MCP firewall.
     Mcp,
+    /// A connection from a cage to the network.
+    Egress,
 }
 
 impl DoorKind {
@@ -66,6 +68,7 @@ impl DoorKind {
             Self::Broker => "broker",
             Self::Gateway => "gateway",
             Self::Mcp => "mcp",
+            Self::Egress => "egress",
         }
     }
 }

@@ -22,7 +22,7 @@ pub enum Promise {
     ConfineReads,
     /// Start-up files inside the workspace cannot be changed, replaced or renamed.
     ProtectStartup,
-    /// No network is reachable.
+    /// No network is reachable; where the cage has a door, what the door lets through and nothing else.
     NoNetwork,
     /// Processes outside are neither seen nor signalled nor traced.
     ConfineProcesses,
@@ -80,16 +80,18 @@ pub enum ApprovalChannel {
 pub struct LimitObligation {
     /// Longest run, in milliseconds.
     pub wall_ms_max: Option<u64>,
-    /// Most processor time, in milliseconds.
+    /// Most processor time of one process, in milliseconds.
     pub cpu_ms_max: Option<u64>,
-    /// Most address space of one process, in bytes.
+    /// Most memory of everything together, in bytes; where no control group holds it, address space of one process.
     pub memory_bytes_max: Option<u64>,
-    /// Most processes at once.
+    /// Most processes and threads at once.
     pub processes_max: Option<u64>,
     /// Most bytes of output that are passed on.
     pub output_bytes_max: Option<u64>,
     /// Largest file that may be written, in bytes.
     pub file_bytes_max: Option<u64>,
+    /// Most processor time of everything together, in percent of one processor.
+    pub cpu_percent_max: Option<u64>,
 }
 
 impl LimitObligation {
@@ -101,6 +103,7 @@ impl LimitObligation {
             processes_max: smallest(self.processes_max, other.processes_max),
             output_bytes_max: smallest(self.output_bytes_max, other.output_bytes_max),
             file_bytes_max: smallest(self.file_bytes_max, other.file_bytes_max),
+            cpu_percent_max: smallest(self.cpu_percent_max, other.cpu_percent_max),
         }
     }
 

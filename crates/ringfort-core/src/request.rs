@@ -82,7 +82,7 @@ impl Request {
         for link in self.principal.chain() {
             writer.bytes(link.as_bytes());
         }
-        self.action.write_digest(&mut writer);
+        self.action.write_repeat_digest(&mut writer);
         writer.finish()
     }
 }

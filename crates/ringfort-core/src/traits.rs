@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use crate::permit::Permit;
+use crate::permit::Grant;
 
 /// Why a signature could not be made. Nothing was signed.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +61,11 @@ pub trait Store: Send + Sync {
 
 /// Opens connections to addresses that were judged.
 pub trait Dial: Send + Sync {
-    /// Connects to `address` under `permit`.
+    /// Starts to connect to `address`, under a permit that was redeemed for this connection. The socket does not block;
+    /// it is connected once it is writable and reports no error. One grant serves every address of one name.
     ///
     /// # Errors
     ///
     /// No connection is open.
-    fn dial(&self, permit: Permit, address: SocketAddr) -> io::Result<OwnedFd>;
+    fn dial(&self, grant: &Grant, address: SocketAddr) -> io::Result<OwnedFd>;
 }

@@ -37,7 +37,7 @@ fn decide(criterion: &mut Criterion) {
         ("tool write denied", tool("Write", json!({"file_path": "/etc/passwd", "content": "x"}))),
         ("tool unknown", tool("mcp__server__call", json!({"x": 1}))),
         ("path", Action::Path(PathAccess { path: Text::from("src/main.rs"), op: PathOp::Write })),
-        ("url", Action::Egress(Egress { url: "https://example.com/x".to_owned(), method: None })),
+        ("url", Action::Egress(Egress { url: "https://example.com/x".to_owned(), method: None, program: None })),
         ("ls -la", shell("ls -la")),
         ("git status", shell("git status")),
         ("npm test", shell("npm test")),

@@ -28,12 +28,12 @@ pub use agents::AgentConfig;
 pub use autonomy::{Ask, AutonomyConfig, Level, Unresolved};
 pub use channels::{ChannelsConfig, DiscordConfig, SlackConfig, TelegramConfig, WebhookConfig, WhatsappConfig};
 pub(crate) use check::{Checker, Fault, FaultKind, check};
-pub use egress::EgressConfig;
+pub use egress::{EgressConfig, EgressPreset, EgressRuleConfig, Network};
 pub use gateway::{GatewayConfig, TunnelConfig, TunnelProvider};
 pub use guard::GuardConfig;
 pub use runtime::{DockerConfig, RuntimeConfig, RuntimeKind, SecretsConfig};
-pub(crate) use sandbox::promises;
 pub use sandbox::{Durability, LimitsConfig, RedactConfig, SandboxConfig, TrailConfig};
+pub(crate) use sandbox::{degree, promises};
 pub use secret_text::SecretText;
 pub use tool_rule::{ArgumentConfig, ArgumentType, ArgumentValue, ToolRuleConfig, ToolRuleRestriction};
 

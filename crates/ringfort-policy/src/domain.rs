@@ -7,6 +7,7 @@
 //! `*.example.com` covers neither `example.com` nor `badexample.com`, and `*.com` does not exist.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::egress::{Host, parse_host};
 
@@ -68,11 +69,30 @@ impl HostPattern {
         }
     }
 
+    /// The address and port that it names; `None` where it names a name, which no packet shows.
+    pub fn address(&self) -> Option<(IpAddr, Option<u16>)> {
+        match &self.name {
+            Name::Exact(Host::V4(address)) => Some(((*address).into(), self.port)),
+            Name::Exact(Host::V6(address)) => Some(((*address).into(), self.port)),
+            Name::Exact(Host::Name(_)) | Name::Below(_) => None,
+        }
+    }
+
     /// Whether this pattern covers a host and port, and how closely.
     pub fn covers(&self, host: &Host, port: Option<u16>) -> Option<Cover> {
         if self.port.is_some() && self.port != port {
             return None;
         }
+        self.covers_host(host)
+    }
+
+    /// The port that it names.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Whether this pattern covers a host on any port, and how closely.
+    pub fn covers_host(&self, host: &Host) -> Option<Cover> {
         match (&self.name, host) {
             (Name::Exact(mine), host) => (mine == host).then_some(Cover::Exact),
             (Name::Below(suffix), Host::Name(name)) => name.ends_with(suffix.as_str()).then_some(Cover::Below),

@@ -14,6 +14,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ringfort_core::limits::URL_BYTES_MAX;
 use ringfort_core::text::is_invisible;
 
+pub mod rule;
+
 /// Most bytes of a host name (RFC 1035).
 const HOST_BYTES_MAX: usize = 253;
 /// Most bytes of one label (RFC 1035).

@@ -15,6 +15,7 @@ pub mod domain;
 pub mod egress;
 mod file;
 pub mod load;
+pub mod nftables;
 mod normal;
 pub mod path;
 pub mod preset;

@@ -16,12 +16,13 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use crate::accept::{self, AcceptError, State};
-use crate::config::{self, Config, Fault, FaultKind, PolicyConfig};
+use crate::config::{self, Config, Fault, FaultKind, Network, PolicyConfig};
 use crate::document;
 pub use crate::document::Location;
+use crate::domain::HostPattern;
 use crate::file::{self, FileError, Links};
 use crate::preset::Preset;
-use crate::restriction::Restriction;
+use crate::restriction::{NetworkRestriction, Restriction};
 use crate::rule::{Effective, Policy};
 use crate::schema;
 
@@ -67,6 +68,25 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Lets hosts be reached that the settings of a client name: see [`Policy::with_client_hosts`].
+    #[must_use]
+    pub fn with_client_hosts(mut self, hosts: &[HostPattern]) -> Self {
+        if hosts.is_empty() {
+            return self;
+        }
+        self.chain = self.chain.into_iter().map(|policy| policy.with_client_hosts(hosts)).collect();
+        self.digest = digest(&self.config, self.restriction.as_ref(), &self.chain);
+        self
+    }
+
+    /// Whether a cage has a door to the network: what the configuration says, and the project.
+    pub fn network(&self) -> Network {
+        match self.restriction.as_ref().and_then(|restriction| restriction.egress.network) {
+            Some(NetworkRestriction::Off) => Network::Off,
+            None => self.config.egress.network,
+        }
+    }
+
     /// The bounds in force: the smallest of the chain, and the union of what is hidden and required.
     pub fn effective(&self) -> Effective {
         Effective::of(&self.config, self.restriction.as_ref())

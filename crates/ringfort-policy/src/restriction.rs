@@ -9,11 +9,14 @@
 
 use std::collections::BTreeSet;
 
+use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Checker, Fault, FaultKind, GuardConfig, LimitsConfig, ToolRuleRestriction, Unresolved};
+use crate::config::{
+    Checker, EgressRuleConfig, Fault, FaultKind, GuardConfig, LimitsConfig, ToolRuleRestriction, Unresolved,
+};
 use crate::tool::argument::ToolRule;
 
 /// Everything that a project file can say.
@@ -93,8 +96,22 @@ pub struct AutonomyRestriction {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EgressRestriction {
+    /// Only `off`: a cage has no door to the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkRestriction>,
     /// Hosts that are denied.
     pub denied_domains: Vec<String>,
+    /// What is left of single hosts, where the user's policy allows them: what does not fit is denied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<EgressRuleConfig>,
+}
+
+/// The answer to the network that a project may demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkRestriction {
+    /// No door.
+    Off,
 }
 
 /// The section `[sandbox]` of a project.
@@ -104,6 +121,9 @@ pub struct SandboxRestriction {
     /// Further promises that the cage must keep.
     #[schemars(schema_with = "crate::config::promises")]
     pub require: BTreeSet<Promise>,
+    /// A stronger degree of isolation as the weakest with which a command runs.
+    #[schemars(schema_with = "crate::config::degree")]
+    pub degree_min: Option<Degree>,
     /// Lower bounds on what a command may use.
     pub limits: LimitsConfig,
     /// Further paths that are not there inside the cage.
@@ -126,6 +146,7 @@ impl Restriction {
         checker.tool_rules(autonomy.tool_rules.iter().map(|rule| ToolRule::compile_restriction(rule).map(drop)));
         checker.guard(&self.guard);
         checker.hosts("egress.denied_domains", &self.egress.denied_domains);
+        checker.egress_rules(self.egress.rules.iter());
         checker.limits("sandbox.limits", &self.sandbox.limits);
         checker.paths("sandbox.hidden", &self.sandbox.hidden);
         let mut faults = checker.into_faults();

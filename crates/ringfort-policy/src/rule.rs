@@ -19,6 +19,7 @@ use ringfort_core::text::Text;
 
 use crate::config::{Ask, Config, Level, Unresolved};
 use crate::domain::HostPattern;
+use crate::egress::rule::EgressRule;
 use crate::path::{Place, Setting, Zones};
 use crate::restriction::{AskRestriction, LevelRestriction, Restriction};
 use crate::tool::ToolPattern;
@@ -75,6 +76,9 @@ pub struct Policy {
     prompt: Prompt,
     hosts: Vec<HostPattern>,
     denied_hosts: Vec<HostPattern>,
+    /// Hosts that the settings of clients name.
+    client_hosts: Vec<HostPattern>,
+    host_rules: Vec<EgressRule>,
     promises: BTreeSet<Promise>,
     digest: Digest,
 }
@@ -125,6 +129,8 @@ impl Policy {
             prompt: Prompt::new(&config.guard),
             hosts: host_patterns(&config.egress.domains),
             denied_hosts: host_patterns(&config.egress.denied_domains),
+            client_hosts: Vec::new(),
+            host_rules: config.egress.rules.iter().filter_map(|rule| EgressRule::compile(rule).ok()).collect(),
             promises: config.sandbox.require.clone(),
             digest: digest_of(1, &(&config.policy, autonomy, &config.guard, &config.egress, &config.sandbox)),
         }
@@ -176,6 +182,8 @@ impl Policy {
             prompt: Prompt::new(&restriction.guard),
             hosts: Vec::new(),
             denied_hosts: host_patterns(&restriction.egress.denied_domains),
+            client_hosts: Vec::new(),
+            host_rules: restriction.egress.rules.iter().filter_map(|rule| EgressRule::compile(rule).ok()).collect(),
             promises: restriction.sandbox.require.clone(),
             digest: digest_of(2, restriction),
         }

@@ -6,9 +6,12 @@
 //! **Invariant:** [`pipeline::Pipeline`] is the one issuer of permits and the one writer of intents; the supervisor
 //! is the one caller of the sandbox. This crate is synchronous; async exists only in the gateway and the proxy.
 
+pub mod agents;
 pub mod approve;
+pub mod clients;
 pub mod clock;
 pub mod decide;
+pub mod egress;
 pub mod freeze;
 pub mod guard;
 pub mod hook;

@@ -3,7 +3,7 @@
 //!
 //! In: a request and the door it came by. Out: a permit, or a denial with its reasons.
 //!
-//! **Invariant:** the order of [`Pipeline::admit`] is the security model. Nothing else issues a permit; what cannot be
+//! **Invariant:** the order of [`Pipeline::admit`] and what it ends in is the security model. Nothing else issues a permit; what cannot be
 //! recorded does not happen; every failure on the way is a denial. Native and the selected provider are asked for
 //! every policy of the chain and the strictest answer counts.
 
@@ -188,17 +188,62 @@ impl Pipeline {
     pub fn admit(&self, request: &Request, door: &Door, approver: &dyn Approver) -> Result<Admitted, Box<Denied>> {
         let ruling = self.rule(request, door); // the strictest of the whole chain, by every provider
         let ruling = self.charge(request, ruling); // freeze, budget, loop guard
+        self.settle(request, door, approver, ruling, Charge::Counted)
+    }
+
+    /// As [`Pipeline::admit`], for a part of something that was admitted and counted before: a connection of a program
+    /// that runs. It uses no budget and is no repetition. `known` is what was ruled of details that the record does not
+    /// keep; it only makes the answer stricter.
+    ///
+    /// The intent is written and not yet durable: many parts share one [`Pipeline::sync`], which has to succeed before
+    /// any of the permits is used.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`]: nothing has happened.
+    pub fn admit_part(
+        &self,
+        request: &Request,
+        door: &Door,
+        approver: &dyn Approver,
+        known: Ruling,
+    ) -> Result<Admitted, Box<Denied>> {
+        let ruling = self.contain(self.rule(request, door).merge(known));
+        self.settle(request, door, approver, ruling, Charge::Again)
+    }
+
+    /// The rest of an admission, once it is ruled and charged. The order is the security model.
+    fn settle(
+        &self,
+        request: &Request,
+        door: &Door,
+        approver: &dyn Approver,
+        ruling: Ruling,
+        charge: Charge,
+    ) -> Result<Admitted, Box<Denied>> {
         let verdict = door.resolve(ruling); // what this door can fulfil
         let verdict = self.approve(verdict, request, door, approver); // Ask goes to a person
         let verdict = self.contain(verdict); // which takes time: what was contained meanwhile stays contained
         if verdict.decision != Decision::Allow {
             return Err(self.deny(request, door, verdict));
         }
-        if let Err(reason) = self.record(Entry::about(EntryKind::Intent, request, described(request)), door, &verdict) {
+        let mut entry = Entry::about(EntryKind::Intent, request, described(request));
+        if charge == Charge::Again {
+            entry = entry.fact(UNCOUNTED, true);
+        }
+        let durability = if charge == Charge::Counted { Durability::Synced } else { Durability::Written };
+        if let Err(reason) = self.record_as(entry, door, &verdict, durability) {
             let risk = verdict.risk;
             return Err(self.deny(request, door, verdict.merge(Ruling::deny(risk, reason))));
         }
         Ok(Admitted { permit: self.issue(request, &verdict), ruling: verdict })
+    }
+
+    /// Why nothing may happen any more in this session, if so: it is frozen, or an answer to a signal contains it.
+    pub fn stopped(&self) -> Option<Reason> {
+        let ruling =
+            self.contain(Ruling::new(Decision::Allow, Risk::Low, Reason::new("policy-001", Decision::Allow, "")));
+        ruling.deciding().next().filter(|reason| reason.decision == Decision::Deny).cloned()
     }
 
     /// Rules on one request for a door that does not execute, and records the answer: no permit.

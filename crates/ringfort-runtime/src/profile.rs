@@ -15,6 +15,7 @@ use ringfort_policy::path::{Place, Setting};
 use ringfort_policy::rule::Effective;
 use ringfort_sandbox::profile::{BindMode, DegreeRequest, HomeBind, Limits, Profile};
 
+use crate::agents::Added;
 use crate::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
 use crate::toolchains;
 
@@ -85,6 +86,7 @@ pub fn build(effective: &Effective, workspace: &Path, caller: &Caller<'_>, degre
     profile.degree = degree;
     // Whatever a ruling says besides: what the policy requires and the host cannot keep is an error.
     profile.require.clone_from(&effective.promises);
+    profile.degree_min = effective.degree_min;
     profile.home.binds = toolchains::binds(caller.home);
     for source in effective.home_read_only.iter().filter_map(path) {
         if let (Ok(target), Ok(source)) = (source.strip_prefix(caller.home), source.canonicalize()) {
@@ -107,6 +109,7 @@ pub fn build(effective: &Effective, workspace: &Path, caller: &Caller<'_>, degre
         file_bytes_max: limits.file_bytes_max,
         memory_bytes_max: limits.memory_bytes_max,
         cpu_s_max: limits.cpu_ms_max.map(|ms| ms.div_ceil(1000)),
+        cpu_percent_max: limits.cpu_percent_max,
         ..Limits::default()
     };
     profile
@@ -128,6 +131,22 @@ fn own_binary(home: &Path) -> &'static str {
     let usual = home.join(OWN_BINARY);
     let is_taken = usual.parent().is_some_and(Path::exists) && !usual.exists();
     if is_taken { OWN_BINARY_BESIDE } else { OWN_BINARY }
+}
+
+/// Adds what a known agent needs: its own folders, its settings, and Ringfort at the place where its hooks name it.
+pub fn add_agent(profile: &mut Profile, added: &mut Added, caller: &Caller<'_>) {
+    profile.home.binds.append(&mut added.binds);
+    let Some(binary) = caller.binary else { return };
+    let is_shown = binary.starts_with(&profile.workspace) || profile.system.iter().any(|root| binary.starts_with(root));
+    match binary.strip_prefix(caller.home) {
+        _ if is_shown => {}
+        Ok(target) if profile.home.binds.iter().any(|bind| target.starts_with(&bind.target)) => {}
+        Ok(target) => {
+            let target = target.to_owned();
+            profile.home.binds.push(HomeBind { source: binary.to_owned(), target, mode: BindMode::ReadOnly });
+        }
+        Err(_) => profile.system.push(binary.to_owned()),
+    }
 }
 
 /// The environment of a program in a cage.

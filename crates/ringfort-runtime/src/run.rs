@@ -19,13 +19,17 @@ use ringfort_core::obligation::{ApprovalChannel, Promise};
 use ringfort_core::principal::{Principal, PrincipalError};
 use ringfort_core::signal::{Signal, SignalKind};
 use ringfort_core::text::Text;
-use ringfort_sandbox::achieved::Achieved;
-use ringfort_sandbox::launch::LaunchError;
-use ringfort_sandbox::profile::{DegreeRequest, Staged};
+use ringfort_sandbox::achieved::{Achieved, HeldLimit};
+use ringfort_sandbox::group::{Group, Hits};
+use ringfort_sandbox::launch::{Cage, LaunchError};
+use ringfort_sandbox::profile::{DegreeRequest, NATIVE, Staged};
 use ringfort_sandbox::startup::{self, Change, Enforcement, Notice, PlanError, Settled, StagedFile};
 use serde_json::Value;
 
 use crate::approve::Approver;
+use crate::egress::OpenCarrier;
+use crate::egress::desk::{Desk, Desktop};
+use crate::egress::refusals::Refusals;
 use crate::pipeline::{Denied, Outcome};
 use crate::session::{Session, Task};
 use crate::state::RunFolder;
@@ -81,11 +85,15 @@ pub struct Finished {
     pub ended: Ended,
     /// What its cage enforced.
     pub achieved: Achieved,
+    /// How often limits were hit.
+    pub hits: Hits,
     /// What became of start-up files.
     pub settled: Settled,
     /// Start-up places that existed and that protection did not cover: generated, too large or too deep folders, files
     /// with several names.
     pub uncovered: usize,
+    /// What the door to the network refused.
+    pub refusals: Refusals,
     /// Why the outcome is not on the record, if so.
     pub unrecorded: Option<String>,
 }
@@ -104,6 +112,10 @@ pub struct RunContext<'a> {
     pub approver: &'a dyn Approver,
     /// Whether output on a terminal is redacted as well.
     pub redact_terminal: bool,
+    /// Opens the door to the network, where the profile has one.
+    pub network: Option<&'a dyn OpenCarrier>,
+    /// Whether a refused connection is shown when it happens.
+    pub is_live: bool,
 }
 
 /// Runs one task to its end.
@@ -120,11 +132,16 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
         session.warn(&format!("approvals for this session hold until they expire: {error}"));
     }
     match ran {
-        Ok((ended, achieved, settled, uncovered)) => {
+        Ok(Ran { ended, achieved, settled, uncovered, refusals }) => {
             let elapsed = session.clock.monotonic().saturating_sub(started);
+            let hits = session.profile.group.as_ref().map(Group::hits).unwrap_or_default();
             let mut outcome = ended_outcome(ended, &achieved, &settled, elapsed.as_millis());
+            outcome.facts.extend(hit_facts(hits));
             if uncovered > 0 {
                 outcome.facts.push(("uncovered", Value::from(uncovered)));
+            }
+            if refusals.total() > 0 {
+                outcome.facts.push(("network_refused", Value::from(refusals.total())));
             }
             let recorded = session.pipeline.finish(&task.request, &door, outcome).map_err(|error| error.to_string());
             // Nobody syncs after this process has ended; a run that took long does not feel it.
@@ -133,7 +150,7 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
                 Ok(()) => None,
                 Err(error) => Some(error),
             };
-            RunEnd::Ended(Box::new(Finished { ended, achieved, settled, uncovered, unrecorded }))
+            RunEnd::Ended(Box::new(Finished { ended, achieved, hits, settled, uncovered, refusals, unrecorded }))
         }
         Err(error) => {
             let outcome = Outcome { result: "failed", facts: vec![("error", Value::from(chain(&error)))] };
@@ -145,12 +162,21 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
     }
 }
 
+/// What a cage left behind.
+struct Ran {
+    ended: Ended,
+    achieved: Achieved,
+    settled: Settled,
+    uncovered: usize,
+    refusals: Refusals,
+}
+
 fn in_cage(
     session: &mut Session,
     task: &Task,
     admitted: crate::pipeline::Admitted,
     context: &RunContext<'_>,
-) -> Result<(Ended, Achieved, Settled, usize), RunError> {
+) -> Result<Ran, RunError> {
     if session.profile.degree == DegreeRequest::Minimal {
         session.profile.scratch = Some(context.folder.make_scratch().map_err(RunError::Scratch)?);
     }
@@ -165,14 +191,18 @@ fn in_cage(
     }
     let uncovered = plan.notices.iter().filter(|notice| notice.weakens()).count();
 
+    // One group for the session: what an agent starts by the broker counts as well.
+    session.profile.group = Group::for_limits(&session.profile.limits);
+
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let (inside, outside) = stdio::prepare(stdin.as_fd(), stdout.as_fd(), stderr.as_fd())?;
     let (socket, inner) = broker::pair().map_err(RunError::Supervise)?;
     let principal = agent_of(task)?;
     let for_siblings = inner.try_clone().map_err(RunError::Supervise)?;
     let bounds = session.bounds(&admitted.ruling);
-    let cage = session.launch(admitted, task, inside, Some(inner))?;
+    let mut cage = session.launch(admitted, task, inside, Some(inner))?;
     let achieved = cage.achieved().clone();
+    let desk = open_door(session, &mut cage, &principal, task, context);
     let door = session.door(DoorKind::Broker, context.terminal.map(|_| ApprovalChannel::Trusted));
     let service = broker_server::Service {
         session,
@@ -181,6 +211,7 @@ fn in_cage(
         principal,
         socket,
         inside: for_siblings,
+        desk: desk.as_ref(),
     };
     let supervision = Supervision {
         cage,
@@ -189,9 +220,11 @@ fn in_cage(
         terminal: context.terminal,
         redact_terminal: context.redact_terminal,
         broker: Some(service),
+        desk: desk.as_ref(),
         bounds,
     };
     let ended = supervise(supervision);
+    let refusals = desk.as_ref().map(Desk::close).unwrap_or_default();
     let enforcement =
         if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
     let settled = startup::settle(&plan, enforcement, context.quarantine);
@@ -199,7 +232,31 @@ fn in_cage(
     for notice in settled.notices.iter().take(NOTICES_SHOWN_MAX) {
         session.warn(&format!("at the end: {notice}"));
     }
-    Ok((ended.map_err(RunError::Supervise)?, achieved, settled, uncovered))
+    Ok(Ran { ended: ended.map_err(RunError::Supervise)?, achieved, settled, uncovered, refusals })
+}
+
+/// Opens the door of the main cage. What fails leaves it closed: the program runs, and reaches nothing.
+fn open_door<'s>(
+    session: &'s Session,
+    cage: &mut Cage,
+    principal: &Principal,
+    task: &Task,
+    context: &RunContext<'s>,
+) -> Option<Desk<'s>> {
+    let sockets = cage.take_door()?;
+    let desktop = Desktop {
+        approver: context.approver,
+        asks: context.terminal.map(|_| ApprovalChannel::Trusted),
+        is_live: context.is_live,
+    };
+    let opened = context.network?.open().and_then(|carrier| Desk::new(session, desktop, carrier)).and_then(|desk| {
+        desk.adopt(sockets, principal.clone(), task)?;
+        Ok(desk)
+    });
+    if let Err(error) = &opened {
+        session.warn(&format!("the door to the network stays closed: {error}"));
+    }
+    opened.ok()
 }
 
 /// The agent that a cage stands for: the caller, and the name of the program that runs in it.
@@ -245,12 +302,8 @@ fn record_change(session: &Session, event: &str, change: &Change) {
 }
 
 fn ended_outcome(ended: Ended, achieved: &Achieved, settled: &Settled, elapsed_ms: u128) -> Outcome {
-    let held: Vec<Value> = achieved.held().map(|promise| Value::from(promise.as_str())).collect();
-    let mut facts = vec![
-        ("elapsed_ms", Value::from(u64::try_from(elapsed_ms).unwrap_or(u64::MAX))),
-        ("degree", serde_json::to_value(achieved.degree).unwrap_or_default()),
-        ("achieved", Value::from(held)),
-    ];
+    let mut facts = vec![("elapsed_ms", Value::from(u64::try_from(elapsed_ms).unwrap_or(u64::MAX)))];
+    facts.extend(achieved_facts(achieved));
     if !settled.quarantined.is_empty() {
         facts.push(("quarantined", Value::from(settled.quarantined.len())));
     }
@@ -266,6 +319,33 @@ fn ended_outcome(ended: Ended, achieved: &Achieved, settled: &Settled, elapsed_m
         }
     };
     Outcome { result, facts }
+}
+
+/// What a cage enforced, for the record.
+fn achieved_facts(achieved: &Achieved) -> Vec<(&'static str, Value)> {
+    let held: Vec<Value> = achieved.held().map(|promise| Value::from(promise.as_str())).collect();
+    let limit = |held: &HeldLimit| format!("{} {} by {}", held.limit, held.bound, held.means.as_str());
+    let mut facts = vec![
+        ("degree", Value::from(achieved.degree.as_str())),
+        ("achieved", Value::from(held)),
+        ("namespaces", Value::from(achieved.namespaces.clone())),
+        ("landlock_abi", achieved.landlock_abi.map_or(Value::Null, Value::from)),
+    ];
+    if achieved.runtime != NATIVE {
+        facts.push(("runtime", Value::from(achieved.runtime)));
+    }
+    if let Some(image) = &achieved.image {
+        facts.push(("image", Value::from(image.as_str())));
+    }
+    if !achieved.limits.is_empty() {
+        facts.push(("limits", Value::from(achieved.limits.iter().map(limit).collect::<Vec<_>>())));
+    }
+    facts
+}
+
+fn hit_facts(hits: Hits) -> Vec<(&'static str, Value)> {
+    let counted = [("memory_kills", hits.memory_kills), ("starts_refused", hits.starts_refused)];
+    counted.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name, Value::from(count))).collect()
 }
 
 /// An error with its causes, on one line.

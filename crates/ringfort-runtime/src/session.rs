@@ -28,7 +28,7 @@ use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::{Text, escape_bytes};
 use ringfort_sandbox::launch::{Cage, LaunchError, Spawn, launch};
-use ringfort_sandbox::profile::{DegreeRequest, Profile};
+use ringfort_sandbox::profile::{Container, DegreeRequest, Profile, WORKSPACE};
 use rustix::fs::{Mode, OFlags};
 
 use crate::pipeline::{Admitted, Pipeline};
@@ -119,9 +119,16 @@ impl Session {
         let (action, argv) = self.command(words);
         let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
         let first = argv.first().map(OsString::as_os_str).unwrap_or_default();
-        let program = self.resolve(first, &cwd, path.unwrap_or_default());
-        let program = program.ok_or_else(|| TaskError::NotFound(Text::new(first.as_bytes()).escaped()))?;
-        let action = self.with_real_program(action, &program);
+        let (program, real) = match self.container() {
+            // What the image has is found inside; what lies in the workspace is ruled by where it lies here.
+            Some(_) => (PathBuf::from(first), self.outside_container(first, &cwd)),
+            None => {
+                let program = self.resolve(first, &cwd, path.unwrap_or_default());
+                let program = program.ok_or_else(|| TaskError::NotFound(Text::new(first.as_bytes()).escaped()))?;
+                (program.clone(), program)
+            }
+        };
+        let action = self.with_real_program(action, &real);
         let mut request = Request {
             principal: principal.clone(),
             action: Action::Command(action),
@@ -202,7 +209,7 @@ impl Session {
             isolates: promises_of(self.profile.degree),
             redacts: Demand::Demanded,
             limits: Demand::Demanded,
-            profile: Some("native".to_owned()),
+            profile: Some(self.profile.runtime.clone()),
             asks,
             standing: Standing::Caged,
         }
@@ -297,6 +304,22 @@ impl Session {
             .map_or_else(|| path.to_owned(), |(bind, rest)| bind.source.components().chain(rest.components()).collect())
     }
 
+    /// How containers are made, if the runtime makes one.
+    fn container(&self) -> Option<&Container> {
+        self.profile.engine.as_ref()?.container.as_ref()
+    }
+
+    /// Where a path of a container is here, as far as it lies in the workspace; a bare name stays what it is.
+    fn outside_container(&self, name: &OsStr, cwd: &Path) -> PathBuf {
+        if !name.as_bytes().contains(&b'/') {
+            return PathBuf::from(name);
+        }
+        match Path::new(name).strip_prefix(WORKSPACE) {
+            Ok(rest) => self.workspace.join(rest),
+            Err(_) => cwd.join(name),
+        }
+    }
+
     /// Whether a program would be there inside: below the system, the workspace or a shown part of the home.
     fn is_visible(&self, program: &Path) -> bool {
         let profile = &self.profile;
@@ -323,6 +346,11 @@ impl Session {
             writer.bytes(name.as_bytes()).bytes(&without(value.as_bytes(), self.name.as_bytes()));
         }
         bindings.push(("environment".to_owned(), writer.finish()));
+        if let Some(container) = self.container() {
+            let mut writer = DigestWriter::new("ringfort.container.v1");
+            writer.bytes(self.profile.runtime.as_bytes()).bytes(container.image.as_bytes());
+            bindings.push(("container".to_owned(), writer.finish()));
+        }
         bindings.push(("program".to_owned(), identity(&self.outside_path(program))));
         for word in argv.iter().skip(1).take(BOUND_WORDS_MAX) {
             let path = cwd.join(word);
@@ -341,13 +369,7 @@ fn shown(message: &str) -> String {
 
 /// The promises that a degree of isolation stands for where the host keeps them.
 pub fn promises_of(degree: DegreeRequest) -> BTreeSet<Promise> {
-    match degree {
-        DegreeRequest::Auto => Promise::ALL.into(),
-        DegreeRequest::Minimal => {
-            let held = [Promise::ConfineWrites, Promise::ConfineReads, Promise::NoNetwork, Promise::ConfineSyscalls];
-            held.into_iter().chain([Promise::NoPrivilege, Promise::KillAll]).collect()
-        }
-    }
+    degree.degree().promises().iter().copied().collect()
 }
 
 /// Whether a shell would read this as one word that means itself.

@@ -122,8 +122,26 @@ impl StateFolder {
         self.root.join("quarantine")
     }
 
+    /// What a caged agent keeps across runs, made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]: it must not be used.
+    pub fn agent(&self, name: &str) -> Result<PathBuf, StateError> {
+        let agents = self.root.join("agents");
+        let path = agents.join(name);
+        make_private(&agents)?;
+        make_private(&path)?;
+        Ok(path)
+    }
+
     fn runs(&self) -> PathBuf {
         self.root.join("run")
+    }
+
+    /// The folder of a session, see [`StateFolder::new_run`].
+    pub fn run(&self, session: &str) -> PathBuf {
+        self.runs().join(session)
     }
 
     /// Where the private folders of a session are, see [`RunFolder::make_scratch`].
@@ -158,8 +176,9 @@ impl StateFolder {
 
     /// Removes what sessions left behind that were killed before they could settle, and names them.
     ///
-    /// What could not be removed is left for the next start.
-    pub fn sweep(&self) -> Vec<String> {
+    /// `end` is called with the name of each before its folder is removed, so that what is left of it besides is found
+    /// again by the next start if this one is killed. What could not be removed is left for the next start.
+    pub fn sweep(&self, mut end: impl FnMut(&str)) -> Vec<String> {
         // While a session starts nothing is swept; the next start does it.
         let Ok(_no_start) = self.lock_runs(FlockOperation::NonBlockingLockExclusive) else { return Vec::new() };
         let Ok(entries) = std::fs::read_dir(self.runs()) else { return Vec::new() };
@@ -168,10 +187,13 @@ impl StateFolder {
             let path = entry.path();
             let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             let Ok(lock) = open(path.join("lock"), flags, Mode::empty()) else { continue };
-            if flock(lock.as_fd(), FlockOperation::NonBlockingLockExclusive).is_ok()
-                && std::fs::remove_dir_all(&path).is_ok()
-            {
-                swept.push(entry.file_name().to_string_lossy().into_owned());
+            if flock(lock.as_fd(), FlockOperation::NonBlockingLockExclusive).is_err() {
+                continue;
+            }
+            let name = entry.file_name().to_string_lossy().into_owned();
+            end(&name);
+            if std::fs::remove_dir_all(&path).is_ok() {
+                swept.push(name);
             }
         }
         swept
@@ -253,7 +275,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    state.sweep();
+                    state.sweep(|_| {});
                     std::thread::yield_now();
                 }
             });
@@ -276,7 +298,9 @@ mod tests {
         // A killed process drops its locks and removes nothing.
         rustix::fs::flock(&killed.lock, FlockOperation::Unlock).unwrap();
         std::mem::forget(killed);
-        assert_eq!(state.sweep(), ["killed"]);
+        let mut ended = Vec::new();
+        assert_eq!(state.sweep(|name| ended.push((name.to_owned(), path.exists()))), ["killed"]);
+        assert_eq!(ended, [("killed".to_owned(), true)]);
         assert!(!path.exists() && living.path().exists());
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod broker;
 pub mod broker_server;
+pub(crate) mod recorded;
 mod relay;
 pub mod screen;
 pub mod stdio;
@@ -31,6 +32,7 @@ use self::broker_server::BrokerServer;
 use self::relay::Stream;
 use self::stdio::Outside;
 use self::terminal::{PAUSE, TICK, UserTerminal};
+use crate::egress::desk::Desk;
 
 /// How the main program of a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +130,8 @@ pub struct Supervision<'a> {
     pub redact_terminal: bool,
     /// Serves nested requests.
     pub broker: Option<broker_server::Service<'a>>,
+    /// Rules on connections to the network.
+    pub desk: Option<&'a Desk<'a>>,
     /// Bounds that the supervisor keeps: wall time and output.
     pub bounds: Bounds<'a>,
 }
@@ -173,6 +177,7 @@ struct Supervisor<'a> {
     inputs: Vec<Stream>,
     outputs: Vec<Stream>,
     broker: Option<BrokerServer<'a>>,
+    desk: Option<&'a Desk<'a>>,
     /// Whether keys of the user's terminal go to the program while this process is in front.
     has_keys: bool,
     bounds: Bounds<'a>,
@@ -181,7 +186,7 @@ struct Supervisor<'a> {
 
 impl<'a> Supervisor<'a> {
     fn new(supervision: Supervision<'a>) -> io::Result<Self> {
-        let Supervision { cage, outside, signals, terminal, redact_terminal, broker, bounds } = supervision;
+        let Supervision { cage, outside, signals, terminal, redact_terminal, broker, desk, bounds } = supervision;
         let mut inputs: Vec<Stream> = outside.input.into_iter().map(|(from, to)| Stream::input(from, to)).collect();
         let mut outputs: Vec<Stream> = outside
             .outputs
@@ -202,7 +207,8 @@ impl<'a> Supervisor<'a> {
         }
         let broker = broker.map(BrokerServer::new);
         let deadline = bounds.deadline();
-        let supervisor = Self { cage, signals, terminal, pty, inputs, outputs, broker, has_keys, bounds, deadline };
+        let supervisor =
+            Self { cage, signals, terminal, pty, inputs, outputs, broker, desk, has_keys, bounds, deadline };
         supervisor.take_terminal()?;
         Ok(supervisor)
     }
@@ -253,6 +259,11 @@ impl<'a> Supervisor<'a> {
                 self.pass_on_output();
                 self.broker.iter_mut().for_each(BrokerServer::serve);
             }
+            if woken.desk {
+                self.serve_desk();
+            }
+            // A freeze closes the door, whatever else happens.
+            self.desk.iter().for_each(|desk| desk.heed_freeze());
         }
     }
 
@@ -277,6 +288,14 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// Rules on the connections that wait; what the program said before stands before a question.
+    fn serve_desk(&mut self) {
+        if let Some(desk) = self.desk {
+            self.pass_on_output();
+            desk.serve();
+        }
+    }
+
     /// Ends everything inside; requests that have not been served yet are dropped with their descriptors.
     fn end_cages(&mut self) {
         self.cage.kill_all();
@@ -296,6 +315,10 @@ impl<'a> Supervisor<'a> {
         if let (Some(broker), false) = (&self.broker, ended) {
             fds.extend(broker.interests());
         }
+        let desk_at = self.desk.filter(|_| !ended).map(|desk| {
+            fds.push(PollFd::from_borrowed_fd(desk.waiting(), PollFlags::IN));
+            fds.len() - 1
+        });
         let streams_from = fds.len();
         let may_read_keys = self.may_read_keys();
         let mut waiting = Vec::new();
@@ -321,7 +344,8 @@ impl<'a> Supervisor<'a> {
             blocked,
             signals: hot(0),
             cage: cage_at.is_some_and(hot),
-            broker: (broker_from..streams_from).any(hot),
+            broker: (broker_from..desk_at.unwrap_or(streams_from)).any(hot),
+            desk: desk_at.is_some_and(hot),
         };
         let ready: Vec<usize> =
             waiting.iter().enumerate().filter(|(at, _)| hot(streams_from + at)).map(|(_, index)| *index).collect();
@@ -412,4 +436,5 @@ struct Woken {
     signals: bool,
     cage: bool,
     broker: bool,
+    desk: bool,
 }

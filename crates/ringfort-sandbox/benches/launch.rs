@@ -23,7 +23,7 @@ use ringfort_core::digest::Digest;
 use ringfort_core::obligation::Obligations;
 use ringfort_core::permit::Permit;
 use ringfort_sandbox::launch::{Exit, Spawn, launch};
-use ringfort_sandbox::profile::{DegreeRequest, Profile};
+use ringfort_sandbox::profile::{DegreeRequest, DoorView, Network, Profile};
 
 /// Rounds of the comparison; the median of each kind is printed.
 const ROUNDS: usize = 300;
@@ -105,7 +105,9 @@ fn benches(criterion: &mut Criterion) {
     std::fs::create_dir_all(&workspace).unwrap();
     let full = Profile::new(workspace, home);
     let minimal = Profile { degree: DegreeRequest::Minimal, ..full.clone() };
-    let profiles = [("launch, minimal", minimal), ("launch, full", full)];
+    let view = DoorView { caught_ports: vec![80, 443], names: true };
+    let door = Profile { network: Network::Door(view), ..full.clone() };
+    let profiles = [("launch, minimal", minimal), ("launch, full", full), ("launch, full, door", door)];
     compare(&profiles);
     let mut group = criterion.benchmark_group("launch");
     group.bench_function("plain", |bencher| bencher.iter(plain));

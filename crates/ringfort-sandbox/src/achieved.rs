@@ -9,20 +9,9 @@
 
 use std::collections::BTreeMap;
 
+pub use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use serde::Serialize;
-
-/// How much isolation a cage has, strongest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Degree {
-    /// Namespaces, Landlock with scopes, seccomp.
-    Full,
-    /// Namespaces and seccomp, but Landlock is missing or too old to keep signals inside.
-    Reduced,
-    /// No namespaces: Landlock, seccomp and resource limits.
-    Minimal,
-}
 
 /// Whether a promise is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,9 +23,50 @@ pub enum Held {
     No(String),
 }
 
+/// What holds a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Means {
+    /// The unified control groups: everything of the session together.
+    CgroupV2,
+    /// The old control groups: everything of the session together.
+    CgroupV1,
+    /// The container engine, seen to do so in the kernel's own words.
+    Engine,
+    /// A resource limit: of each process alone, or of all processes of the user.
+    Rlimit,
+}
+
+impl Means {
+    /// The word used in JSON and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CgroupV2 => "cgroup-v2",
+            Self::CgroupV1 => "cgroup-v1",
+            Self::Engine => "engine",
+            Self::Rlimit => "rlimit",
+        }
+    }
+}
+
+/// A limit that was asked for, and what holds it. One that nothing holds is an error before anything runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldLimit {
+    /// Its key under `[sandbox.limits]`.
+    pub limit: &'static str,
+    /// The bound, in the unit of the profile.
+    pub bound: u64,
+    /// What holds it.
+    pub means: Means,
+}
+
 /// What a cage enforces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Achieved {
+    /// The runtime that made the cage.
+    pub runtime: &'static str,
+    /// The digest of the image, for a container.
+    pub image: Option<String>,
     /// How much isolation in one word.
     pub degree: Degree,
     /// The Landlock ABI whose rights are enforced; `None` without Landlock.
@@ -51,6 +81,8 @@ pub struct Achieved {
     pub capabilities_dropped: bool,
     /// Each promise of the vocabulary, kept or not.
     pub promises: BTreeMap<Promise, Held>,
+    /// Each limit that was asked for, and what holds it.
+    pub limits: Vec<HeldLimit>,
     /// What was asked for, is no promise, and could not be had.
     pub warnings: Vec<String>,
 }

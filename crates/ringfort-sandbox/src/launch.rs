@@ -18,10 +18,11 @@ use ringfort_core::execute::Execute;
 use ringfort_core::obligation::{LimitObligation, Obligations, Promise};
 use ringfort_core::permit::{Permit, PermitError};
 
-use crate::achieved::Achieved;
+use crate::achieved::{Achieved, Degree};
+use crate::group::{Group, Leaf};
 use crate::profile::{Limits, Profile};
 pub use crate::runtimes::native::ProfileError;
-use crate::runtimes::{self, native};
+use crate::runtimes::{self, Leftover, native};
 use crate::syscall::{self, Errno, Patience, Which};
 
 /// Number of the broker's descriptor in the program.
@@ -44,6 +45,23 @@ pub struct Spawn {
     pub terminal: Option<OwnedFd>,
     /// One connected socket to the supervisor, at [`BROKER_DESCRIPTOR`].
     pub broker: Option<OwnedFd>,
+}
+
+/// The listeners that a cage's door has inside, held outside. They keep the cage's network alive as long as they are
+/// open; nothing inside holds them. All are non-blocking.
+#[derive(Debug)]
+pub struct DoorSockets {
+    /// Takes HTTP and SOCKS connections.
+    pub proxy: OwnedFd,
+    /// The port of [`DoorSockets::proxy`] on 127.0.0.1.
+    pub proxy_port: u16,
+    /// Each caught port and its listener. The local address of an accepted connection is the address that the program
+    /// meant: refuse those outside [`SYNTHETIC_NET`](crate::profile::SYNTHETIC_NET), which are the cage's own.
+    pub caught: Vec<(u16, OwnedFd)>,
+    /// Receives questions for names.
+    pub dns_udp: Option<OwnedFd>,
+    /// Takes connections with questions for names.
+    pub dns_tcp: Option<OwnedFd>,
 }
 
 /// A standard stream.
@@ -101,11 +119,35 @@ pub enum LaunchError {
         /// The way out.
         help: &'static str,
     },
+    /// The degree that is required cannot be had here.
+    #[error("the degree `{}` is required and cannot be had here: {reason}", required.as_str())]
+    Degree {
+        /// What is required.
+        required: Degree,
+        /// What is missing.
+        reason: String,
+    },
+    /// A limit is asked for that nothing on this host holds.
+    #[error("this host cannot hold the limit `{limit}`: {reason}")]
+    Limit {
+        /// Its key under `[sandbox.limits]`.
+        limit: &'static str,
+        /// What was seen.
+        reason: String,
+    },
     /// This host allows neither namespaces nor the weaker form.
     #[error("no form of the native sandbox works here: {reason}")]
     Unavailable {
         /// What failed.
         reason: String,
+    },
+    /// A program that this runtime needs is missing, failed, or did not answer.
+    #[error("{problem}")]
+    Engine {
+        /// What is wrong.
+        problem: String,
+        /// The way out.
+        help: &'static str,
     },
     /// A step failed.
     #[error("cannot start the cage: {what}")]
@@ -136,9 +178,17 @@ const HELP_NAMESPACES: &str = "allow unprivileged user namespaces (sysctl user.m
 const HELP_KERNEL: &str = "use a kernel with Landlock and seccomp (Linux 6.12 or later), or drop the requirement in \
     the policy";
 
+/// What a host must offer so that a limit can be held.
+const HELP_LIMIT: &str = "give this user a control group (`systemd-run --user --scope -p Delegate=yes ringfort run …`, \
+    or as root a writable /sys/fs/cgroup), or take the limit out of `[sandbox.limits]`";
+
 impl LaunchError {
     pub(crate) fn host(what: &'static str) -> impl Fn(Errno) -> Self {
         move |errno| Self::Setup { what: what.to_owned(), source: errno.into() }
+    }
+
+    pub(crate) fn engine(problem: impl Into<String>, help: &'static str) -> Self {
+        Self::Engine { problem: problem.into(), help }
     }
 
     pub(crate) fn missing(promise: Promise, reason: &str, no_namespaces: bool) -> Self {
@@ -149,8 +199,9 @@ impl LaunchError {
     /// The way out, where there is one.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Missing { help, .. } => Some(help),
-            Self::Unavailable { .. } => Some(HELP_NAMESPACES),
+            Self::Missing { help, .. } | Self::Engine { help, .. } => Some(help),
+            Self::Unavailable { .. } | Self::Degree { .. } => Some(HELP_NAMESPACES),
+            Self::Limit { .. } => Some(HELP_LIMIT),
             _ => None,
         }
     }
@@ -184,12 +235,15 @@ pub fn launch(
         bounded = Profile { limits: narrowed(profile.limits, &obligations.limits), ..profile.clone() };
         &bounded
     };
-    let started = (runtimes::select(native::NAME)?.start)(profile, &require, &spawn)?;
+    let started = (runtimes::select(&profile.runtime)?.start)(profile, &require, &spawn)?;
     Ok(Cage {
         pid: started.pid,
         pidfd: started.pidfd,
         control: started.control,
         achieved: started.achieved,
+        leaf: started.leaf,
+        door: started.door,
+        leftover: started.leftover,
         exit: None,
         reaped: false,
     })
@@ -230,6 +284,7 @@ fn narrowed(limits: Limits, by: &LimitObligation) -> Limits {
         file_bytes_max: smaller(limits.file_bytes_max, by.file_bytes_max),
         memory_bytes_max: smaller(limits.memory_bytes_max, by.memory_bytes_max),
         cpu_s_max: smaller(limits.cpu_s_max, by.cpu_ms_max.map(|ms| ms.div_ceil(1000))),
+        cpu_percent_max: smaller(limits.cpu_percent_max, by.cpu_percent_max),
         ..limits
     }
 }
@@ -267,6 +322,9 @@ pub struct Cage {
     pidfd: OwnedFd,
     control: OwnedFd,
     achieved: Achieved,
+    leaf: Option<Leaf>,
+    door: Option<DoorSockets>,
+    leftover: Option<Leftover>,
     exit: Option<Exit>,
     reaped: bool,
 }
@@ -290,6 +348,16 @@ impl Cage {
     /// What is enforced.
     pub fn achieved(&self) -> &Achieved {
         &self.achieved
+    }
+
+    /// The control group that bounds it, if it has one.
+    pub fn group(&self) -> Option<&Group> {
+        self.leaf.as_ref().map(Leaf::group)
+    }
+
+    /// The listeners of the cage's door, once; `None` where the profile wanted none or the degree has none.
+    pub fn take_door(&mut self) -> Option<DoorSockets> {
+        self.door.take()
     }
 
     /// The next event, without waiting. After an end there is none.
@@ -324,6 +392,8 @@ impl Cage {
     pub fn wait(&mut self) -> Exit {
         loop {
             if let Some(exit) = self.exit {
+                // The keeper ends what is left; the kernel does so at once and leaves nothing that outruns it.
+                self.kill_group();
                 self.reap();
                 return exit;
             }
@@ -337,6 +407,7 @@ impl Cage {
         if !self.reaped {
             while self.exit.is_none() && self.next_event().is_some() {}
             self.close_control();
+            self.kill_group();
             self.reap_killing();
         }
         *self.exit.get_or_insert(Exit::Killed)
@@ -346,6 +417,13 @@ impl Cage {
     fn close_control(&mut self) {
         // A failure means that the other end is gone already.
         let _ignored: Result<(), _> = rustix::net::shutdown(&self.control, rustix::net::Shutdown::Both);
+    }
+
+    fn kill_group(&self) {
+        if let Some(leaf) = &self.leaf {
+            // Where the kernel cannot, the keeper and the end of the group do it.
+            let _at_once: bool = leaf.kill();
+        }
     }
 
     fn reap_killing(&mut self) {
@@ -361,6 +439,11 @@ impl Cage {
         if !self.reaped {
             // ECHILD: somebody else has reaped it, or the supervisor ignores SIGCHLD. It is gone in each case.
             let _ignored: Result<_, _> = syscall::wait_child(Which::One(self.pid), Patience::Wait);
+            if let Some(leftover) = self.leftover.take() {
+                // No child of this process: its end is seen by the descriptor.
+                let _ignored: Result<_, _> = syscall::poll_readable([self.pidfd.as_raw_fd()], Some(SWEEP_MS_MAX));
+                leftover.remove();
+            }
             self.reaped = true;
         }
     }

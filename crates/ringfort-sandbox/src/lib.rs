@@ -10,8 +10,13 @@
 //! This crate decides nothing: which paths and promises a request needs is the runtime's business.
 
 pub mod achieved;
+mod client;
+mod container;
+pub mod group;
+pub mod guest;
 pub mod inherit;
 pub mod launch;
+pub mod orphans;
 pub mod probe;
 pub mod profile;
 mod runtimes;

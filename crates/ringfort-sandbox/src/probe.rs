@@ -5,10 +5,9 @@
 //!
 //! **Invariant:** every answer comes from the kernel's behaviour, never from a version number or a settings file.
 
-use std::path::Path;
-
 use serde::Serialize;
 
+use crate::group::{Controller, Group, Version};
 use crate::syscall;
 
 /// What this host offers.
@@ -28,11 +27,13 @@ pub struct HostFeatures {
     pub mounts: bool,
     /// Whether overlays can be mounted inside one; without, scratch folders are read-only.
     pub overlays: bool,
-    /// Whether the unified control group hierarchy is mounted (limits by group; not used yet).
-    pub unified_cgroup: bool,
+    /// Whether this user's own rights make the other namespaces without one (root).
+    pub root_namespaces: bool,
+    /// What can be bounded for everything that a session starts, and by which form of control groups.
+    pub groups: Vec<(Controller, Version)>,
 }
 
-/// Finds out what this host offers. Starts one child that ends at once.
+/// Finds out what this host offers. Starts two children that end at once, and makes control groups that are removed at once.
 pub fn probe() -> HostFeatures {
     let tried = crate::runtimes::native::try_namespaces();
     HostFeatures {
@@ -43,6 +44,7 @@ pub fn probe() -> HostFeatures {
         user_namespaces: tried.identity,
         mounts: tried.mounts,
         overlays: tried.overlays,
-        unified_cgroup: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+        root_namespaces: crate::runtimes::native::try_rooted().mounts,
+        groups: Group::available(),
     }
 }

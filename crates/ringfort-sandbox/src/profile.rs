@@ -9,14 +9,27 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
-use serde::Serialize;
+use ringfort_core::syscalls::SyscallGroups;
+use serde::{Deserialize, Serialize};
+
+use crate::group::Group;
+
+mod engine;
+
+pub use self::engine::{CONTAINER_PROCESSES, Container, Engine, WORKSPACE};
 
 /// What a caged program may see and use.
 #[derive(Clone, Debug, Serialize)]
 pub struct Profile {
+    /// Which runtime makes the cage: `native`, `bubblewrap`, `docker` or `podman`.
+    pub runtime: String,
+    /// What the other runtimes than `native` work with.
+    pub engine: Option<Engine>,
     /// The writable folder; absolute and canonical; appears at the same path inside.
     pub workspace: PathBuf,
     /// Where the program starts; the workspace or below it.
@@ -42,8 +55,21 @@ pub struct Profile {
     pub environment: Vec<(OsString, OsString)>,
     /// Bounds on resources.
     pub limits: Limits,
+    /// The session's control group; made from `limits` for this cage alone where there is none.
+    #[serde(skip)]
+    pub group: Option<Group>,
+    /// A number that every process of the session bears where there is no process namespace, so that a later start
+    /// finds what a killed supervisor left.
+    #[serde(skip)]
+    pub mark: Option<u64>,
+    /// Which system calls there are.
+    pub syscalls: SyscallGroups,
+    /// What of the network exists inside.
+    pub network: Network,
     /// How much isolation to try for.
     pub degree: DegreeRequest,
+    /// The weakest degree with which the program starts.
+    pub degree_min: Degree,
     /// Promises without which nothing starts.
     pub require: BTreeSet<Promise>,
 }
@@ -79,6 +105,8 @@ pub enum BindMode {
     ReadOnly,
     /// As it is, writable, and every change is thrown away; read-only (and reported) where the host cannot do that.
     Scratch,
+    /// As it is, writable, and every change stays.
+    Writable,
 }
 
 /// A file of the workspace that the program may update (also by lock file and rename) without reaching the real one.
@@ -93,6 +121,42 @@ pub struct Staged {
     pub scratch: PathBuf,
 }
 
+/// What of the network exists inside. In each case there is a loopback interface of the cage's own, and it is up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// Nothing else.
+    #[default]
+    None,
+    /// Listeners whose connections arrive outside, see [`DoorSockets`](crate::launch::DoorSockets). Nothing else is
+    /// reachable. Where there is no network namespace there is no door, and a warning says so.
+    Door(DoorView),
+}
+
+/// Which listeners a door has inside the cage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoorView {
+    /// Ports that are listened on at every local address, those of [`SYNTHETIC_NET`] included; at most
+    /// [`CAUGHT_PORTS_MAX`]. A caught port is taken: no program inside can listen on it.
+    pub caught_ports: Vec<u16>,
+    /// Whether names are asked at the door: UDP and TCP port 53 of 127.0.0.1, and a private `/etc/resolv.conf`.
+    pub names: bool,
+}
+
+/// Port of 127.0.0.1 on which a door takes HTTP and SOCKS inside the cage.
+pub const PROXY_PORT: u16 = 3128;
+/// Port of 127.0.0.1 on which a door is asked for names inside the cage.
+pub const NAMES_PORT: u16 = 53;
+/// Most ports that a door catches.
+pub const CAUGHT_PORTS_MAX: usize = 16;
+/// The addresses (with the bits of the prefix) that are local inside a cage with a door: what the door answers for a
+/// name lies here, and a program that connects to it arrives at a caught port.
+pub const SYNTHETIC_NET: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 18, 0, 0), 15);
+
+/// The address that the loopback interface of a cage with a door has besides 127.0.0.1, among the synthetic ones. C
+/// libraries look names up only where some address is not a loopback one (`AI_ADDRCONFIG`).
+pub const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 19, 255, 254);
+
 /// Bounds on resources; `None` leaves the caller's own bound. None is ever raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
@@ -100,12 +164,14 @@ pub struct Limits {
     pub core_bytes_max: u64,
     /// Most open descriptors of one process.
     pub descriptors_max: Option<u64>,
-    /// Most processes and threads of this user; root is exempt from it.
+    /// Most processes and threads of the session; of this user where no control group holds it.
     pub processes_max: Option<u64>,
     /// Largest file that may be written, in bytes.
     pub file_bytes_max: Option<u64>,
-    /// Most address space of one process, in bytes.
+    /// Most memory of the session, in bytes; address space of one process where no control group holds it.
     pub memory_bytes_max: Option<u64>,
+    /// Most processor time of the session, in percent of one processor. Only a control group can hold it.
+    pub cpu_percent_max: Option<u64>,
     /// Most processor time of one process, in seconds.
     pub cpu_s_max: Option<u64>,
     /// Most bytes in the private home, `/tmp`, `/var/tmp`, `/run` and `/dev/shm` together.
@@ -123,6 +189,7 @@ impl Default for Limits {
             processes_max: None,
             file_bytes_max: None,
             memory_bytes_max: None,
+            cpu_percent_max: None,
             cpu_s_max: None,
             scratch_bytes_max: SCRATCH_BYTES,
         }
@@ -135,18 +202,49 @@ impl Default for Limits {
 pub enum DegreeRequest {
     /// As much as the host can.
     Auto,
-    /// No user namespace: Landlock, seccomp and resource limits only.
+    /// Everything, or nothing starts.
+    Full,
+    /// No more than a host without user namespaces gives to root, or one without Landlock to others.
+    Reduced,
+    /// No more than Landlock, seccomp and limits: no namespaces.
     Minimal,
+}
+
+impl DegreeRequest {
+    /// The request of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "full" => Some(Self::Full),
+            "reduced" => Some(Self::Reduced),
+            "minimal" => Some(Self::Minimal),
+            _ => None,
+        }
+    }
+
+    /// The degree that this stands for where the host gives it.
+    pub const fn degree(self) -> Degree {
+        match self {
+            Self::Auto | Self::Full => Degree::Full,
+            Self::Reduced => Degree::Reduced,
+            Self::Minimal => Degree::Minimal,
+        }
+    }
 }
 
 /// The trees of a usual system: programs, libraries, their settings. Nothing of it is written.
 const SYSTEM: [&str; 10] =
     ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/etc", "/nix/store"];
 
+/// The runtime that needs nothing installed.
+pub const NATIVE: &str = "native";
+
 impl Profile {
     /// A profile for `workspace` with nothing but the system in view.
     pub fn new(workspace: PathBuf, home: PathBuf) -> Self {
         Self {
+            runtime: NATIVE.to_owned(),
+            engine: None,
             cwd: workspace.clone(),
             workspace,
             system: Self::system_default(),
@@ -158,7 +256,12 @@ impl Profile {
             scratch: None,
             environment: Vec::new(),
             limits: Limits::default(),
+            group: None,
+            mark: None,
+            syscalls: SyscallGroups::default(),
+            network: Network::None,
             degree: DegreeRequest::Auto,
+            degree_min: Degree::Minimal,
             require: BTreeSet::new(),
         }
     }

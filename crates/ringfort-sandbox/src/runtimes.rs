@@ -3,8 +3,8 @@
 //!
 //! In: a profile and what to start. Out: a running, confined program.
 //!
-//! **Invariant:** each passes the same escape suite. `native` is the only one so far; bubblewrap and containers are
-//! to stand beside it.
+//! **Invariant:** each passes the same escape suite, and none stands in for another: what was asked for is what starts,
+//! or nothing does.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,10 @@ use ringfort_core::obligation::Promise;
 use crate::launch::{LaunchError, Spawn};
 use crate::profile::Profile;
 
+mod bubblewrap;
+mod docker;
 pub(crate) mod native;
+mod podman;
 
 /// One implementation of a cage.
 pub(crate) struct Runtime {
@@ -24,7 +27,27 @@ pub(crate) struct Runtime {
 }
 
 /// Every runtime; the first is the one that needs nothing installed.
-pub(crate) static RUNTIMES: &[Runtime] = &[native::ENTRY];
+pub(crate) static RUNTIMES: &[Runtime] = &[native::ENTRY, bubblewrap::ENTRY, docker::ENTRY, podman::ENTRY];
+
+/// What a runtime has made outside the cage and takes away after its end.
+pub(crate) struct Leftover(Box<dyn FnOnce() + Send>);
+
+impl Leftover {
+    pub(crate) fn new(remove: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(remove))
+    }
+
+    /// Takes it away. What cannot be taken away now is found at the next start.
+    pub(crate) fn remove(self) {
+        (self.0)();
+    }
+}
+
+impl std::fmt::Debug for Leftover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Leftover")
+    }
+}
 
 /// The runtime called `name`.
 ///

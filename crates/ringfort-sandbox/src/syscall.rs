@@ -14,15 +14,17 @@ mod file;
 mod fork;
 mod inherit;
 mod mount;
+mod network;
 mod process;
 
-pub(crate) use self::clone::clone_process;
+pub(crate) use self::clone::{clone_borrowing, clone_process};
 pub(crate) use self::confine::*;
 pub(crate) use self::exec::ExecVectors;
 pub(crate) use self::file::*;
 pub(crate) use self::fork::{LastWords, fork_process, set_last_words};
 pub(crate) use self::inherit::duplicate;
 pub(crate) use self::mount::*;
+pub(crate) use self::network::*;
 pub(crate) use self::process::*;
 
 use std::ffi::c_long;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A dialer that reaches nobody and writes down whom it was asked to reach.
 //!
-//! In: a permit and an address. Out: the address in a list, and one end of a pipe that nobody holds.
+//! In: a grant and an address. Out: the address in a list, and one end of a pipe that nobody holds.
 //!
-//! **Invariant:** no socket is ever opened. The permit is kept, so that a test can redeem it and see what it was for.
+//! **Invariant:** no socket is ever opened. A grant comes only from a permit that was redeemed.
 
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
-use ringfort_core::permit::Permit;
+use ringfort_core::permit::Grant;
 use ringfort_core::traits::Dial;
 
 /// What the dialer answers.
@@ -26,7 +26,7 @@ pub enum DialAnswer {
 #[derive(Debug)]
 pub struct RecordingDialer {
     answer: DialAnswer,
-    dialed: Mutex<Vec<(Permit, SocketAddr)>>,
+    dialed: Mutex<Vec<SocketAddr>>,
 }
 
 impl RecordingDialer {
@@ -35,15 +35,15 @@ impl RecordingDialer {
         Self { answer, dialed: Mutex::new(Vec::new()) }
     }
 
-    /// Hands out everything that was dialed so far, in order, with the permits.
-    pub fn take(&self) -> Vec<(Permit, SocketAddr)> {
+    /// Hands out everything that was dialed so far, in order.
+    pub fn take(&self) -> Vec<SocketAddr> {
         std::mem::take(&mut *self.dialed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Dial for RecordingDialer {
-    fn dial(&self, permit: Permit, address: SocketAddr) -> io::Result<OwnedFd> {
-        self.dialed.lock().unwrap_or_else(PoisonError::into_inner).push((permit, address));
+    fn dial(&self, _grant: &Grant, address: SocketAddr) -> io::Result<OwnedFd> {
+        self.dialed.lock().unwrap_or_else(PoisonError::into_inner).push(address);
         match self.answer {
             DialAnswer::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
             DialAnswer::Closed => io::pipe().map(|(reader, _writer)| reader.into()),
@@ -58,27 +58,27 @@ mod tests {
     use ringfort_core::clock::Timestamp;
     use ringfort_core::digest::Digest;
     use ringfort_core::obligation::Obligations;
+    use ringfort_core::permit::Permit;
 
     use super::*;
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a dialer needs a permit to be tried with")]
-    fn every_dial_is_written_down_with_its_permit() {
+    #[expect(clippy::disallowed_methods, reason = "a dialer needs a grant to be tried with")]
+    fn every_dial_is_written_down() {
         let address: SocketAddr = "192.0.2.1:443".parse().unwrap();
         let request = Digest::of(b"request");
-        let permit = || Permit::issue(request, Obligations::default(), Timestamp(0));
+        let permit = Permit::issue(request, Obligations::default(), Timestamp(0));
+        let grant = permit.redeem(&request, Timestamp(1)).unwrap();
 
         let dialer = RecordingDialer::new(DialAnswer::Closed);
         let mut text = String::new();
-        std::fs::File::from(dialer.dial(permit(), address).unwrap()).read_to_string(&mut text).unwrap();
+        std::fs::File::from(dialer.dial(&grant, address).unwrap()).read_to_string(&mut text).unwrap();
         assert_eq!(text, "");
-        let mut dialed = dialer.take();
-        let (permit_used, to) = dialed.remove(0);
-        assert_eq!((to, dialed.len()), (address, 0));
-        assert!(permit_used.redeem(&request, Timestamp(1)).is_ok());
+        assert_eq!(dialer.take(), [address]);
+        assert_eq!(dialer.take(), []);
 
         let refusing = RecordingDialer::new(DialAnswer::Refused);
-        assert!(refusing.dial(permit(), address).is_err());
+        assert!(refusing.dial(&grant, address).is_err());
         assert_eq!(refusing.take().len(), 1, "a refused dial is on the list too");
     }
 }

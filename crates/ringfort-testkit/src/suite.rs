@@ -182,7 +182,7 @@ fn malformed_actions() -> Vec<(&'static str, Action)> {
     let argv = |words: &[&[u8]]| Action::Command(Command::Argv(words.iter().map(|w| Text::new(*w)).collect()));
     let shell = |text: Vec<u8>| Action::Command(Command::Shell(Text::new(text)));
     let path = |path: Vec<u8>| Action::Path(PathAccess { path: Text::new(path), op: PathOp::Read });
-    let egress = |url: &str| Action::Egress(Egress { url: url.to_owned(), method: None });
+    let egress = |url: &str| Action::Egress(Egress { url: url.to_owned(), method: None, program: None });
     vec![
         ("a command of no words", argv(&[])),
         ("a command whose program is empty", argv(&[b"", b"-la"])),
@@ -215,7 +215,7 @@ fn ordinary_actions() -> Vec<(&'static str, Action)> {
         ("a write in the workspace", path("src/main.rs", PathOp::Write)),
         ("a read outside", path("../../etc/passwd", PathOp::Read)),
         ("an unknown tool", Action::Tool(ToolCall { name: "moonlight".to_owned(), arguments: nested })),
-        ("a download", Action::Egress(Egress { url: "https://example.org/a".to_owned(), method: None })),
+        ("a download", Action::Egress(Egress { url: "https://example.org/a".to_owned(), method: None, program: None })),
     ]
 }
 

@@ -4,7 +4,7 @@
 //! In: the command line and the environment of this process. Out: an exit status, documented with each command.
 //!
 //! **Invariant:** `run` and `hook` are dispatched before any framework for arguments starts, because they are paid for
-//! at every command of an agent. Nothing here decides.
+//! at every command of an agent. The keeper inside a view of others comes before everything. Nothing here decides.
 
 mod commands;
 mod output;
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
     let (hot, failed): (Option<Hot>, u8) = match words.next().as_deref() {
         Some(word) if word == "run" => (Some(commands::run::main), commands::run::EXIT_GUARD),
+        Some(word) if word == ringfort_sandbox::guest::WORD => (Some(inside), commands::run::EXIT_GUARD),
         Some(word) if word == "hook" => (Some(commands::hook::main), commands::hook::EXIT_PANIC),
         _ => (None, commands::EXIT_FAILED),
     };
@@ -29,4 +30,9 @@ fn main() -> ExitCode {
     // ended with it.
     let ended = catch_unwind(|| hot.map_or_else(commands::main, |main| main(words)));
     ended.unwrap_or_else(|_panic| ExitCode::from(failed))
+}
+
+/// The process inside a view that bubblewrap or a container engine has made.
+fn inside(words: Vec<OsString>) -> ExitCode {
+    ExitCode::from(ringfort_sandbox::guest::main(&words))
 }

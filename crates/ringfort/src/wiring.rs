@@ -7,6 +7,7 @@
 //! **Invariant:** nobody else reads the environment. Variables and flags that widen count only for a caller that
 //! nobody governs; inside a cage they are refused here, before anything is loaded.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
@@ -17,10 +18,15 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use ringfort_audit::{Options as TrailOptions, Trail};
 use ringfort_core::clock::Clock;
+use ringfort_core::entry::Entry;
 use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
+use ringfort_policy::config::{Network, RuntimeKind};
+use ringfort_policy::domain::HostPattern;
 use ringfort_policy::load::{Loaded, Sources, load};
+use ringfort_runtime::agents::{self, Added, AgentProfile};
 use ringfort_runtime::clock::SystemClock;
+use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::guard::{Guard, GuardLimits};
 use ringfort_runtime::own::Own;
 use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
@@ -29,10 +35,14 @@ use ringfort_runtime::providers::{self, PROVIDERS};
 use ringfort_runtime::session::Session;
 use ringfort_runtime::state::StateFolder;
 use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
+use ringfort_sandbox::group::sweep_groups;
+use ringfort_sandbox::orphans;
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
 use ringfort_store::ApprovalDb;
 
 use crate::commands::{Common, Failure};
+
+pub(crate) mod engine;
 
 /// Largest part of the user database that is read. Bytes.
 const PASSWD_BYTES_MAX: u64 = 1 << 20;
@@ -300,10 +310,18 @@ pub(crate) struct RunWishes<'a> {
     pub(crate) workspace: PathBuf,
     /// How much isolation.
     pub(crate) degree: DegreeRequest,
+    /// In what it runs, if not as configured.
+    pub(crate) runtime: Option<RuntimeKind>,
     /// The session's scratch folder is needed for private folders (no mount namespace).
     pub(crate) session: String,
+    /// The profile that was named; without one the program decides.
+    pub(crate) profile: Option<String>,
     /// The program that is to run, as it is named; it may be an agent that the configuration knows.
     pub(crate) program: String,
+    /// Whether there is a door to the network, where the command line says so.
+    pub(crate) network: Option<Network>,
+    /// Whether a person can be asked.
+    pub(crate) asks: Asks,
 }
 
 /// Composes a session.
@@ -312,23 +330,13 @@ pub(crate) struct RunWishes<'a> {
 ///
 /// The configuration, the state folder, the trail or the provider cannot be used; nothing has started.
 pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failure> {
-    let loaded = world.load(wishes.common, Some(&wishes.workspace))?;
-    if loaded.config.runtime.kind != ringfort_policy::config::RuntimeKind::Native {
-        let error = anyhow::anyhow!("`runtime.kind = \"docker\"` is not served by this build");
-        return Err(Failure::guard(error)
-            .help("set `runtime.kind = \"native\"`: the native cage isolates without a container engine"));
-    }
+    let mut loaded = world.load(wishes.common, Some(&wishes.workspace))?;
     let places = world.places(wishes.common);
     let state = open_state(world, &places)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(&state, &clock)?);
     let mut notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
-    for name in state.sweep() {
-        notices.push(format!("session {name} was killed: what it left in the state folder was removed; start-up files in its workspace were not \
-             inspected"));
-        let entry = ringfort_core::entry::Entry::event("session.swept").fact("session", name);
-        trail.append(&entry, ringfort_audit::Durability::Written).map_err(Failure::guard)?;
-    }
+    sweep(&state, &trail, &mut notices)?;
 
     let effective = loaded.effective();
     let binary = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
@@ -336,11 +344,28 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let caller =
         Caller { home: &world.home, environment: &world.environment, own_files: &own_files, binary: binary.as_deref() };
     let mut profile = profile::build(&effective, &wishes.workspace, &caller, wishes.degree);
+    let kind = wishes.runtime.unwrap_or(loaded.config.runtime.kind);
+    let run = engine::Run { name: &wishes.session, folder: &state.run(&wishes.session), binary: binary.as_deref() };
+    engine::choose(&mut profile, world, kind, &loaded.config.runtime.docker, &run)?;
+    profile.mark = orphans::mark_of(&wishes.session);
     if let Some(explicit) = world.explicit_file(wishes.common) {
         protect_policy(&mut profile, &explicit)?;
     }
+    let known = agent_profile(wishes.profile.as_deref(), &wishes.program)?;
+    let mut passed = effective.shell_env_passthrough.clone();
+    let mut added = Added::default();
+    if let Some(known) = known {
+        let own = state.agent(known.name).map_err(Failure::guard)?;
+        added = known.prepare(&world.home, &own).map_err(Failure::guard)?;
+        profile::add_agent(&mut profile, &mut added, &caller);
+        passed.extend(known.passed.iter().map(|name| (*name).to_owned()));
+        notices.append(&mut added.notices);
+    }
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
-    let environment = profile::environment(&effective.shell_env_passthrough, &caller, scratch.as_deref());
+    let mut environment = profile::environment(&passed, &caller, scratch.as_deref());
+    environment.append(&mut added.environment);
+    loaded = loaded.with_client_hosts(&client_hosts(known));
+    environment.sort();
 
     let agent = loaded.config.agent_of(&wishes.program);
     let pipeline = pipeline(world, &loaded, agent, &state, trail, &clock)?;
@@ -355,6 +380,68 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         clock,
     };
     Ok(Wired { session, state, environment, notices, loaded })
+}
+
+/// The hosts that the agent's own service has.
+fn client_hosts(agent: Option<&AgentProfile>) -> Vec<HostPattern> {
+    let hosts = agent.map(|agent| agent.hosts).unwrap_or_default();
+    hosts.iter().filter_map(|host| HostPattern::parse(host).ok()).collect()
+}
+
+/// Ends and removes what killed sessions left: processes, control groups, private folders. Says so, and records it.
+///
+/// # Errors
+///
+/// It cannot be recorded; nothing has started.
+fn sweep(state: &StateFolder, trail: &Trail, notices: &mut Vec<String>) -> Result<(), Failure> {
+    let mut ended = BTreeMap::new();
+    let swept = state.sweep(|name| {
+        if let Some(count) = orphans::mark_of(name).map(orphans::sweep) {
+            ended.insert(name.to_owned(), count);
+        }
+    });
+    if swept.is_empty() {
+        return Ok(());
+    }
+    let groups = sweep_groups().len();
+    for name in swept {
+        let processes = ended.get(&name).copied().unwrap_or(0);
+        let left = match processes {
+            0 => String::new(),
+            1 => "one process that it left was ended, ".to_owned(),
+            count => format!("{count} processes that it left were ended, "),
+        };
+        notices.push(format!(
+            "session {name} was killed: {left}what it left in the state folder was removed; start-up files in its \
+             workspace were not inspected"
+        ));
+        let entry = Entry::event("session.swept").fact("session", name).fact("processes", processes);
+        trail.append(&entry, ringfort_audit::Durability::Written).map_err(Failure::guard)?;
+    }
+    if groups > 0 {
+        notices.push(format!("{groups} control groups of killed sessions were removed"));
+    }
+    Ok(())
+}
+
+/// The profile of the agent that was named, or that the program is; `none` is none.
+///
+/// # Errors
+///
+/// There is none of this name.
+fn agent_profile(named: Option<&str>, program: &str) -> Result<Option<&'static AgentProfile>, Failure> {
+    match named {
+        None => Ok(agents::of_program(program)),
+        Some("none") => Ok(None),
+        Some(name) => match agents::named(name) {
+            Some(profile) => Ok(Some(profile)),
+            None => {
+                let known: Vec<&str> = agents::PROFILES.iter().map(|profile| profile.name).collect();
+                let error = anyhow::anyhow!("there is no profile `{name}`");
+                Err(Failure::usage(error).help(format!("profiles: {}, none", known.join(", "))))
+            }
+        },
+    }
 }
 
 /// Composes the spine of a session.

@@ -20,6 +20,7 @@ fn demands_as_much(strict: &Obligations, base: &Obligations) -> bool {
         && at_most(a.processes_max, b.processes_max)
         && at_most(a.output_bytes_max, b.output_bytes_max)
         && at_most(a.file_bytes_max, b.file_bytes_max)
+        && at_most(a.cpu_percent_max, b.cpu_percent_max)
         && base.profiles.as_ref().is_none_or(|base| strict.profiles.as_ref().is_some_and(|s| s.is_subset(base)))
         && strict.approval >= base.approval
         && base.unknown.is_subset(&strict.unknown)

@@ -43,15 +43,15 @@ fn reason() -> impl Strategy<Value = Reason> {
 
 fn limits() -> impl Strategy<Value = LimitObligation> {
     let limit = || of(0..4_u64);
-    (limit(), limit(), limit(), limit(), limit(), limit()).prop_map(|(wall, cpu, memory, processes, output, file)| {
-        LimitObligation {
-            wall_ms_max: wall,
-            cpu_ms_max: cpu,
-            memory_bytes_max: memory,
-            processes_max: processes,
-            output_bytes_max: output,
-            file_bytes_max: file,
-        }
+    let limits = (limit(), limit(), limit(), limit(), limit(), limit(), limit());
+    limits.prop_map(|(wall, cpu, memory, processes, output, file, share)| LimitObligation {
+        wall_ms_max: wall,
+        cpu_ms_max: cpu,
+        memory_bytes_max: memory,
+        processes_max: processes,
+        output_bytes_max: output,
+        file_bytes_max: file,
+        cpu_percent_max: share,
     })
 }
 

@@ -7,8 +7,9 @@
 
 use ringfort_core::obligation::Promise;
 
-use super::{Config, GuardConfig, Level, RuntimeKind};
+use super::{Config, EgressRuleConfig, GuardConfig, Level, Network, RuntimeKind};
 use crate::domain::HostPattern;
+use crate::egress::rule::{self as egress_rule, EgressRule};
 use crate::path::Place;
 use crate::rule::{CommandPrefix, WholeCommand};
 use crate::tool::argument::{RULES_MAX, ToolRule};
@@ -22,6 +23,8 @@ const REPEATS_MAX: u32 = 10_000;
 const SECONDS_MAX: u64 = 7 * 24 * 3600;
 /// Largest size, in MiB (a pebibyte).
 const MEBIBYTES_MAX: u64 = 1 << 30;
+/// Largest share of the processors: 4096 of them.
+const PERCENT_MAX: u64 = 4096 * 100;
 /// Longest pattern of a text that is blocked. Bytes.
 const BLOCKED_BYTES_MAX: usize = 1 << 10;
 /// Most patterns of texts that are blocked.
@@ -128,6 +131,7 @@ impl Checker {
         let bounds = [
             ("wall_secs", limits.wall_secs, SECONDS_MAX),
             ("cpu_secs", limits.cpu_secs, SECONDS_MAX),
+            ("cpu_percent", limits.cpu_percent, PERCENT_MAX),
             ("memory_mb", limits.memory_mb, MEBIBYTES_MAX),
             ("processes", limits.processes, 1 << 22),
             ("output_mb", limits.output_mb, MEBIBYTES_MAX),
@@ -160,6 +164,18 @@ impl Checker {
             if let Err(fault) = compiled {
                 let fault = ringfort_core::text::escape_bytes(fault.as_bytes());
                 return self.value("autonomy.tool_rules", format!("rule {}: {fault}", place + 1));
+            }
+        }
+    }
+
+    pub(crate) fn egress_rules<'a>(&mut self, rules: impl Iterator<Item = &'a EgressRuleConfig>) {
+        for (place, rule) in rules.enumerate() {
+            if place >= egress_rule::RULES_MAX {
+                return self.value("egress.rules", format!("more than {} rules", egress_rule::RULES_MAX));
+            }
+            if let Err(fault) = EgressRule::compile(rule) {
+                let fault = ringfort_core::text::escape_bytes(fault.as_bytes());
+                return self.value("egress.rules", format!("rule {}: {fault}", place + 1));
             }
         }
     }
@@ -202,6 +218,14 @@ pub(crate) fn check(config: &Config, is_idle: impl Fn(&str, &str) -> bool) -> Ve
     check_agents(config, &mut checker);
     checker.hosts("egress.domains", &config.egress.domains);
     checker.hosts("egress.denied_domains", &config.egress.denied_domains);
+    checker.egress_rules(config.egress.rules.iter());
+    if config.egress.network == Network::Off {
+        for key in ["egress.presets", "egress.rules"] {
+            if is_idle(key, "egress.network") {
+                checker.no_effect(key, "`egress.network = \"off\"` leaves no door");
+            }
+        }
+    }
     check_sandbox(config, &mut checker);
     check_kept(config, &mut checker, &is_idle);
     checker.into_faults()
@@ -318,8 +342,9 @@ fn check_agents(config: &Config, checker: &mut Checker) {
 fn check_kept(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str, &str) -> bool) {
     checker.provider("policy.provider", &config.policy.provider);
     let docker = &config.runtime.docker;
-    if config.runtime.kind == RuntimeKind::Native && is_idle("runtime.docker", "runtime.kind") {
-        checker.no_effect("runtime.docker", "`runtime.kind` is `native`");
+    let is_container = matches!(config.runtime.kind, RuntimeKind::Docker | RuntimeKind::Podman);
+    if !is_container && is_idle("runtime.docker", "runtime.kind") {
+        checker.no_effect("runtime.docker", "`runtime.kind` is neither `docker` nor `podman`");
     }
     if docker.image.is_empty() {
         checker.value("runtime.docker.image", "it is empty");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct RuntimeConfig {
     /// In what a command runs.
     pub kind: RuntimeKind,
-    /// How the container is made, where `kind` is `docker`.
+    /// How the container is made, where `kind` is `docker` or `podman`.
     pub docker: DockerConfig,
 }
 
@@ -26,8 +26,12 @@ impl Default for RuntimeConfig {
 pub enum RuntimeKind {
     /// A caged process on this machine.
     Native,
-    /// A container.
+    /// A process in a view that bubblewrap makes.
+    Bubblewrap,
+    /// A container of Docker.
     Docker,
+    /// A container of Podman.
+    Podman,
 }
 
 /// The section `[runtime.docker]`.

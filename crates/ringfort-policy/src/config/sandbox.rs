@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use ringfort_core::degree::Degree;
 use ringfort_core::obligation::{LimitObligation, Promise};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ pub struct SandboxConfig {
     /// The promises that the cage must keep; a host that cannot keep one does not run the command.
     #[schemars(schema_with = "promises")]
     pub require: BTreeSet<Promise>,
+    /// The weakest degree of isolation with which a command runs.
+    #[schemars(schema_with = "degree")]
+    pub degree_min: Degree,
     /// Bounds on what a command may use.
     pub limits: LimitsConfig,
     /// Paths that are not there inside the cage.
@@ -26,6 +30,7 @@ impl Default for SandboxConfig {
     fn default() -> Self {
         Self {
             require: Promise::ALL.into(),
+            degree_min: Degree::Minimal,
             limits: LimitsConfig::default(),
             hidden: Vec::new(),
             home_read_only: Vec::new(),
@@ -39,17 +44,24 @@ pub(crate) fn promises(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "uniqueItems": true, "items": { "type": "string", "enum": words } })
 }
 
-/// The section `[sandbox.limits]`; an absent key is no bound.
+/// The schema of a degree; the words are those of the core.
+pub(crate) fn degree(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": Degree::ALL.map(Degree::as_str) })
+}
+
+/// The section `[sandbox.limits]`; an absent key is no bound. A bound that nothing on this host holds is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
     /// Longest run, in seconds.
     pub wall_secs: Option<u64>,
-    /// Most processor time, in seconds.
+    /// Most processor time of one process, in seconds.
     pub cpu_secs: Option<u64>,
-    /// Most address space of one process, in MiB.
+    /// Most processor time of everything together, in percent of one processor. A control group has to hold it.
+    pub cpu_percent: Option<u64>,
+    /// Most memory of everything together, in MiB; address space of one process where no control group holds it.
     pub memory_mb: Option<u64>,
-    /// Most processes at once.
+    /// Most processes and threads at once.
     pub processes: Option<u64>,
     /// Most output that is passed on, in MiB.
     pub output_mb: Option<u64>,
@@ -69,6 +81,7 @@ impl LimitsConfig {
             processes_max: self.processes,
             output_bytes_max: self.output_mb.map(bytes),
             file_bytes_max: self.file_mb.map(bytes),
+            cpu_percent_max: self.cpu_percent,
         }
     }
 }

@@ -20,7 +20,7 @@ fn path(path: &str, op: PathOp) -> Action {
 }
 
 fn url(url: &str) -> Action {
-    Action::Egress(Egress { url: url.to_owned(), method: None })
+    Action::Egress(Egress { url: url.to_owned(), method: None, program: None })
 }
 
 fn tool(name: &str) -> Action {

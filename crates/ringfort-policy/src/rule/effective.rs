@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ringfort_core::degree::Degree;
 use ringfort_core::limits::LOOP_WINDOW;
 use ringfort_core::obligation::{LimitObligation, Obligations, Promise};
 
@@ -31,6 +32,8 @@ pub struct Effective {
     pub limits: LimitObligation,
     /// The promises that the cage must keep.
     pub promises: BTreeSet<Promise>,
+    /// The weakest degree of isolation with which a command runs.
+    pub degree_min: Degree,
     /// Paths that are not there inside the cage: hidden and forbidden ones.
     pub hidden: Vec<Place>,
     /// Folders outside the workspace that may be read and written.
@@ -54,6 +57,7 @@ impl Effective {
             shell_env_passthrough: autonomy.shell_env_passthrough.clone(),
             limits: config.sandbox.limits.to_obligation(),
             promises: config.sandbox.require.clone(),
+            degree_min: config.sandbox.degree_min,
             hidden: places(&config.sandbox.hidden),
             roots: places(&autonomy.allowed_roots),
             roots_read_only: places(&autonomy.allowed_roots_read_only),
@@ -67,6 +71,8 @@ impl Effective {
             bounds.loop_repeats_max = least(bounds.loop_repeats_max, narrower.loop_repeats_max);
             timeout = timeout.into_iter().chain(narrower.shell_timeout_secs).min();
             bounds.promises.extend(&restriction.sandbox.require);
+            bounds.degree_min =
+                restriction.sandbox.degree_min.map_or(bounds.degree_min, |min| min.min(bounds.degree_min));
             bounds.hidden.extend(places(&restriction.sandbox.hidden));
             bounds.hidden.extend(places(&narrower.forbidden_paths));
             let limits = |limits| Obligations { limits, ..Obligations::default() };

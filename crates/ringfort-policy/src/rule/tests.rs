@@ -35,7 +35,10 @@ fn tool(policy: &Policy, name: &str, arguments: serde_json::Value) -> Ruling {
 }
 
 fn egress(policy: &Policy, url: &str, method: Option<&str>) -> Ruling {
-    policy.decide_in(&Action::Egress(Egress { url: url.to_owned(), method: method.map(str::to_owned) }), &setting())
+    policy.decide_in(
+        &Action::Egress(Egress { url: url.to_owned(), method: method.map(str::to_owned), program: None }),
+        &setting(),
+    )
 }
 
 /// An answer: the decision, and whether it holds inside the cage only.

@@ -54,7 +54,7 @@ fn requests() -> &'static [Request] {
             all.push(request(Action::Tool(ToolCall { name: name.to_owned(), arguments })));
         }
         for url in ["https://example.com", "http://127.0.0.1", "http://169.254.169.254"] {
-            all.push(request(Action::Egress(Egress { url: url.to_owned(), method: None })));
+            all.push(request(Action::Egress(Egress { url: url.to_owned(), method: None, program: None })));
         }
         all
     })
@@ -92,10 +92,12 @@ fn no_wider(narrow: &Effective, wide: &Effective) -> bool {
         && bound(narrow.limits.processes_max, wide.limits.processes_max)
         && bound(narrow.limits.output_bytes_max, wide.limits.output_bytes_max)
         && bound(narrow.limits.file_bytes_max, wide.limits.file_bytes_max)
+        && bound(narrow.limits.cpu_percent_max, wide.limits.cpu_percent_max)
+        && narrow.degree_min.reaches(wide.degree_min)
 }
 
 const USER: &str = "[autonomy]\nlevel = \"full\"\nmax_actions_per_hour = 500\nshell_timeout_secs = 60\nallowed_roots = [\"/srv\"]\n\
-                    [sandbox]\nrequire = [\"confine-writes\"]\nhidden = [\"/opt\"]\nlimits = { wall_secs = 100, memory_mb = 100 }\n\
+                    [sandbox]\nrequire = [\"confine-writes\"]\nhidden = [\"/opt\"]\ndegree_min = \"reduced\"\nlimits = { wall_secs = 100, memory_mb = 100, cpu_percent = 150 }\n\
                     [egress]\ndomains = [\"example.com\"]\n";
 
 fn loaded(project: Option<&str>) -> Option<Loaded> {
@@ -129,7 +131,7 @@ const PROJECT: &str = "[autonomy]\nlevel = \"supervised\"\nask = \"high\"\nunres
                        forbidden_paths = [\"secret\"]\nmax_actions_per_hour = 100\nloop_repeats_max = 3\n\
                        allowed_tools = [\"Read\", \"Bash\"]\ndenied_tools = [\"mcp*\"]\nask_tools = [\"Write\"]\nshell_timeout_secs = 30\n\
                        [egress]\ndenied_domains = [\"evil.net\"]\n\
-                       [sandbox]\nrequire = [\"no-network\"]\nhidden = [\"data\"]\nlimits = { wall_secs = 10, processes = 5 }\n";
+                       [sandbox]\nrequire = [\"no-network\"]\nhidden = [\"data\"]\ndegree_min = \"full\"\nlimits = { wall_secs = 10, processes = 5, cpu_percent = 50 }\n";
 
 #[test]
 fn no_escalation_by_any_single_key_of_a_project() {
@@ -305,7 +307,7 @@ proptest! {
                 Action::Command(Command::Shell(Text::new(text.clone()))),
                 Action::Command(Command::Argv(text.split(|b| *b == b' ').map(Text::new).collect())),
                 Action::Path(PathAccess { path: Text::new(text.clone()), op: PathOp::Write }),
-                Action::Egress(Egress { url: String::from_utf8_lossy(&text).into_owned(), method: None }),
+                Action::Egress(Egress { url: String::from_utf8_lossy(&text).into_owned(), method: None, program: None }),
                 Action::Tool(ToolCall { name: "Bash".to_owned(), arguments: json!({"command": String::from_utf8_lossy(&text)}) }),
                 Action::Tool(ToolCall { name: String::from_utf8_lossy(&text).into_owned(), arguments: json!({}) }),
             ] {

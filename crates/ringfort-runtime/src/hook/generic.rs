@@ -97,6 +97,7 @@ fn action(members: &Map<String, Value>) -> Result<Action, Malformed> {
         _ => Ok(Action::Egress(Egress {
             url: text(members, "url")?.to_owned(),
             method: text_if_any(members, "method")?.map(str::to_owned),
+            program: None,
         })),
     }
 }

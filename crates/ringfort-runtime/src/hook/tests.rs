@@ -270,7 +270,11 @@ fn the_generic_form_knows_every_kind_of_action_and_no_other_member() {
     );
     assert_eq!(
         parse(json!({ "url": "https://x.example", "method": "GET" })),
-        Ok(Action::Egress(Egress { url: "https://x.example".to_owned(), method: Some("GET".to_owned()) }))
+        Ok(Action::Egress(Egress {
+            url: "https://x.example".to_owned(),
+            method: Some("GET".to_owned()),
+            program: None
+        }))
     );
     assert_eq!(parse(json!({ "tool": "t" })), Ok(tool("t", json!({}))));
     for wrong in [

@@ -19,16 +19,19 @@ use ringfort_core::obligation::ApprovalChannel;
 use ringfort_core::principal::Principal;
 use ringfort_core::request::Provenance;
 use ringfort_core::text::Text;
-use ringfort_sandbox::launch::{Cage, Event};
+use ringfort_sandbox::launch::{Cage, DoorSockets, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::broker::{self, Introduction, Operation, Reply, for_agents, receive, reply};
 use super::stdio::Inside;
 use crate::approve::Approver;
+use crate::egress::CageId;
+use crate::egress::desk::Desk;
 use crate::hook;
 use crate::hook::judge::{Bench, Saying};
 use crate::pipeline::{ACTION_BYTES_MAX, Outcome, shown};
 use crate::session::{Session, Task, TaskError};
+use crate::supervisor::recorded::{RECORD_WINDOW, Recorded};
 
 /// Most sibling cages at once.
 pub const SIBLINGS_MAX: usize = 32;
@@ -37,12 +40,6 @@ pub const SIBLINGS_MAX: usize = 32;
 const REQUESTS_MAX: usize = 200;
 /// The window of [`REQUESTS_MAX`].
 const FLOOD_WINDOW: Duration = Duration::from_secs(5);
-/// Most bytes of requests of one cage within [`RECORD_WINDOW`], so that a patient flood cannot fill the disk either.
-const RECORD_BYTES_MAX: u64 = 64 << 20;
-/// The window of [`RECORD_BYTES_MAX`].
-const RECORD_WINDOW: Duration = Duration::from_secs(3600);
-/// What a request counts for besides its own words. Bytes.
-const REQUEST_BYTES: u64 = 1 << 10;
 /// Most introductions that are served in one turn, so that a flood cannot starve the main program's streams.
 const INTRODUCTIONS_PER_TURN: usize = 4;
 
@@ -60,6 +57,8 @@ pub struct Service<'a> {
     pub socket: OwnedFd,
     /// The cage's end, for siblings.
     pub inside: OwnedFd,
+    /// Serves the doors of siblings.
+    pub desk: Option<&'a Desk<'a>>,
 }
 
 struct Sibling {
@@ -68,6 +67,8 @@ struct Sibling {
     channel: OwnedFd,
     /// When its time is over.
     deadline: Option<Duration>,
+    /// Its door to the network.
+    door: Option<CageId>,
 }
 
 pub(super) struct BrokerServer<'a> {
@@ -77,32 +78,6 @@ pub(super) struct BrokerServer<'a> {
     recent: VecDeque<Duration>,
     /// What the requests of the last hour asked the record to keep.
     recorded: Recorded,
-}
-
-/// Bytes by the time at which they came: bounded, as each entry counts for at least [`REQUEST_BYTES`].
-#[derive(Default)]
-struct Recorded {
-    parts: VecDeque<(Duration, u64)>,
-    bytes: u64,
-}
-
-impl Recorded {
-    /// Counts `bytes` more, unless that would be too many within the window.
-    fn take(&mut self, bytes: u64, now: Duration) -> bool {
-        while let Some((at, bytes)) = self.parts.front().copied()
-            && now.saturating_sub(at) > RECORD_WINDOW
-        {
-            self.parts.pop_front();
-            self.bytes = self.bytes.saturating_sub(bytes);
-        }
-        let cost = bytes.saturating_add(REQUEST_BYTES);
-        if self.bytes.saturating_add(cost) > RECORD_BYTES_MAX {
-            return false;
-        }
-        self.bytes += cost;
-        self.parts.push_back((now, cost));
-        true
-    }
 }
 
 impl<'a> BrokerServer<'a> {
@@ -230,8 +205,9 @@ impl<'a> BrokerServer<'a> {
         let wall = session.bounds(&admitted.ruling).wall.into_iter().chain(session.agent_wall).min();
         let deadline = wall.map(|wall| session.clock.monotonic().saturating_add(wall));
         match session.launch(admitted, &task, inside, broker) {
-            Ok(cage) => {
-                self.siblings.push(Sibling { cage, task, channel, deadline });
+            Ok(mut cage) => {
+                let door = cage.take_door().and_then(|sockets| self.open_door(sockets, &task));
+                self.siblings.push(Sibling { cage, task, channel, deadline, door });
                 None
             }
             Err(error) => {
@@ -240,6 +216,15 @@ impl<'a> BrokerServer<'a> {
                 Some(Reply::Failed(error.to_string()))
             }
         }
+    }
+
+    /// Serves the door of a sibling; where that fails, it reaches nothing.
+    fn open_door(&self, sockets: DoorSockets, task: &Task) -> Option<CageId> {
+        let opened = self.service.desk?.adopt(sockets, self.service.principal.clone(), task);
+        if let Err(error) = &opened {
+            self.service.session.warn(&format!("a nested run has no door to the network: {error}"));
+        }
+        opened.ok()
     }
 
     /// Judges the message that an agent inside wrote to its hook, as the agent that the socket stands for. What it asks
@@ -297,6 +282,9 @@ impl<'a> BrokerServer<'a> {
             }
         };
         sibling.cage.kill_all();
+        if let (Some(desk), Some(door)) = (self.service.desk, sibling.door) {
+            desk.remove(door);
+        }
         let outcome = match &ended {
             Reply::Exited(status) => Outcome { result: "exited", facts: vec![("status", (*status).into())] },
             Reply::Signalled(signal) => Outcome { result: "signalled", facts: vec![("signal", (*signal).into())] },
@@ -321,20 +309,4 @@ fn has_gone(channel: BorrowedFd<'_>) -> bool {
     let mut ready = [PollFd::from_borrowed_fd(channel, PollFlags::empty())];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn deny_more_than_the_record_keeps() {
-        let mut recorded = Recorded::default();
-        let large = 100 << 10;
-        let taken = (0..100_000).take_while(|n| recorded.take(large, Duration::from_secs(n / 40))).count() as u64;
-        assert_eq!(taken, RECORD_BYTES_MAX / (large + REQUEST_BYTES));
-        assert!(recorded.bytes <= RECORD_BYTES_MAX);
-        assert!(recorded.take(large, RECORD_WINDOW * 2), "after the window");
-        assert_eq!(recorded.parts.len(), 1);
-    }
 }

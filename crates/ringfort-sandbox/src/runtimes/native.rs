@@ -7,9 +7,12 @@
 //! **Invariant:** everything is prepared before the clone; between clone and `execve` the child makes system calls
 //! only. A host without user namespaces gets Landlock and seccomp, and the promises that then fail are named.
 
+mod door;
 mod filter;
+pub(crate) mod guest;
 mod keeper;
 mod landlock;
+mod limits;
 mod minimal;
 mod prepare;
 mod step;
@@ -27,11 +30,13 @@ use ringfort_core::obligation::Promise;
 
 pub(crate) use self::keeper::BROKER;
 pub(crate) use self::landlock::ABI_MAX as LANDLOCK_ABI_MAX;
+use self::prepare::Host;
 use self::wire::{Message, REPORT_BYTES, Report, Stage};
 use self::witness::Findings;
-use super::Runtime;
+use super::{Leftover, Runtime};
 use crate::achieved::{Achieved, Degree, Held};
-use crate::launch::{Event, LaunchError, Spawn};
+use crate::group::Leaf;
+use crate::launch::{DoorSockets, Event, LaunchError, Spawn};
 use crate::profile::{DegreeRequest, Profile};
 use crate::syscall::{self, Answer, Errno, Patience};
 
@@ -74,6 +79,12 @@ pub enum ProfileError {
     /// A path, an argument or a variable contains a null byte.
     #[error("a path, argument or variable contains a null byte")]
     NullByte,
+    /// A port cannot be caught by a door: it is 0, named twice, or taken by the door itself.
+    #[error("port {port} cannot be caught")]
+    Port {
+        /// The port.
+        port: u16,
+    },
     /// A list is too long.
     #[error("more than {most} {what}")]
     TooMany {
@@ -102,13 +113,57 @@ pub(crate) struct Started {
     pub(crate) pidfd: OwnedFd,
     pub(crate) control: OwnedFd,
     pub(crate) achieved: Achieved,
+    pub(crate) leaf: Option<Leaf>,
+    pub(crate) door: Option<DoorSockets>,
+    /// What is to be taken away when it is gone.
+    pub(crate) leftover: Option<Leftover>,
 }
 
 /// What was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
+    /// Every namespace, made by way of a user namespace.
     Namespaced,
+    /// Every namespace but the user's, made by root's own rights.
+    Rooted,
+    /// No namespace.
     Minimal,
+}
+
+impl Mode {
+    fn is_namespaced(self) -> bool {
+        self != Self::Minimal
+    }
+
+    /// The strongest degree that it can give with this Landlock.
+    fn degree(self, abi: u32) -> Degree {
+        match self {
+            Self::Namespaced if abi >= landlock::ABI_WITH_SCOPES => Degree::Full,
+            Self::Namespaced | Self::Rooted => Degree::Reduced,
+            Self::Minimal => Degree::Minimal,
+        }
+    }
+
+    fn namespaces(self) -> u64 {
+        match self {
+            Self::Namespaced => NAMESPACES | libc::CLONE_NEWUSER as u64,
+            Self::Rooted => NAMESPACES,
+            Self::Minimal => 0,
+        }
+    }
+}
+
+/// What is tried for a request, strongest first, and with which Landlock.
+fn modes(request: DegreeRequest, abi: u32) -> Vec<(Mode, u32)> {
+    let is_root = syscall::effective_ids().0 == 0;
+    match request {
+        DegreeRequest::Auto if is_root => vec![(Mode::Namespaced, abi), (Mode::Rooted, abi), (Mode::Minimal, abi)],
+        DegreeRequest::Auto => vec![(Mode::Namespaced, abi), (Mode::Minimal, abi)],
+        DegreeRequest::Full => vec![(Mode::Namespaced, abi)],
+        DegreeRequest::Reduced if is_root => vec![(Mode::Rooted, abi), (Mode::Minimal, abi)],
+        DegreeRequest::Reduced => vec![(Mode::Namespaced, 0), (Mode::Minimal, abi)],
+        DegreeRequest::Minimal => vec![(Mode::Minimal, abi)],
+    }
 }
 
 /// How one attempt ended without a running program.
@@ -134,21 +189,41 @@ pub(super) const ENTRY: Runtime = Runtime { name: NAME, start };
 fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Result<Started, LaunchError> {
     prepare::check(profile)?;
     let abi = syscall::landlock_abi().unwrap_or(0);
+    let floor = match profile.degree {
+        DegreeRequest::Full => Degree::Full,
+        _ => profile.degree_min,
+    };
+    let mut limited = limits::resolve(profile)?;
+    let entrances = limited.leaf.as_mut().map(Leaf::take_entrances).unwrap_or_default();
     let mut warnings = Vec::new();
-    if profile.degree == DegreeRequest::Auto {
-        match attempt(Mode::Namespaced, profile, require, spawn, abi, &mut warnings) {
-            Ok(started) => return Ok(started),
-            Err(Attempt::Final(error)) => return Err(error),
-            Err(Attempt::Unavailable(reason)) => {
-                warnings.clear();
-                warnings.push(format!("no namespaces: {reason}"));
+    for (mode, abi) in modes(profile.degree, abi) {
+        if !mode.degree(abi).reaches(floor) {
+            warnings.push(too_weak(mode, abi));
+            continue;
+        }
+        let host = Host { abi, floor, rlimits: &limited.rlimits, entrances: &entrances };
+        match attempt(mode, profile, require, spawn, &host, &mut warnings) {
+            Ok(mut started) => {
+                started.achieved.limits = limited.held;
+                started.leaf = limited.leaf;
+                return Ok(started);
             }
+            Err(Attempt::Final(error)) => return Err(error),
+            Err(Attempt::Unavailable(reason)) => warnings.push(reason),
         }
     }
-    match attempt(Mode::Minimal, profile, require, spawn, abi, &mut warnings) {
-        Ok(started) => Ok(started),
-        Err(Attempt::Final(error)) => Err(error),
-        Err(Attempt::Unavailable(reason)) => Err(LaunchError::Unavailable { reason }),
+    let reason = warnings.join("; ");
+    Err(match floor {
+        Degree::Minimal => LaunchError::Unavailable { reason },
+        required => LaunchError::Degree { required, reason },
+    })
+}
+
+/// Why a mode is not tried where more is required.
+fn too_weak(mode: Mode, abi: u32) -> String {
+    match mode {
+        Mode::Namespaced => format!("Landlock has ABI {abi}, {} is needed", landlock::ABI_WITH_SCOPES),
+        Mode::Rooted | Mode::Minimal => format!("only `{}` is left", mode.degree(abi).as_str()),
     }
 }
 
@@ -157,21 +232,19 @@ fn attempt(
     profile: &Profile,
     require: &BTreeSet<Promise>,
     spawn: &Spawn,
-    abi: u32,
+    host: &Host<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Started, Attempt> {
-    let prepared = prepare::prepare(mode, profile, require, spawn, abi)?;
-    let flags = match mode {
-        Mode::Namespaced => NAMESPACES,
-        Mode::Minimal => 0,
-    } | libc::CLONE_PIDFD as u64;
+    let prepared = prepare::prepare(mode, profile, require, spawn, host)?;
+    let flags = mode.namespaces() | libc::CLONE_PIDFD as u64;
     let mask = syscall::block_all_signals().map_err(LaunchError::host("blocking signals"))?;
     let cloned = syscall::clone_process(flags, || keeper::keep(&prepared.plan));
     let restored = syscall::restore_signals(mask);
     let cloned = match cloned {
         Ok(cloned) => cloned,
-        Err(Errno(errno)) if mode == Mode::Namespaced => {
-            return Err(Attempt::Unavailable(format!("clone answers: {}", io::Error::from_raw_os_error(errno))));
+        Err(Errno(errno)) if mode.is_namespaced() => {
+            let error = io::Error::from_raw_os_error(errno);
+            return Err(Attempt::Unavailable(format!("{}: clone answers: {error}", mode.missing())));
         }
         Err(errno) => return Err(LaunchError::host("starting a process")(errno).into()),
     };
@@ -182,13 +255,14 @@ fn attempt(
     };
     let outcome = restored.map_err(|errno| LaunchError::host("restoring signals")(errno).into()).and_then(|()| {
         let reports = read_reports(&report);
-        judge(mode, &plan, spawn, reports)
+        let (findings, overlays_refused) = judge(mode, &plan, spawn, reports)?;
+        Ok((findings, overlays_refused, door::receive(&control, &plan.network)?))
     });
     match outcome {
-        Ok((findings, overlays_refused)) => {
+        Ok((findings, overlays_refused, door)) => {
             warnings.extend(view.warnings(overlays_refused));
             let achieved = achieved(mode, plan.rules.abi(), findings, std::mem::take(warnings));
-            Ok(Started { pid: cloned.pid, pidfd, control, achieved })
+            Ok(Started { pid: cloned.pid, pidfd, control, achieved, door, leftover: None, leaf: None })
         }
         Err(attempt) => {
             ignore(syscall::pidfd_kill(pidfd.as_raw_fd(), libc::SIGKILL));
@@ -198,9 +272,8 @@ fn attempt(
     }
 }
 
-/// New namespaces of a full cage.
-const NAMESPACES: u64 = (libc::CLONE_NEWUSER
-    | libc::CLONE_NEWNS
+/// New namespaces of a cage, but for the user's.
+const NAMESPACES: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWIPC
@@ -209,6 +282,24 @@ const NAMESPACES: u64 = (libc::CLONE_NEWUSER
 
 /// Their names, for the record.
 const NAMESPACE_NAMES: [&str; 7] = ["user", "mount", "pid", "net", "ipc", "uts", "cgroup"];
+
+impl Mode {
+    fn names(self) -> Vec<&'static str> {
+        match self {
+            Self::Namespaced => NAMESPACE_NAMES.to_vec(),
+            Self::Rooted => NAMESPACE_NAMES.iter().skip(1).copied().collect(),
+            Self::Minimal => Vec::new(),
+        }
+    }
+
+    /// What a host lacks where this does not work.
+    fn missing(self) -> &'static str {
+        match self {
+            Self::Namespaced => "no user namespace",
+            Self::Rooted | Self::Minimal => "no namespaces",
+        }
+    }
+}
 
 /// Reads what the child says until its program runs (the pipe closes at `execve`) or it has ended.
 fn read_reports(pipe: &OwnedFd) -> (Option<Report>, Option<Report>) {
@@ -243,11 +334,15 @@ fn judge(
         (Some(Report::Ready { .. }), Some(Report::NotExecuted { errno })) => Err(executed(errno).into()),
         (Some(Report::Refused { findings, .. }), _) => {
             let broken = plan.required.iter().zip(findings.faults).zip(Promise::ALL);
-            let (promise, fault) = broken
+            let found = broken
                 .filter(|((required, fault), _)| **required && *fault != 0)
                 .map(|((_, fault), promise)| (promise, fault))
-                .next()
-                .unwrap_or((Promise::ConfineWrites, witness::UNPROBED));
+                .next();
+            if found.is_none() && plan.landlock_required && !findings.landlock {
+                let reason = "Landlock does not refuse what it should".to_owned();
+                return Err(LaunchError::Degree { required: Degree::Full, reason }.into());
+            }
+            let (promise, fault) = found.unwrap_or((Promise::ConfineWrites, witness::UNPROBED));
             Err(LaunchError::missing(promise, witness::sentence(fault), mode == Mode::Minimal).into())
         }
         (Some(Report::Failed { stage, index, errno }), _)
@@ -258,8 +353,8 @@ fn judge(
             };
             let source = io::Error::from_raw_os_error(errno);
             let refused = matches!(errno, libc::EPERM | libc::EACCES | libc::ENOSYS | libc::EINVAL | libc::ENODEV);
-            if mode == Mode::Namespaced && refused && matches!(stage, Stage::Identity | Stage::View) {
-                return Err(Attempt::Unavailable(format!("{what}: {source}")));
+            if mode.is_namespaced() && refused && matches!(stage, Stage::Identity | Stage::Network | Stage::View) {
+                return Err(Attempt::Unavailable(format!("{}: {what}: {source}", mode.missing())));
             }
             Err(LaunchError::Setup { what, source }.into())
         }
@@ -277,19 +372,18 @@ fn achieved(mode: Mode, abi: u32, findings: Findings, warnings: Vec<String>) -> 
         })
         .collect();
     let landlock_abi = (findings.landlock && abi > 0).then_some(abi);
-    let degree = match mode {
-        Mode::Minimal => Degree::Minimal,
-        Mode::Namespaced if landlock_abi >= Some(landlock::ABI_WITH_SCOPES) => Degree::Full,
-        Mode::Namespaced => Degree::Reduced,
-    };
+    let degree = mode.degree(landlock_abi.unwrap_or(0));
     Achieved {
+        runtime: NAME,
+        image: None,
         degree,
         landlock_abi,
-        namespaces: if mode == Mode::Namespaced { NAMESPACE_NAMES.to_vec() } else { Vec::new() },
+        namespaces: mode.names(),
         seccomp: findings.seccomp,
         no_new_privileges: findings.no_new_privileges,
         capabilities_dropped: findings.capabilities_dropped,
         promises,
+        limits: Vec::new(),
         warnings,
     }
 }
@@ -307,7 +401,7 @@ pub(crate) fn receive_event(control: &OwnedFd, patience: Patience) -> Option<Eve
                 Some(Message::Signaled(signal)) => Some(Event::Signaled(signal)),
                 Some(Message::Stopped(signal)) => Some(Event::Stopped(signal)),
                 Some(Message::Continued) => Some(Event::Continued),
-                Some(Message::Signal(_)) | None => Some(Event::Lost),
+                Some(Message::Signal(_) | Message::Door(_)) | None => Some(Event::Lost),
             },
         };
     }
@@ -328,7 +422,16 @@ pub(crate) struct Tried {
 
 /// Makes every namespace, maps the user, mounts a view with one overlay and ends. Nothing outside changes.
 pub(crate) fn try_namespaces() -> Tried {
-    prepare::try_plan().map_or_else(|_| Tried::default(), |plan| keeper::try_out(NAMESPACES, &plan))
+    tried(Mode::Namespaced)
+}
+
+/// The same without a user namespace, by the caller's own rights.
+pub(crate) fn try_rooted() -> Tried {
+    tried(Mode::Rooted)
+}
+
+fn tried(mode: Mode) -> Tried {
+    prepare::try_plan(mode).map_or_else(|_| Tried::default(), |plan| keeper::try_out(mode.namespaces(), &plan))
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 //! In: flags and what the child does. Out: the child's id and, where asked, a descriptor for it.
 //!
 //! **Invariant:** the child never returns into its parent's stack: it ends in `exit_group`, even when it unwinds.
+//! A child that borrows its parent's memory has a stack of its own, and the parent stands still meanwhile.
 
-use std::ffi::{c_int, c_long};
+use std::ffi::{c_int, c_long, c_void};
 use std::os::fd::{FromRawFd, OwnedFd};
 
-use super::{Answer, check};
+use super::{Answer, check, check_int, check_unit};
 
 /// A process that was started.
 pub(crate) struct Cloned {
@@ -58,4 +59,43 @@ pub(crate) fn clone_process(flags: u64, child: impl FnOnce() -> u8) -> Answer<Cl
     // SAFETY: the kernel wrote a fresh descriptor, which nobody else owns.
     let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
     Ok(Cloned { pid, pidfd })
+}
+
+/// Stack of a child that borrows its parent's memory, in bytes; used are a few pages of it.
+const BORROWED_STACK_BYTES: usize = 256 << 10;
+/// Below it lies a page that nobody can touch.
+const GUARD_BYTES: usize = 4096;
+
+/// Starts a process that runs `child` in the memory of this one, which stands still until the child has ended or become
+/// another program. Nothing of the memory is copied, which is most of what a start costs otherwise.
+///
+/// Every signal is blocked, and this process has one thread.
+pub(crate) fn clone_borrowing<F: FnOnce() -> u8>(child: F) -> Answer<i32> {
+    extern "C" fn enter<F: FnOnce() -> u8>(argument: *mut c_void) -> c_int {
+        // SAFETY: the argument is the `Option` below, which outlives the child's use of it: its owner stands still.
+        let child = unsafe { argument.cast::<Option<F>>().as_mut() }.and_then(Option::take);
+        let guard = EndProcess;
+        let status = child.map_or(EXIT_UNWOUND, |child| child());
+        std::mem::forget(guard);
+        super::exit_process(status)
+    }
+    let mut child = Some(child);
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping at a place that the kernel chooses.
+    let base = unsafe { libc::mmap(std::ptr::null_mut(), BORROWED_STACK_BYTES, protection, kind, -1, 0) };
+    if base == libc::MAP_FAILED {
+        check(-1)?;
+    }
+    // SAFETY: the first page of the mapping just made, which nobody uses.
+    check_unit(unsafe { libc::mprotect(base, GUARD_BYTES, libc::PROT_NONE) }.into())?;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the child gets the mapping as its stack, which grows down from its end (page-aligned). With CLONE_VFORK
+    // the caller goes on only when the child has left this memory, so `child` and the mapping outlive its use of them.
+    let answer =
+        unsafe { libc::clone(enter::<F>, base.byte_add(BORROWED_STACK_BYTES), flags, (&raw mut child).cast()) };
+    let started = check_int(answer.into());
+    // SAFETY: the mapping is ours, and the child has left it.
+    unsafe { libc::munmap(base, BORROWED_STACK_BYTES) };
+    started
 }

@@ -133,7 +133,7 @@ pub(crate) fn landlock_restrict(ruleset: c_int) -> Answer<()> {
 
 /// One instruction of a seccomp filter, laid out as `struct sock_filter`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Instruction {
     pub(crate) code: u16,
     pub(crate) if_true: u8,

@@ -11,17 +11,11 @@ use std::ffi::{CStr, c_int, c_long};
 use super::{Answer, check, check_int, check_unit};
 
 /// What `fstat` says, as far as a cage needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct FileId {
     pub(crate) device: u64,
     pub(crate) inode: u64,
     pub(crate) mode: u32,
-}
-
-impl FileId {
-    pub(crate) fn is_directory(self) -> bool {
-        self.mode & libc::S_IFMT == libc::S_IFDIR
-    }
 }
 
 pub(crate) fn openat(directory: c_int, path: &CStr, flags: c_int, mode: u32) -> Answer<c_int> {
@@ -44,6 +38,11 @@ pub(crate) fn openat2(directory: c_int, path: &CStr, flags: c_int, resolve: u64)
     check_int(unsafe {
         libc::syscall(libc::SYS_openat2, directory, path.as_ptr(), &raw const how, size_of::<OpenHow>())
     })
+}
+
+pub(crate) fn unlink(path: &CStr) -> Answer<()> {
+    // SAFETY: `path` is a C string that outlives the call.
+    check_unit(unsafe { libc::syscall(libc::SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0 as c_long) })
 }
 
 pub(crate) fn close(descriptor: c_int) {
@@ -111,14 +110,6 @@ pub(crate) fn fchdir(directory: c_int) -> Answer<()> {
 
 fn file_id(stat: &libc::stat) -> FileId {
     FileId { device: stat.st_dev, inode: stat.st_ino, mode: stat.st_mode }
-}
-
-pub(crate) fn fstat(descriptor: c_int) -> Answer<FileId> {
-    // SAFETY: all-zero bytes are a valid `stat`.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: `stat` is writable.
-    check_unit(c_long::from(unsafe { libc::fstat(descriptor, &raw mut stat) }))?;
-    Ok(file_id(&stat))
 }
 
 /// Follows links, so that `/proc/self/ns/...` names the namespace.

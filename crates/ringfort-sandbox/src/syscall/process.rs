@@ -6,6 +6,7 @@
 //! **Invariant:** as the parent module: nothing allocates and nothing panics.
 
 use std::ffi::{c_int, c_long, c_uint};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use super::{Answer, Errno, check, check_int, check_unit};
 
@@ -52,6 +53,14 @@ pub(crate) fn kill(pid: i32, signal: c_int) -> Answer<()> {
     check_unit(unsafe { libc::syscall(libc::SYS_kill, c_long::from(pid), c_long::from(signal)) })
 }
 
+/// A descriptor for a process, by its number.
+pub(crate) fn pidfd_open(pid: i32) -> Answer<OwnedFd> {
+    // SAFETY: no memory is passed.
+    let descriptor = check_int(unsafe { libc::syscall(libc::SYS_pidfd_open, c_long::from(pid), 0 as c_long) })?;
+    // SAFETY: the kernel answered with a fresh descriptor, which nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
 pub(crate) fn pidfd_kill(pidfd: c_int, signal: c_int) -> Answer<()> {
     // SAFETY: the signal information may be null.
     check_unit(unsafe {
@@ -62,6 +71,12 @@ pub(crate) fn pidfd_kill(pidfd: c_int, signal: c_int) -> Answer<()> {
 pub(crate) fn setsid() -> Answer<()> {
     // SAFETY: no memory is passed.
     check_unit(unsafe { libc::syscall(libc::SYS_setsid) })
+}
+
+/// The session that this process belongs to.
+pub(crate) fn session_of_self() -> Answer<i32> {
+    // SAFETY: no memory is passed.
+    check_int(unsafe { libc::syscall(libc::SYS_getsid, 0 as c_long) })
 }
 
 pub(crate) fn become_group_leader() -> Answer<()> {
@@ -108,9 +123,8 @@ pub(crate) fn restore_signals(mask: SignalMask) -> Answer<()> {
     change_mask(libc::SIG_SETMASK, mask.0).map(|_| ())
 }
 
-/// Every signal gets its default action and the mask is emptied.
-pub(crate) fn reset_signals() -> Answer<()> {
-    default_actions()?;
+/// No signal is blocked from here on.
+pub(crate) fn unblock_signals() -> Answer<()> {
     restore_signals(SignalMask(0))
 }
 
@@ -300,16 +314,4 @@ pub(crate) fn limit_resource(resource: c_uint, value: u64) -> Answer<()> {
 pub(crate) fn socket(family: c_int, kind: c_int, protocol: c_int) -> Answer<c_int> {
     // SAFETY: no memory is passed.
     check_int(unsafe { libc::syscall(libc::SYS_socket, family, kind | libc::SOCK_CLOEXEC, protocol) })
-}
-
-/// Connects a datagram socket to the documentation address 192.0.2.1; nothing is sent.
-pub(crate) fn connect_nowhere(socket: c_int) -> Answer<()> {
-    let address = libc::sockaddr_in {
-        sin_family: libc::AF_INET as u16,
-        sin_port: 9_u16.to_be(),
-        sin_addr: libc::in_addr { s_addr: u32::from_be_bytes([192, 0, 2, 1]).to_be() },
-        sin_zero: [0; 8],
-    };
-    // SAFETY: `address` outlives the call and the size is its own.
-    check_unit(unsafe { libc::syscall(libc::SYS_connect, socket, &raw const address, size_of::<libc::sockaddr_in>()) })
 }

@@ -35,8 +35,8 @@ pub(crate) struct Place {
     _folder: TempDir,
 }
 
-/// As much as the host can, and as little as every host can.
-pub(crate) const DEGREES: [DegreeRequest; 2] = [DegreeRequest::Auto, DegreeRequest::Minimal];
+/// As much as the host can, the same without a user namespace (as root) or Landlock, and as little as every host can.
+pub(crate) const DEGREES: [DegreeRequest; 3] = [DegreeRequest::Auto, DegreeRequest::Reduced, DegreeRequest::Minimal];
 
 /// What the secrets of a [`Place`] contain.
 pub(crate) const SECRET: &str = "the-secret-of-the-test";

@@ -11,6 +11,10 @@
 )]
 
 mod cage;
+mod calls;
 mod escape;
 mod life;
+mod limits;
+mod network;
+mod network_inside;
 mod programs;

@@ -85,6 +85,47 @@ fn node_runs_children_and_workers() {
 }
 
 #[test]
+fn java_compiles_starts_threads_and_children() {
+    check(
+        &["java", "javac"],
+        "printf 'public class M { public static void main(String[] a) throws Exception { \
+        Thread t = new Thread(() -> System.out.print(\"th\")); t.start(); t.join(); \
+        new ProcessBuilder(\"echo\", \"ree\").inheritIO().start().waitFor(); } }' > M.java; javac M.java && java -Xshare:auto M",
+        "ree",
+    );
+}
+
+#[test]
+fn npm_runs_a_script() {
+    check(
+        &["npm", "node"],
+        "printf '{\"name\":\"a\",\"version\":\"1.0.0\",\"scripts\":{\"go\":\"node -p 6*7\"}}' > package.json; npm run -s go",
+        "42",
+    );
+}
+
+#[test]
+fn perl_forks_and_signals() {
+    check(
+        &["perl"],
+        "perl -e 'my $p = fork // die; if (!$p) { $SIG{TERM} = sub { exit 7 }; sleep 9 while 1 } \
+        select undef, undef, undef, 0.2; kill 15, $p; waitpid $p, 0; print $? >> 8, \"\\n\"'",
+        "7",
+    );
+}
+
+#[test]
+fn a_program_that_restricts_itself_further_works() {
+    // Browsers and package managers put filters of their own on their children.
+    check(
+        &["python3"],
+        "python3 -c 'import ctypes, os; c = ctypes.CDLL(None, use_errno=True); \
+        print(c.prctl(38, 1, 0, 0, 0), c.syscall(444, 0, 0, 1) > 0)'",
+        "0 True",
+    );
+}
+
+#[test]
 fn a_compiler_and_make_build() {
     check(
         &["make", "cc"],

@@ -6,6 +6,9 @@
 
 #[cfg(test)]
 mod escape;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod native;
 #[cfg(test)]
 mod pipeline;

@@ -52,8 +52,13 @@ impl Stage {
         })
     }
 
+    /// A file or folder of the state.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
     pub(crate) fn trail(&self) -> PathBuf {
-        self.place.path().join("trail")
+        self.path("trail")
     }
 
     /// Everything on the record.

@@ -2,13 +2,15 @@
 //! Every promise of the threat model is bound to a test that exists.
 //!
 //! In: the table of promises in `docs/THREAT_MODEL.md`, and our sources. Out: each row without a test, with a test
-//! that is not there or is ignored, and each promise of the vocabulary without a row.
+//! that is not there or is ignored, each promise of the vocabulary without a row, and each degree that is not the
+//! code's.
 //!
 //! **Invariant:** a row reads `| id | promise | standing | degree | tests |`; a test is named as cargo names it, with
 //! its crate: `ringfort_core::permit::tests::deny_other_requests`.
 
 use std::collections::BTreeSet;
 
+use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use ringfort_testkit::source::{SourceFile, code_only};
 
@@ -34,8 +36,15 @@ fn faults(document: &str, tree: &[SourceFile], vocabulary: &[&str]) -> Vec<Strin
         if !["advised", "caged", "guarded"].contains(standing) {
             faults.push(format!("{id}: `{standing}` is no standing"));
         }
-        if !["any", "minimal", "full"].contains(degree) {
-            faults.push(format!("{id}: `{degree}` is no degree: any, minimal or full"));
+        let promised = Promise::ALL.into_iter().find(|promise| promise.as_str() == id.trim_matches('`'));
+        match promised.and_then(Degree::weakest_with) {
+            Some(weakest) if weakest.as_str() != *degree => {
+                faults.push(format!("{id}: the weakest degree is `{}`, not `{degree}`", weakest.as_str()));
+            }
+            _ if *degree != "any" && Degree::parse(degree).is_none() => {
+                faults.push(format!("{id}: `{degree}` is no degree: any, minimal, reduced or full"));
+            }
+            _ => {}
         }
         let tests: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
         if tests.is_empty() {
@@ -99,6 +108,53 @@ fn every_promise_is_bound_to_a_test() {
     let vocabulary = Promise::ALL.map(Promise::as_str);
     assert!(rows(file("docs/THREAT_MODEL.md")).len() > vocabulary.len());
     assert_none(&faults(file("docs/THREAT_MODEL.md"), tree(), &vocabulary));
+}
+
+/// The table of degrees as the code has it.
+fn degrees() -> String {
+    let mut table = String::from("| degree | what it is made of | promises | reservations |\n|---|---|---|---|\n");
+    for degree in Degree::ALL {
+        let promises = match degree.promises() {
+            all if all.len() == Promise::ALL.len() => "all".to_owned(),
+            some => some.iter().map(|promise| format!("`{}`", promise.as_str())).collect::<Vec<_>>().join(", "),
+        };
+        let reservations = degree.reservations().join("; ");
+        table.push_str(&format!("| `{}` | {} | {promises} | {reservations} |\n", degree.as_str(), degree.means()));
+    }
+    table
+}
+
+#[test]
+fn the_degrees_are_told_as_the_code_has_them() {
+    let table = degrees();
+    assert!(file("docs/THREAT_MODEL.md").contains(&table), "docs/THREAT_MODEL.md lacks this table:\n{table}");
+    for line in table.lines().skip(2) {
+        let [degree, means, ..] = cells(line)[..] else { panic!("{line}") };
+        let row = format!("| {degree} | {means} |");
+        assert!(file("README.md").contains(&row), "README.md lacks `{row}`");
+    }
+}
+
+#[test]
+fn deny_a_degree_that_is_not_the_code_s() {
+    let row = |id: &str, degree: &str| {
+        format!(
+            "## Promises\n\n| id | promise | standing | degree | tests |\n|---|---|---|---|---|\n| `{id}` | holds | caged | {degree} | none |\n"
+        )
+    };
+    let found =
+        |id: &str, degree: &str| faults(&row(id, degree), &[], &[]).iter().any(|fault| fault.contains("degree"));
+    for (id, degree, is_fault) in [
+        ("protect-startup", "reduced", false),
+        ("protect-startup", "minimal", true),
+        ("protect-startup", "full", true),
+        ("kill-all", "any", true),
+        ("no-network", "minimal", false),
+        ("something-else", "minimal", false),
+        ("something-else", "most", true),
+    ] {
+        assert_eq!(found(id, degree), is_fault, "{id} {degree}");
+    }
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn action(args: &CheckArgs) -> Result<Action, Failure> {
         return Ok(Action::Tool(ToolCall { name: name.clone(), arguments }));
     }
     if let Some(url) = &args.url {
-        return Ok(Action::Egress(Egress { url: url.clone(), method: args.method.clone() }));
+        return Ok(Action::Egress(Egress { url: url.clone(), method: args.method.clone(), program: None }));
     }
     if args.command.is_empty() {
         let error = anyhow::anyhow!("there is nothing to check");
@@ -420,7 +420,7 @@ fn line_action(line: Line) -> Result<Action, String> {
             Ok(Action::Path(PathAccess { path: Text::from(path), op }))
         }
         Line { url: Some(url), command: None, tool: None, path: None, method, .. } => {
-            Ok(Action::Egress(Egress { url, method }))
+            Ok(Action::Egress(Egress { url, method, program: None }))
         }
         _ => Err("it names not exactly one of command, tool, path and url".to_owned()),
     }

@@ -23,7 +23,9 @@ use ringfort_core::text::Text;
 use ringfort_ops::attempts::{self, Attempt};
 use ringfort_ops::checks::Refused;
 use ringfort_ops::{CHECKS, Evidence, Report, Status, Subject};
+use ringfort_policy::config::{Network, RuntimeKind};
 use ringfort_runtime::approve::NoApprover;
+use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::pipeline::Outcome;
 use ringfort_runtime::providers::{PROVIDERS, select_for};
 use ringfort_runtime::run::chain;
@@ -133,11 +135,15 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
     };
     let ground = Ground::make().map_err(Failure::guard)?;
     let wished = RunWishes {
+        profile: Some("none".to_owned()),
         common,
         workspace: ground.workspace.clone(),
         degree: DegreeRequest::Auto,
+        runtime: Some(RuntimeKind::Native),
         session: session_name()?,
         program: String::new(),
+        network: Some(Network::Off),
+        asks: Asks::Nobody,
     };
     let (refused, cage) = match wire(world, wished) {
         Ok(mut wired) => {

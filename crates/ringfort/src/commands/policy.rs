@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `ringfort policy`: the configuration in force, its check, its schema, its acceptance.
+//! `ringfort policy`: the configuration in force, its check, its schema, its acceptance, its packet filter.
 //!
 //! In: the layers of `ringfort.toml`. Out: what they say; exit status 0 fine, 2 a file is not.
 //!
@@ -10,6 +10,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use ringfort_policy::nftables::{self, Subject, User};
 use ringfort_policy::{accept, load, schema};
 use serde_json::{Value, json};
 
@@ -24,6 +25,7 @@ use crate::wiring::{World, open_state};
   ringfort policy validate ringfort.toml
   ringfort policy validate --project ringfort.toml
   ringfort policy schema > ringfort.schema.json
+  ringfort policy nftables --user agent > agent.nft
   ringfort policy accept")]
 pub(crate) struct PolicyArgs {
     #[command(subcommand)]
@@ -47,6 +49,15 @@ enum PolicyCommand {
         /// The schema of project files
         #[arg(long)]
         project: bool,
+    },
+    /// Print the egress rules as a ruleset for `nft -f`, as far as a packet filter can keep them
+    #[command(after_help = "Examples:
+  ringfort policy nftables --user agent > agent.nft
+  ringfort policy nftables | nft -c -f -")]
+    Nftables {
+        /// Judge what this user sends, by name or number; everything that leaves unless named
+        #[arg(long, value_name = "USER")]
+        user: Option<String>,
     },
     /// Show what the user's file would change, and put it in force
     Accept {
@@ -72,6 +83,7 @@ pub(crate) fn run(args: &PolicyArgs, common: &Common) -> Result<u8, Failure> {
             writeln!(std::io::stdout(), "{text}")?;
             Ok(EXIT_OK)
         }
+        PolicyCommand::Nftables { user } => nftables(&world, common, user.as_deref()),
         PolicyCommand::Accept { yes } => accept_user_file(&world, common, *yes),
     }
 }
@@ -139,6 +151,24 @@ fn validate(world: &World, common: &Common, file: Option<&PathBuf>, project: boo
         output::json_line(&mut out, &json!({ "path": path, "valid": true }))?;
     } else {
         writeln!(out, "`{}` is valid", path.display())?;
+    }
+    Ok(EXIT_OK)
+}
+
+/// Prints a ruleset made of the configuration. Project files are left out: a packet filter knows no project.
+fn nftables(world: &World, common: &Common, user: Option<&str>) -> Result<u8, Failure> {
+    let subject = match user {
+        None => Subject::Everyone,
+        Some(user) => Subject::User(User::parse(user).map_err(Failure::usage)?),
+    };
+    let loaded = world.load(common, None)?;
+    let text =
+        nftables::ruleset(&subject, &loaded.config.egress, &loaded.digest.to_string()).map_err(Failure::usage)?;
+    let mut out = std::io::stdout().lock();
+    if common.json {
+        output::json_line(&mut out, &json!({ "digest": loaded.digest, "ruleset": text }))?;
+    } else {
+        out.write_all(text.as_bytes())?;
     }
     Ok(EXIT_OK)
 }

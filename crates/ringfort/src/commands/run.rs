@@ -7,6 +7,7 @@
 //! **Invariant:** options are read by hand here, because this is paid for at every command. Inside a cage this is a
 //! client of the inherited socket and options that could widen are refused.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
@@ -18,23 +19,28 @@ use clap::Args;
 use ringfort_core::action::{Action, Command, PathAccess, PathOp};
 use ringfort_core::advice::message_for_agent;
 use ringfort_core::decision::Decision;
+use ringfort_core::degree::Degree;
 use ringfort_core::door::DoorKind;
-use ringfort_core::obligation::ApprovalChannel;
+use ringfort_core::obligation::{ApprovalChannel, Promise};
 use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
+use ringfort_policy::config::{Network, RuntimeKind};
+use ringfort_runtime::egress::refusals;
+use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
 use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
-use ringfort_sandbox::profile::DegreeRequest;
+use ringfort_sandbox::launch::LaunchError;
+use ringfort_sandbox::profile::{DegreeRequest, Profile};
 
 use super::{Common, Failure};
 use crate::output::remedy::Opening;
 use crate::output::{self, Detail, Widening};
-use crate::wiring::{RunWishes, World, session_name, wire, workspace};
+use crate::wiring::{RunWishes, World, engine, session_name, wire, workspace};
 
 /// The guard failed; nothing has run unless the message says so.
 pub(crate) const EXIT_GUARD: u8 = 125;
@@ -54,6 +60,9 @@ const SHOWN_CHARS_MAX: usize = 2000;
 /// The rule that speaks about how a path is spelled.
 const ODD_PATH_RULE: &str = "path-001";
 
+/// Options that a caller inside a cage has no say in.
+const OUTSIDE_ONLY: [&str; 7] = ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--runtime"];
+
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
 /// Run a program inside the rings (the main job)
@@ -66,6 +75,7 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run -- npm test
   ringfort run -- bash
   ringfort run --workspace ~/src/app -- make -j4
+  ringfort run -- claude
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
 Exit status: the program's own; 124 its time was over, 126 denied, 125 the guard failed, 127 no such program.")]
@@ -73,9 +83,21 @@ pub(crate) struct RunArgs {
     /// The folder that is writable inside; the current folder unless named
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
-    /// How much isolation: `auto`, or `minimal` (no user namespaces: Landlock and seccomp only)
+    /// The profile of an agent, or `none`; without it the program's name decides (`claude` is `claude-code`)
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// How much isolation: `auto`, `full`, `reduced` (no user namespace) or `minimal` (Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
+    /// In what the program runs: `native`, `bubblewrap`, `docker` or `podman`; as configured unless named
+    #[arg(long, value_name = "NAME")]
+    pub(crate) runtime: Option<String>,
+    /// The door to the network: `auto` (where a host is listed or a person can be asked), `door` or `off`
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) network: Option<String>,
+    /// What must hold, or nothing runs: a degree (`full`, `reduced`) or promises; separated by commas, or repeated
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) require: Vec<String>,
     /// Redact output on a terminal as well
     #[arg(long)]
     pub(crate) redact: bool,
@@ -105,7 +127,17 @@ impl RunArgs {
         if let Some(workspace) = &self.workspace {
             option("--workspace", workspace.as_os_str());
         }
+        if let Some(runtime) = &self.runtime {
+            option("--runtime", OsStr::new(runtime));
+        }
+        if let Some(profile) = &self.profile {
+            option("--profile", OsStr::new(profile));
+        }
         option("--degree", OsStr::new(&self.degree));
+        if let Some(network) = &self.network {
+            option("--network", OsStr::new(network));
+        }
+        self.require.iter().for_each(|what| option("--require", OsStr::new(what)));
         for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
                 words.push(flag.into());
@@ -121,7 +153,11 @@ impl RunArgs {
 struct Wishes {
     common: Common,
     workspace: Option<PathBuf>,
-    minimal: bool,
+    profile: Option<String>,
+    runtime: Option<RuntimeKind>,
+    network: Option<Network>,
+    degree: Option<DegreeRequest>,
+    require: Requirement,
     redact: bool,
     verbose: bool,
     command: Vec<OsString>,
@@ -191,13 +227,19 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--state" => wishes.common.state = Some(PathBuf::from(value()?)),
             "--policy" => wishes.common.policy = Some(PathBuf::from(value()?)),
             "--set" => wishes.common.settings.push(value()?.to_string_lossy().into_owned()),
-            "--degree" => wishes.minimal = degree(&value()?)? == DegreeRequest::Minimal,
+            "--profile" => wishes.profile = Some(value()?.to_string_lossy().into_owned()),
+            "--runtime" => wishes.runtime = Some(engine::kind(&value()?.to_string_lossy())?),
+            "--network" => wishes.network = Some(network(&value()?)?),
+            "--degree" => wishes.degree = Some(degree(&value()?)?),
+            "--require" => wishes.require.add(&value()?)?,
             "--redact" => wishes.redact = true,
             "--verbose" | "-v" => wishes.verbose = true,
             "--json" => wishes.common.json = true,
             _ => return Err(bad_option(&word)),
         }
-        if matches!(name.as_str(), "--workspace" | "--state" | "--policy" | "--set") || wishes.minimal {
+        let degree_asked = name == "--degree" && wishes.degree != Some(DegreeRequest::Auto);
+        let network_asked = name == "--network" && wishes.network != Some(Network::Off);
+        if OUTSIDE_ONLY.contains(&name.as_str()) || degree_asked || network_asked {
             wishes.widening.push(name);
         }
     }
@@ -213,10 +255,55 @@ fn bad_option(word: &OsString) -> Failure {
 }
 
 fn degree(value: &OsStr) -> Result<DegreeRequest, Failure> {
+    value
+        .to_str()
+        .and_then(DegreeRequest::parse)
+        .ok_or_else(|| Failure::usage(anyhow::anyhow!("`--degree` is `auto`, `full`, `reduced` or `minimal`")))
+}
+
+/// What must hold besides what the policy requires.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Requirement {
+    degree: Option<Degree>,
+    promises: BTreeSet<Promise>,
+}
+
+impl Requirement {
+    /// Adds words separated by commas.
+    fn add(&mut self, words: &OsStr) -> Result<(), Failure> {
+        for word in words.to_string_lossy().split(',') {
+            let promise = Promise::ALL.into_iter().find(|promise| promise.as_str() == word);
+            match (Degree::parse(word), promise) {
+                // The stronger one counts.
+                (Some(degree), _) => self.degree = Some(self.degree.map_or(degree, |before| before.min(degree))),
+                (None, Some(promise)) => drop(self.promises.insert(promise)),
+                (None, None) => {
+                    let promises: Vec<&str> = Promise::ALL.iter().map(|promise| promise.as_str()).collect();
+                    let error = anyhow::anyhow!("`--require` knows no `{}`", super::shown(&word.into()));
+                    return Err(Failure::usage(error)
+                        .help(format!("it takes `full`, `reduced`, `minimal`, or promises: {}", promises.join(", "))));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Only ever makes the profile stricter.
+    fn tighten(&self, profile: &mut Profile) {
+        profile.require.extend(&self.promises);
+        profile.degree_min = self.degree.map_or(profile.degree_min, |degree| degree.min(profile.degree_min));
+        if let Some(degree) = self.degree {
+            profile.require.extend(degree.promises());
+        }
+    }
+}
+
+fn network(value: &OsStr) -> Result<Network, Failure> {
     match value.to_str() {
-        Some("auto") => Ok(DegreeRequest::Auto),
-        Some("minimal") => Ok(DegreeRequest::Minimal),
-        _ => Err(Failure::usage(anyhow::anyhow!("`--degree` is `auto` or `minimal`"))),
+        Some("auto") => Ok(Network::Auto),
+        Some("door") => Ok(Network::Door),
+        Some("off") => Ok(Network::Off),
+        _ => Err(Failure::usage(anyhow::anyhow!("`--network` is `auto`, `door` or `off`"))),
     }
 }
 
@@ -249,20 +336,32 @@ fn leave(end: End) -> ExitCode {
 fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     // Signals and the terminal first: a provider may start a thread.
     let signals = Signals::take().map_err(|error| guard(Failure::guard(error)))?;
+    let terminal = UserTerminal::open();
     let places = world.places(&wishes.common);
     let folder = wishes.workspace.as_ref().map_or_else(|| world.cwd.clone(), |folder| world.cwd.join(folder));
     let workspace = workspace(world, &places, &folder)?;
-    let degree = if wishes.minimal { DegreeRequest::Minimal } else { DegreeRequest::Auto };
+    let degree = wishes.degree.unwrap_or(DegreeRequest::Auto);
     let cwd = if world.cwd.starts_with(&workspace) { world.cwd.clone() } else { workspace.clone() };
     // One word is text for a shell, which begins with the program most of the time.
     let first = wishes.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
     let program = first.split_whitespace().next().unwrap_or_default().to_owned();
-    let asked = RunWishes { common: &wishes.common, workspace, degree, session: session_name()?, program };
+    let asked = RunWishes {
+        common: &wishes.common,
+        workspace,
+        degree,
+        runtime: wishes.runtime,
+        session: session_name()?,
+        profile: wishes.profile.clone(),
+        program,
+        network: wishes.network,
+        asks: if terminal.is_some() { Asks::Person } else { Asks::Nobody },
+    };
     let mut wired =
         wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
     for notice in &wired.notices {
         wired.session.warn(notice);
     }
+    wishes.require.tighten(&mut wired.session.profile);
 
     let words: Vec<Text> = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
     let principal = world.principal().map_err(|error| guard(Failure::guard(error)))?;
@@ -276,7 +375,6 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         Err(error) => return Err(Failure::usage(error)),
     };
     let folder = wired.state.new_run(&wired.session.name).map_err(|error| guard(Failure::guard(error)))?;
-    let terminal = UserTerminal::open();
     let approver = TerminalApprover::new(terminal.as_ref(), &signals);
     let quarantine = wired.state.quarantine().join(&wired.session.name);
     let context = RunContext {
@@ -286,10 +384,14 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         terminal: terminal.as_ref(),
         approver: &approver,
         redact_terminal: wishes.redact || wired.loaded.config.redact.terminal,
+        network: None,
+        is_live: wishes.verbose && !world.is_for_agent(),
     };
     match run(&mut wired.session, &task, &context) {
         RunEnd::Ended(finished) => {
             report(&wired.session, &finished, &wishes, &wired.session.name);
+            let reader = if world.is_for_agent() { refusals::Reader::Agent } else { refusals::Reader::Person };
+            finished.refusals.lines(reader).iter().for_each(|line| wired.session.warn(line));
             Ok(ended(finished.ended))
         }
         RunEnd::Denied(denied) => {
@@ -307,6 +409,12 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
             let reader = opening.as_ref().map_or(Reader::Person, Reader::Opened);
             show_denial(&ruling, &task.request.action, &reader, wishes.common.json);
             Ok(End::Status(EXIT_DENIED))
+        }
+        RunEnd::Failed(RunError::Launch(LaunchError::Execute { program, source }))
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            let error = anyhow::anyhow!("there is no program `{}` inside", program.display());
+            Err(Failure { status: EXIT_MISSING, ..Failure::usage(error) })
         }
         RunEnd::Failed(error) => {
             let failure = Failure::guard(anyhow::anyhow!("{}", chain(&error)));
@@ -367,15 +475,36 @@ fn report(session: &Session, finished: &Finished, wishes: &Wishes, name: &str) {
     if finished.ended == Ended::TimedOut {
         session.warn("the run was ended: its time was over (`wall_secs` under `[sandbox.limits]`)");
     }
+    report_limits(session, finished);
     if let Some(why) = &finished.unrecorded {
         session.warn(&format!("the outcome could not be recorded: {why}"));
     }
     if wishes.verbose {
         let held: Vec<&str> = finished.achieved.held().map(|promise| promise.as_str()).collect();
-        session.warn(&format!("the cage kept: {}", held.join(", ")));
+        session.warn(&format!("the cage kept: {} (degree `{}`)", held.join(", "), finished.achieved.degree.as_str()));
+        for held in &finished.achieved.limits {
+            session.warn(&format!("limit `{}`: {} by {}", held.limit, held.bound, held.means.as_str()));
+        }
         if finished.uncovered > 0 {
             session.warn(&format!("start-up files were not looked for in {} places", finished.uncovered));
         }
+    }
+}
+
+/// Says which limits were hit, as a program that is ended by one cannot.
+fn report_limits(session: &Session, finished: &Finished) {
+    let hits = finished.hits;
+    if hits.memory_kills > 0 {
+        let ended = if hits.memory_kills == 1 {
+            "a process was".to_owned()
+        } else {
+            format!("{} processes were", hits.memory_kills)
+        };
+        session.warn(&format!("the memory was used up and {ended} ended (`memory_mb` under `[sandbox.limits]`)"));
+    }
+    if hits.starts_refused > 0 {
+        let refused = hits.starts_refused;
+        session.warn(&format!("starting a process was refused {refused} times (`processes` under `[sandbox.limits]`)"));
     }
 }
 

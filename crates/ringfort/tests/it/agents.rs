@@ -324,3 +324,74 @@ fn without_a_hook_the_command_runs() {
         assert!(session.ran(), "{}", session.seen(&output));
     }
 }
+
+/// What the program that Claude Code starts tries, each with what came of it.
+const PROBE: &str = r#"
+import json, os, socket, urllib.request
+def attempt(what):
+    try:
+        what()
+        return "done"
+    except Exception as error:
+        return repr(error)
+def write(path):
+    with open(path, "w") as file:
+        file.write("x")
+home = os.path.expanduser("~")
+found = {
+    "edit": attempt(lambda: write("edited")),
+    "home": attempt(lambda: open(home + "/private.txt").read()),
+    "settings": attempt(lambda: write(home + "/.claude/settings.json")),
+    "replace": attempt(lambda: os.replace("edited2", home + "/.claude/settings.json")),
+    "host": attempt(lambda: urllib.request.urlopen("http://unlisted.example/", timeout=5).read()),
+    "direct": attempt(lambda: socket.create_connection(("192.0.2.1", 80), 3)),
+    "token": os.environ.get("ANTHROPIC_BASE_URL", ""),
+}
+json.dump(found, open("found.json", "w"))
+"#;
+
+#[test]
+fn deny_a_caged_claude_code_the_home_and_an_unlisted_host() {
+    let Some(agents) = folder() else { return };
+    let session = Session::new(&CLAUDE, &agents, "echo ok > started; python3 probe.py");
+    let place = &session.place;
+    place.write(place.home.join("private.txt"), "private-7f3a");
+    place.write("probe.py", PROBE);
+    place.write("edited2", "{}");
+    let settings = fs::read_to_string(place.home.join(".claude/settings.json")).unwrap();
+    let installed = agents.parent().and_then(Path::parent).unwrap().canonicalize().unwrap();
+    let words: Vec<String> = [
+        "run",
+        "--set",
+        &format!("egress.domains=[\"127.0.0.1:{}\"]", session.models.port),
+        "--set",
+        &format!("autonomy.allowed_roots_read_only=[\"{}\"]", installed.display()),
+        "--",
+        "claude",
+    ]
+    .into_iter()
+    .chain(CLAUDE.words.iter().copied())
+    .map(str::to_owned)
+    .collect();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", agents.display());
+    let mut program = place.program(&session.hook, words).env("PATH", path);
+    for (name, value) in CLAUDE.environment {
+        program = program.env(name, value.replace("@PORT@", &session.models.port));
+    }
+    let output = program.time_max(SESSION_MAX).output();
+    assert_eq!(output.code(), Some(0), "{}", session.seen(&output));
+    assert!(session.ran(), "the shell tool did nothing: {}", session.seen(&output));
+    let found = fs::read_to_string(place.work.join("found.json")).unwrap_or_default();
+    let found: Value =
+        serde_json::from_str(&found).unwrap_or_else(|error| panic!("{error}: {}", session.seen(&output)));
+    assert_eq!(found["edit"], "done", "{found}");
+    assert!(place.work.join("edited").exists(), "{found}");
+    for refused in ["home", "settings", "replace", "host", "direct"] {
+        assert_ne!(found[refused], "done", "{refused}: {found}");
+    }
+    assert!(!session.models.told().contains("private-7f3a"), "{found}");
+    assert_eq!(fs::read_to_string(place.home.join(".claude/settings.json")).unwrap(), settings);
+    // The hook inside was asked, and it was the supervisor outside that answered and recorded.
+    let record = crate::hook::record(place);
+    assert!(record.contains("\"door\":\"hook\",\"standing\":\"caged\"") && record.contains("probe.py"), "{record}");
+}

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{Output, Place};
 
 /// Every subcommand, and its help.
-const HELP: [(&str, &str); 23] = [
+const HELP: [(&str, &str); 24] = [
     ("", include_str!("help/ringfort.txt")),
     ("run", include_str!("help/run.txt")),
     ("hook", include_str!("help/hook.txt")),
@@ -26,6 +26,7 @@ const HELP: [(&str, &str); 23] = [
     ("trail verify", include_str!("help/trail-verify.txt")),
     ("policy", include_str!("help/policy.txt")),
     ("policy accept", include_str!("help/policy-accept.txt")),
+    ("policy nftables", include_str!("help/policy-nftables.txt")),
     ("approvals", include_str!("help/approvals.txt")),
     ("approvals list", include_str!("help/approvals-list.txt")),
     ("approvals show", include_str!("help/approvals-show.txt")),

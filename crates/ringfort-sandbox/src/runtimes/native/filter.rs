@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The seccomp filter: which system calls a caged program is refused.
+//! The seccomp filter: which system calls a caged program may make.
 //!
-//! In: whether the program has a network namespace of its own. Out: BPF instructions.
+//! In: the groups of a profile, and whether the program has a network namespace of its own. Out: BPF instructions.
 //!
-//! **Invariant:** architecture and x32 are judged first; a call that is newer than this file is refused; an argument
-//! that the kernel reads as 32 bits is compared on its low 32 bits, whatever stands above them.
+//! **Invariant:** architecture and x32 are judged first; a call that stands in no group is refused, whatever it is; an
+//! argument that the kernel reads as 32 bits is compared on its low 32 bits, whatever stands above them.
 //! Pointers cannot be judged here, so `clone3` and `openat2` answer ENOSYS and libraries fall back.
 
+mod groups;
+
 use std::ffi::c_long;
+
+use ringfort_core::syscalls::{SyscallGroup, SyscallGroups};
 
 use crate::syscall::Instruction;
 
@@ -23,7 +27,6 @@ pub(super) enum Sockets {
 const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
 const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-const JUMP_GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
 const JUMP_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
 const JUMP_ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
 const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
@@ -46,10 +49,6 @@ const ARCHITECTURE: u32 = 0xc000_003e;
 const ARCHITECTURE: u32 = 0xc000_00b7;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("the native sandbox knows the system calls of x86_64 and aarch64 only");
-
-/// The newest call that was judged for this filter (`file_setattr`, Linux 6.17); later ones answer ENOSYS.
-/// x32 calls have bit 30 set and are refused by the same comparison.
-const NUMBER_MAX: u32 = 469;
 
 /// New namespaces, as `clone` and `unshare` name them: mount, cgroup, uts, ipc, user, pid, net.
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
@@ -87,9 +86,8 @@ const MODE_CALLS: &[(c_long, u32)] = &[
     (libc::SYS_mknodat, 2),
     (libc::SYS_fchmod, 1),
     (libc::SYS_fchmodat, 2),
-    (FCHMODAT2, 2),
+    (groups::FCHMODAT2, 2),
 ];
-const FCHMODAT2: c_long = 452;
 /// Calls that open a file, with the argument that holds the flags; a mode follows it, and counts where one is made.
 const OPEN_CALLS: &[(c_long, u32)] = &[
     #[cfg(target_arch = "x86_64")]
@@ -98,65 +96,6 @@ const OPEN_CALLS: &[(c_long, u32)] = &[
 ];
 /// Flags with which `open` makes a file (the second is the bit that only `O_TMPFILE` has).
 const MAKES_FILE: u32 = (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u32;
-
-/// Calls that answer EPERM, with what they would open.
-#[rustfmt::skip]
-const REFUSED: &[c_long] = &[
-    // Mounts and roots: the view of the cage is made of them.
-    libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_chroot, libc::SYS_move_mount,
-    libc::SYS_open_tree, libc::SYS_fsopen, libc::SYS_fsconfig, libc::SYS_fsmount, libc::SYS_fspick,
-    libc::SYS_mount_setattr, OPEN_TREE_ATTR, libc::SYS_swapon, libc::SYS_swapoff, libc::SYS_quotactl,
-    libc::SYS_quotactl_fd,
-    // Namespaces of others.
-    libc::SYS_setns,
-    // Other processes: tracing, their memory, their descriptors.
-    libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev, libc::SYS_process_madvise,
-    libc::SYS_process_mrelease, libc::SYS_kcmp, libc::SYS_pidfd_getfd,
-    // Kernel interfaces with a long record of faults, useless without rights or beyond any other filter.
-    libc::SYS_bpf, libc::SYS_perf_event_open, libc::SYS_userfaultfd, libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_fanotify_init, libc::SYS_fanotify_mark,
-    // Key rings are shared by everything that the user runs.
-    libc::SYS_add_key, libc::SYS_request_key, libc::SYS_keyctl,
-    // Files by handle pass by every path.
-    libc::SYS_name_to_handle_at, libc::SYS_open_by_handle_at,
-    // The machine: modules, restart, clock, log, names, accounting.
-    libc::SYS_init_module, libc::SYS_finit_module, libc::SYS_delete_module, libc::SYS_kexec_load,
-    libc::SYS_kexec_file_load, libc::SYS_reboot, libc::SYS_syslog, libc::SYS_acct, libc::SYS_settimeofday,
-    libc::SYS_clock_settime, libc::SYS_clock_adjtime, libc::SYS_adjtimex, libc::SYS_sethostname,
-    libc::SYS_setdomainname, libc::SYS_vhangup, libc::SYS_nfsservctl, LOOKUP_DCOOKIE, LSM_SET_SELF_ATTR,
-    // Placement of memory, of oneself and of others.
-    libc::SYS_mbind, libc::SYS_set_mempolicy, libc::SYS_set_mempolicy_home_node, libc::SYS_migrate_pages,
-    libc::SYS_move_pages,
-];
-/// Numbers that the C library's table lacks on some of the architectures.
-const OPEN_TREE_ATTR: c_long = 467;
-const LSM_SET_SELF_ATTR: c_long = 460;
-#[cfg(target_arch = "x86_64")]
-const LOOKUP_DCOOKIE: c_long = 212;
-#[cfg(target_arch = "aarch64")]
-const LOOKUP_DCOOKIE: c_long = 18;
-
-/// Calls of one architecture only that answer EPERM: ports, descriptor tables, old interfaces.
-#[cfg(target_arch = "x86_64")]
-const REFUSED_HERE: &[c_long] = &[
-    libc::SYS_iopl,
-    libc::SYS_ioperm,
-    libc::SYS_modify_ldt,
-    libc::SYS_uselib,
-    libc::SYS_ustat,
-    libc::SYS_sysfs,
-    libc::SYS__sysctl,
-];
-#[cfg(target_arch = "aarch64")]
-const REFUSED_HERE: &[c_long] = &[];
-
-/// Without an IPC namespace these reach what other processes of the user share.
-#[rustfmt::skip]
-const SHARED_MEMORY: &[c_long] = &[
-    libc::SYS_shmget, libc::SYS_shmat, libc::SYS_shmctl, libc::SYS_semget, libc::SYS_semop, libc::SYS_semtimedop,
-    libc::SYS_semctl, libc::SYS_msgget, libc::SYS_msgsnd, libc::SYS_msgrcv, libc::SYS_msgctl, libc::SYS_mq_open,
-    libc::SYS_mq_unlink,
-];
 
 /// A program under construction.
 struct Assembler {
@@ -182,77 +121,98 @@ impl Assembler {
         self.push(JUMP_EQUAL, value, 0, 1);
         self.answer(action);
     }
-    /// Appends what `body` writes and jumps over it unless the comparison before this succeeded.
-    fn enclosed(&mut self, mut body: Self) {
-        self.push(JUMP, u32::try_from(body.program.len()).unwrap_or(u32::MAX), 0, 0);
-        self.program.append(&mut body.program);
-    }
-    /// Looks the loaded call up among `verdicts`, which are sorted; what is not among them is allowed.
+    /// Appends the answers for the runs, each of which begins at its number and ends where the next one begins.
     ///
     /// A search by halves instead of a list: the kernel runs the filter once for each call when it is installed.
-    fn look_up(&mut self, verdicts: &[(u32, Verdict)]) {
-        const LEAF: usize = 3;
-        let middle = verdicts.len() / 2;
-        match verdicts.split_at_checked(middle) {
-            Some((left, right @ [(first, _), ..])) if verdicts.len() > LEAF => {
-                let mut lower = Self { program: Vec::new() };
-                lower.look_up(left);
-                self.push(JUMP_AT_LEAST, *first, 0, 1);
-                self.enclosed(lower);
-                self.look_up(right);
+    fn look_up(&mut self, runs: &[(u32, Verdict)]) {
+        let Some((left, right @ [(first, _), ..])) = runs.split_at_checked(runs.len() / 2) else { return };
+        if left.is_empty() {
+            match right {
+                [(_, Verdict::Look(program)), ..] => self.program.extend(program),
+                [(_, Verdict::Answer(action)), ..] => self.answer(*action),
+                [] => {}
             }
-            _ => {
-                for (number, verdict) in verdicts {
-                    match verdict {
-                        Verdict::Answer(action) => self.answer_if_equal(*number, *action),
-                        Verdict::Look(program) => {
-                            self.push(JUMP_EQUAL, *number, 1, 0);
-                            self.enclosed(Self { program: program.clone() });
-                        }
-                    }
-                }
-                self.answer(ALLOW);
+            return;
+        }
+        let mut lower = Self { program: Vec::new() };
+        lower.look_up(left);
+        match u8::try_from(lower.program.len()) {
+            Ok(length) => self.push(JUMP_AT_LEAST, *first, length, 0),
+            // Too far for a condition.
+            Err(_) => {
+                self.push(JUMP_AT_LEAST, *first, 0, 1);
+                self.push(JUMP, u32::try_from(lower.program.len()).unwrap_or(u32::MAX), 0, 0);
             }
         }
+        self.program.append(&mut lower.program);
+        self.look_up(right);
     }
 }
 
 /// What a call gets: an answer, or a look at its arguments (which answers on every path).
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
     Answer(u32),
     Look(Vec<Instruction>),
 }
 
-/// A call's number as the filter sees it; a negative number (none has one) matches nothing.
-fn call(number: c_long) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
 /// Builds the filter.
-pub(super) fn build(sockets: Sockets) -> Vec<Instruction> {
-    let mut filter = Assembler { program: Vec::with_capacity(320) };
+pub(super) fn build(sockets: Sockets, groups: &SyscallGroups) -> Vec<Instruction> {
+    let mut filter = Assembler { program: Vec::with_capacity(512) };
     filter.load(ARCHITECTURE_OFFSET);
     filter.push(JUMP_EQUAL, ARCHITECTURE, 1, 0);
     filter.answer(KILL);
     filter.load(NUMBER_OFFSET);
-    filter.push(JUMP_GREATER, NUMBER_MAX, 0, 1);
-    filter.answer(errno(libc::ENOSYS));
-    filter.look_up(&verdicts(sockets));
+    let mut runs: Vec<(u32, Verdict)> = Vec::new();
+    for (number, verdict) in (0..).zip(verdicts(sockets, groups)) {
+        // Looks are at one call each; equal answers beside each other are one run.
+        if runs.last().is_none_or(|(_, last)| *last != verdict || matches!(last, Verdict::Look(_))) {
+            runs.push((number, verdict));
+        }
+    }
+    filter.look_up(&runs);
     filter.program
 }
 
-/// Every call that is not simply allowed, sorted by number.
-fn verdicts(sockets: Sockets) -> Vec<(u32, Verdict)> {
-    // Their arguments lie in memory: namespaces there, a mode here. Libraries fall back.
-    let unknown = [libc::SYS_clone3, libc::SYS_openat2];
-    let mut verdicts = Vec::from(unknown.map(|number| (call(number), Verdict::Answer(errno(libc::ENOSYS)))));
-    let shared: &[c_long] = if sockets == Sockets::Shared { SHARED_MEMORY } else { &[] };
-    let refused = REFUSED.iter().chain(REFUSED_HERE).chain(shared);
-    verdicts.extend(refused.map(|number| (call(*number), Verdict::Answer(errno(libc::EPERM)))));
+/// What each call gets, by its number; the last one stands for every number from there on, x32 calls among them.
+fn verdicts(sockets: Sockets, allowed: &SyscallGroups) -> Vec<Verdict> {
+    let unknown = Verdict::Answer(errno(libc::ENOSYS));
+    let mut verdicts = vec![unknown; groups::NUMBER_MAX as usize + 2];
+    let mut set = |number: c_long, verdict: Verdict| {
+        if let Some(place) = usize::try_from(number).ok().and_then(|number| verdicts.get_mut(number)) {
+            *place = verdict;
+        }
+    };
+    for number in groups::refused() {
+        set(number, Verdict::Answer(errno(libc::EPERM)));
+    }
+    for (group, calls) in groups::groups() {
+        let action = if is_open(group, sockets, allowed) { ALLOW } else { errno(libc::EPERM) };
+        calls.iter().for_each(|number| set(*number, Verdict::Answer(action)));
+    }
+    for (number, program) in looks(sockets) {
+        // Arguments make a call narrower, never wider: one whose group is closed stays refused.
+        let place = usize::try_from(number).ok().and_then(|number| verdicts.get_mut(number));
+        if let Some(place) = place.filter(|verdict| **verdict == Verdict::Answer(ALLOW)) {
+            *place = Verdict::Look(program);
+        }
+    }
+    verdicts
+}
+
+/// Without namespaces, queues and memory by key are those of the user's other processes, and tracing is not kept inside.
+fn is_open(group: SyscallGroup, sockets: Sockets, allowed: &SyscallGroups) -> bool {
+    let inside_only = matches!(group, SyscallGroup::Ipc | SyscallGroup::Debug);
+    allowed.contains(group) && (sockets == Sockets::Namespaced || !inside_only)
+}
+
+/// The calls that are judged by their arguments.
+fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
+    let mut looks = Vec::new();
     let mut look = |number: c_long, body: &dyn Fn(&mut Assembler)| {
         let mut assembler = Assembler { program: Vec::new() };
         body(&mut assembler);
-        verdicts.push((call(number), Verdict::Look(assembler.program)));
+        looks.push((number, assembler.program));
     };
     for (number, flags) in [(libc::SYS_clone, NEW_NAMESPACES), (libc::SYS_unshare, NEW_NAMESPACES | NEW_TIME)] {
         look(number, &|body| {
@@ -323,8 +283,7 @@ fn verdicts(sockets: Sockets) -> Vec<(u32, Verdict)> {
             body.answer(ALLOW);
         });
     }
-    verdicts.sort_by_key(|(number, _)| *number);
-    verdicts
+    looks
 }
 
 /// Judges `socket`, family by family. Whatever is not named is refused: packet, vsock, alg, bluetooth, xdp, can, …

@@ -3,13 +3,14 @@
 //!
 //! In: a [`Plan`] that was prepared before the clone. Out: reports and events over two descriptors.
 //!
-//! **Invariant:** the order is the security model: identity, mounts, session, rights, then in the program's process
+//! **Invariant:** the order is the security model: identity, network, mounts, session, rights, then in the program's process
 //! limits, Landlock, seccomp last, probes, `execve`. Nothing here allocates: the supervisor may have threads.
 //! The keeper is the init of the pid namespace (or, without one, the reaper of orphans): it reaps, passes on what
 //! happens, and when it ends everything ends. It holds no rights and reads nothing but signals from the supervisor.
 
 use std::ffi::{CString, c_int, c_uint};
 
+use super::door::{self, NetworkPlan};
 use super::filter::Sockets;
 use super::landlock::Rules;
 use super::step::{Step, StepFailure, ViewReport, build_view};
@@ -22,8 +23,11 @@ use crate::syscall::{self, Answer, ChildChange, Errno, ExecVectors, Instruction,
 /// Everything that the child needs, prepared before.
 pub(super) struct Plan {
     pub(super) sockets: Sockets,
-    /// Lines for `uid_map` and `gid_map`; `None` without namespaces.
+    /// Whether there is a view of its own and a process namespace.
+    pub(super) namespaced: bool,
+    /// Lines for `uid_map` and `gid_map`; `None` without a user namespace.
     pub(super) identity: Option<(CString, CString)>,
+    pub(super) network: NetworkPlan,
     pub(super) workspace: CString,
     pub(super) steps: Vec<Step>,
     pub(super) cwd: CString,
@@ -33,6 +37,8 @@ pub(super) struct Plan {
     pub(super) witness: Witness,
     /// Which findings must be 0, in the order of the promises.
     pub(super) required: [bool; super::witness::PROMISES],
+    /// Whether Landlock must be seen to refuse.
+    pub(super) landlock_required: bool,
     pub(super) exec: ExecVectors,
     pub(super) descriptors: Descriptors,
     /// Whether the keeper may ask for a signal when the thread that started it ends.
@@ -49,7 +55,12 @@ pub(super) struct Descriptors {
     pub(super) broker: Option<c_int>,
     pub(super) control: c_int,
     pub(super) report: c_int,
+    /// Where the program's process enters its control groups.
+    pub(super) groups: [Option<c_int>; GROUPS_MAX],
 }
+
+/// Most hierarchies of control groups: the unified one and one for each controller.
+pub(super) const GROUPS_MAX: usize = 4;
 
 /// Where the broker's socket appears in the program.
 pub(crate) const BROKER: c_int = 3;
@@ -88,7 +99,7 @@ fn report_failure(plan: &Plan, failure: &Failure) {
 fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     // The end of a keeper ends its process namespace. Without one it has to live on, to end what it keeps: it sees the
     // end of the supervisor by the control socket.
-    if plan.started_by_main_thread && plan.identity.is_some() {
+    if plan.started_by_main_thread && plan.namespaced {
         syscall::die_with_parent().map_err(during(Stage::Session))?;
     }
     // A caller may ignore SIGCHLD, and ignored is inherited: the end of the program would never be told.
@@ -98,6 +109,9 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     let mut view = ViewReport::default();
     if let Some((uid_map, gid_map)) = &plan.identity {
         map_identity(uid_map, gid_map).map_err(during(Stage::Identity))?;
+    }
+    if plan.namespaced {
+        door::open(&plan.network, plan.descriptors.control).map_err(during(Stage::Network))?;
         view = build_view(&plan.workspace, &plan.steps).map_err(|StepFailure { index, errno }| Failure {
             stage: Stage::View,
             index,
@@ -105,22 +119,35 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
         })?;
     } else {
         syscall::adopt_orphans().map_err(during(Stage::Session))?;
+        door::open(&plan.network, plan.descriptors.control).map_err(during(Stage::Network))?;
     }
     syscall::umask(umask);
-    syscall::setsid().map_err(during(Stage::Session))?;
+    lead_session().map_err(during(Stage::Session))?;
     if let Some(terminal) = plan.descriptors.terminal {
         syscall::take_terminal(terminal).map_err(during(Stage::Session))?;
     }
     syscall::drop_capabilities().map_err(during(Stage::Rights))?;
     syscall::set_no_new_privileges().map_err(during(Stage::Rights))?;
     syscall::forbid_dump().map_err(during(Stage::Rights))?;
-    let started = syscall::clone_process(0, || become_program(plan, view)).map_err(during(Stage::Fork))?;
-    Ok(started.pid)
+    syscall::clone_borrowing(|| become_program(plan, view)).map_err(during(Stage::Fork))
+}
+
+/// Starts a session, unless whoever started this process has given it one of its own.
+fn lead_session() -> Answer<()> {
+    match syscall::setsid() {
+        Err(Errno(libc::EPERM)) if syscall::session_of_self() == Ok(syscall::getpid()) => Ok(()),
+        answer => answer,
+    }
 }
 
 /// Closes everything that is not named in `descriptors`: what the supervisor has open is its own.
 fn close_foreign(descriptors: &Descriptors) -> Answer<()> {
+    let [one, two, three, four] = descriptors.groups.map(|group| group.unwrap_or(descriptors.control));
     let mut keep = [
+        one,
+        two,
+        three,
+        four,
         descriptors.stdin,
         descriptors.stdout,
         descriptors.stderr,
@@ -161,7 +188,7 @@ fn become_program(plan: &Plan, view: ViewReport) -> u8 {
             let findings = plan.witness.examine();
             let overlays_refused = view.overlays_refused;
             let broken = findings.faults.iter().zip(plan.required).any(|(fault, required)| required && *fault != 0);
-            if broken {
+            if broken || (plan.landlock_required && !findings.landlock) {
                 let report = Report::Refused { findings, overlays_refused };
                 ignore(syscall::write_all(plan.descriptors.report, &report.encode()));
                 return EXIT_FAILED;
@@ -185,6 +212,9 @@ fn become_program(plan: &Plan, view: ViewReport) -> u8 {
 
 fn confine(plan: &Plan) -> Result<(), Failure> {
     let descriptors = &plan.descriptors;
+    for group in descriptors.groups.into_iter().flatten() {
+        syscall::write_all(group, b"0").map_err(during(Stage::Group))?;
+    }
     syscall::die_with_parent().map_err(during(Stage::Session))?;
     syscall::become_group_leader().map_err(during(Stage::Session))?;
     if let Some(terminal) = descriptors.terminal {
@@ -202,12 +232,13 @@ fn confine(plan: &Plan) -> Result<(), Failure> {
     syscall::install_filter(&plan.filter).map_err(during(Stage::Seccomp))
 }
 
-/// The last steps before `execve`: nothing of ours stays open, no signal stays blocked or ignored.
+/// The last steps before `execve`: nothing of ours stays open, no signal stays blocked. None is ignored or handled: the
+/// keeper gave each its default action.
 fn leave(plan: &Plan) -> Result<(), Failure> {
     let first = if plan.descriptors.broker.is_some() { BROKER + 1 } else { BROKER };
     syscall::close_range(first.unsigned_abs(), u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
         .map_err(during(Stage::Descriptors))?;
-    syscall::reset_signals().map_err(during(Stage::Signals))
+    syscall::unblock_signals().map_err(during(Stage::Signals))
 }
 
 /// Reaps and passes on until the program has ended, or the supervisor is gone.
@@ -221,6 +252,7 @@ fn watch(plan: &Plan, program: i32) -> u8 {
         broker: None,
         control,
         report: control,
+        groups: [None; GROUPS_MAX],
     };
     let changes = match close_foreign(&only_control).and_then(|()| syscall::child_signal_fd()) {
         Ok(descriptor) => descriptor,
@@ -299,7 +331,8 @@ fn end(plan: &Plan, program: i32, last: Option<Message>) -> u8 {
 
 /// What [`try_out`] tries.
 pub(super) struct TryPlan {
-    pub(super) identity: (CString, CString),
+    /// `None` where no user namespace is made.
+    pub(super) identity: Option<(CString, CString)>,
     pub(super) steps: Vec<Step>,
 }
 
@@ -312,8 +345,9 @@ const TRIED_OVERLAYS: u8 = 13;
 /// Starts a child in new namespaces that does what a cage does first, and ends.
 pub(super) fn try_out(namespaces: u64, plan: &TryPlan) -> Tried {
     let attempt = || {
-        let (uid_map, gid_map) = &plan.identity;
-        if map_identity(uid_map, gid_map).is_err() {
+        if let Some((uid_map, gid_map)) = &plan.identity
+            && map_identity(uid_map, gid_map).is_err()
+        {
             return TRIED_NOTHING;
         }
         match build_view(c"/", &plan.steps) {

@@ -9,6 +9,8 @@
 
 use std::ffi::{CStr, CString, c_int};
 
+use serde::{Deserialize, Serialize};
+
 use crate::syscall::{self, Answer, Errno, LandlockHandled};
 
 const EXECUTE: u64 = 1;
@@ -32,8 +34,8 @@ pub(crate) const ABI_MAX: u32 = 9;
 pub(crate) const ABI_WITH_SCOPES: u32 = 6;
 
 /// What a grant lets the program do below a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Grant {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Grant {
     /// List folders.
     List,
     /// Read and execute.
@@ -88,6 +90,11 @@ impl Rules {
         Self { abi, handled: handled(abi), grants: Vec::new() }
     }
 
+    /// Leaves TCP alone: the network namespace is the program's own, and what runs in it listens and connects there.
+    pub(super) fn leave_network(&mut self) {
+        self.handled.network = 0;
+    }
+
     /// The ABI whose rights are handled; 0 when the kernel has no Landlock.
     pub(super) fn abi(&self) -> u32 {
         self.abi
@@ -136,13 +143,20 @@ impl Rules {
             Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::EACCES)) => return Ok(()),
             Err(errno) => return Err(errno),
         };
-        let fitting = if syscall::fstat(descriptor)?.is_directory() { rights } else { rights & FILE_RIGHTS };
-        let result = match fitting & self.handled.files {
-            0 => Ok(()),
-            files => syscall::landlock_allow(ruleset, descriptor, files),
+        let result = match self.allow_what(ruleset, descriptor, rights) {
+            // A right of folders on a file. Trying costs less than asking first what each path is.
+            Err(Errno(libc::EINVAL)) => self.allow_what(ruleset, descriptor, rights & FILE_RIGHTS),
+            answer => answer,
         };
         syscall::close(descriptor);
         result
+    }
+
+    fn allow_what(&self, ruleset: c_int, descriptor: c_int, rights: u64) -> Answer<()> {
+        match rights & self.handled.files {
+            0 => Ok(()),
+            files => syscall::landlock_allow(ruleset, descriptor, files),
+        }
     }
 }
 

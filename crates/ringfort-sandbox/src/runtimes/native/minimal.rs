@@ -26,16 +26,19 @@ const GRANTS_MAX: usize = 16_384;
 
 /// Adds the grants of `profile` to `rules`; returns what it cannot have.
 pub(super) fn grant(rules: &mut Rules, profile: &Profile) -> Result<Vec<String>, ProfileError> {
-    let mut hidden: Vec<PathBuf> = ETC_SECRETS.iter().map(PathBuf::from).filter(|path| is_readable(path)).collect();
-    hidden.extend(profile.hidden.iter().cloned());
+    let secrets: Vec<&Path> = ETC_SECRETS.iter().map(Path::new).filter(|path| is_readable(path)).collect();
+    let hidden: Vec<&Path> = secrets.into_iter().chain(profile.hidden.iter().map(PathBuf::as_path)).collect();
     let mut grants = Vec::new();
     for path in &profile.system {
         if let Ok(real) = path.canonicalize() {
             around(&real, &hidden, &mut grants)?;
         }
     }
-    for bind in &profile.home.binds {
+    for bind in profile.home.binds.iter().filter(|bind| bind.mode != BindMode::Writable) {
         around(&bind.source, &hidden, &mut grants)?;
+    }
+    for bind in profile.home.binds.iter().filter(|bind| bind.mode == BindMode::Writable) {
+        rules.allow(c_string(&bind.source)?, Grant::Write);
     }
     for path in &grants {
         rules.allow(c_string(path)?, Grant::Read);
@@ -61,16 +64,27 @@ fn is_readable(path: &Path) -> bool {
 }
 
 /// Grants `path` without what is hidden below it.
-fn around(path: &Path, hidden: &[PathBuf], grants: &mut Vec<PathBuf>) -> Result<(), ProfileError> {
-    if grants.len() >= GRANTS_MAX {
-        return Err(ProfileError::TooMany { what: "paths to grant one by one", most: GRANTS_MAX });
-    }
+fn around(path: &Path, hidden: &[&Path], grants: &mut Vec<PathBuf>) -> Result<(), ProfileError> {
     if hidden.iter().any(|hidden| path.starts_with(hidden)) {
         return Ok(());
     }
-    let holds_secrets = hidden.iter().any(|hidden| hidden.starts_with(path) && hidden.symlink_metadata().is_ok());
-    if !holds_secrets {
+    let is_there = |hidden: &&&Path| hidden.starts_with(path) && hidden.symlink_metadata().is_ok();
+    // What is relative to this folder is compared with names instead of whole paths: a folder may have many.
+    let below: Vec<&Path> =
+        hidden.iter().filter(is_there).filter_map(|hidden| hidden.strip_prefix(path).ok()).collect();
+    around_below(path, &below, grants)
+}
+
+/// As [`around`] for what exists and is hidden at these places relative to `path`.
+fn around_below(path: &Path, hidden: &[&Path], grants: &mut Vec<PathBuf>) -> Result<(), ProfileError> {
+    if grants.len() >= GRANTS_MAX {
+        return Err(ProfileError::TooMany { what: "paths to grant one by one", most: GRANTS_MAX });
+    }
+    if hidden.is_empty() {
         grants.push(path.to_path_buf());
+        return Ok(());
+    }
+    if hidden.iter().any(|hidden| hidden.as_os_str().is_empty()) {
         return Ok(());
     }
     // A folder that cannot be listed cannot be granted either.
@@ -80,7 +94,9 @@ fn around(path: &Path, hidden: &[PathBuf], grants: &mut Vec<PathBuf>) -> Result<
     for entry in entries.flatten() {
         // A link is granted by what it leads to, if that is granted itself.
         if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
-            around(&entry.path(), hidden, grants)?;
+            let name = entry.file_name();
+            let below: Vec<&Path> = hidden.iter().filter_map(|hidden| hidden.strip_prefix(&name).ok()).collect();
+            around_below(&entry.path(), &below, grants)?;
         }
     }
     Ok(())
@@ -122,6 +138,7 @@ mod tests {
         std::os::unix::fs::symlink(root.join("a/b/secret"), root.join("a/link")).unwrap();
         let granted = |hidden: &[&str]| {
             let hidden: Vec<PathBuf> = hidden.iter().map(|path| root.join(path)).collect();
+            let hidden: Vec<&Path> = hidden.iter().map(PathBuf::as_path).collect();
             let mut grants = Vec::new();
             around(&root, &hidden, &mut grants).unwrap();
             let mut names: Vec<String> =

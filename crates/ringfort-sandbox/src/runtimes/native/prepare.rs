@@ -19,21 +19,39 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::PipeFlags;
 
+use super::door::{self, NetworkPlan};
 use super::filter::{self, Sockets};
-use super::keeper::{Descriptors, Plan, TryPlan};
+use super::keeper::{Descriptors, GROUPS_MAX, Plan, TryPlan};
 use super::landlock::{Grant, Rules};
 use super::step::Step;
 use super::view::{self, View, c_string};
 use super::witness::{self, Witness};
 use super::{Mode, ProfileError, minimal};
+use crate::achieved::Degree;
 use crate::launch::{LaunchError, Spawn, Stream};
-use crate::profile::Profile;
+use crate::profile::{Network, Profile};
 use crate::syscall::{self, ExecVectors};
 
 /// Most paths in each list of a profile.
 const PATHS_MAX: usize = 4096;
 /// Descriptors are moved above this before the clone, so that none stands where the program wants another.
-const DESCRIPTOR_MIN: i32 = 10;
+pub(super) const DESCRIPTOR_MIN: i32 = 10;
+
+/// The resource that carries the mark of a session: the kernel has not used it since Linux 2.4, it is inherited, its
+/// hard bound can only be lowered, and everybody may read it.
+pub(super) const MARK_RESOURCE: c_uint = libc::RLIMIT_LOCKS;
+
+/// What was found out once for every attempt.
+pub(super) struct Host<'a> {
+    /// The Landlock ABI to use.
+    pub(super) abi: u32,
+    /// The weakest degree that will do.
+    pub(super) floor: Degree,
+    /// Resource limits of the child.
+    pub(super) rlimits: &'a [(c_uint, u64)],
+    /// Where the child enters its control groups.
+    pub(super) entrances: &'a [OwnedFd],
+}
 
 /// What `attempt` needs.
 pub(super) struct Prepared {
@@ -111,6 +129,7 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
             return Err(ProfileError::Staged { path: staged.scratch.clone() });
         }
     }
+    door::check(&profile.network)?;
     for (what, count) in [
         ("hidden paths", profile.hidden.len()),
         ("protected paths", profile.protected.len()),
@@ -138,14 +157,16 @@ pub(super) fn prepare(
     profile: &Profile,
     require: &BTreeSet<Promise>,
     spawn: &Spawn,
-    abi: u32,
+    host: &Host<'_>,
 ) -> Result<Prepared, LaunchError> {
+    let abi = host.abi;
     let (uid, gid) = syscall::effective_ids();
     let mut rules = Rules::new(abi);
     let (steps, degraded) = match mode {
-        Mode::Namespaced => {
+        Mode::Namespaced | Mode::Rooted => {
             let View { steps, overlays, system, scratch_files } = view::plan(profile, uid)?;
             grant_view(&mut rules, profile, &system)?;
+            rules.leave_network();
             let notes = scratch_files
                 .iter()
                 .map(|path| format!("`{}` is read-only: only folders can be scratch", path.display()))
@@ -153,28 +174,38 @@ pub(super) fn prepare(
             (steps, Degraded { overlays, notes })
         }
         Mode::Minimal => {
-            let notes = minimal::grant(&mut rules, profile)?;
+            let mut notes = minimal::grant(&mut rules, profile)?;
+            if profile.network != Network::None {
+                notes.push(door::MISSING.to_owned());
+            }
             (Vec::new(), Degraded { overlays: Vec::new(), notes })
         }
     };
-    let sockets = if mode == Mode::Namespaced { Sockets::Namespaced } else { Sockets::Shared };
+    let sockets = if mode.is_namespaced() { Sockets::Namespaced } else { Sockets::Shared };
     let identity = (mode == Mode::Namespaced).then(|| (identity_line(uid), identity_line(gid)));
-    let channels = Channels::open(spawn)?;
+    let channels = Channels::open(spawn, host.entrances)?;
     let mut required = [false; witness::PROMISES];
     for (flag, promise) in required.iter_mut().zip(Promise::ALL) {
         *flag = require.contains(&promise);
     }
+    let mut limits = host.rlimits.to_vec();
+    if let Some(mark) = profile.mark.filter(|_| mode == Mode::Minimal) {
+        limits.push((MARK_RESOURCE, mark));
+    }
     let plan = Plan {
         sockets,
+        namespaced: mode.is_namespaced(),
         identity,
+        network: NetworkPlan::new(mode, &profile.network),
         workspace: c_string(&profile.workspace)?,
         steps,
         cwd: c_string(&profile.cwd)?,
-        limits: limits(profile),
+        limits,
         rules,
-        filter: filter::build(sockets),
+        filter: filter::build(sockets, &profile.syscalls),
         witness: make_witness(mode, profile, abi)?,
         required,
+        landlock_required: host.floor == Degree::Full,
         exec: vectors(profile, spawn)?,
         descriptors: channels.descriptors,
         started_by_main_thread: syscall::getpid() == syscall::gettid(),
@@ -189,10 +220,15 @@ fn identity_line(id: u32) -> CString {
 
 /// What Landlock grants inside a view of our own.
 fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Result<(), ProfileError> {
-    for path in system {
-        rules.allow(c_string(path)?, Grant::Read);
-    }
-    for (path, grant) in [
+    view_grants(profile, system).into_iter().try_for_each(|(path, grant)| {
+        rules.allow(c_string(&path)?, grant);
+        Ok(())
+    })
+}
+
+/// What is granted inside a view that was planned for `profile`.
+pub(super) fn view_grants(profile: &Profile, system: &[PathBuf]) -> Vec<(PathBuf, Grant)> {
+    let fixed = [
         ("/", Grant::List),
         ("/proc", Grant::Look),
         ("/dev", Grant::Device),
@@ -200,20 +236,53 @@ fn grant_view(rules: &mut Rules, profile: &Profile, system: &[PathBuf]) -> Resul
         ("/tmp", Grant::Write),
         ("/var/tmp", Grant::Write),
         ("/run", Grant::Write),
-    ] {
-        rules.allow(c_string(Path::new(path))?, grant);
-    }
-    rules.allow(c_string(&profile.home.path)?, Grant::Write);
-    for path in profile.writable.iter().chain([&profile.workspace]) {
-        rules.allow(c_string(path)?, Grant::Write);
-    }
-    Ok(())
+    ];
+    let fixed = fixed.map(|(path, grant)| (PathBuf::from(path), grant));
+    let own = profile.writable.iter().chain([&profile.workspace, &profile.home.path]).map(|path| (path, Grant::Write));
+    let system = system.iter().map(|path| (path, Grant::Read));
+    system.chain(own).map(|(path, grant)| (path.clone(), grant)).chain(fixed).collect()
 }
 
-fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, ProfileError> {
+fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, LaunchError> {
     let strings = |paths: &[&Path]| paths.iter().copied().map(c_string).collect::<Result<Vec<CString>, ProfileError>>();
     let home = c_string(&profile.home.path)?;
     let hidden: Vec<&Path> = profile.hidden.iter().map(PathBuf::as_path).chain([Path::new("/etc/shadow")]).collect();
+    let protected: Vec<&Path> = profile.protected.iter().map(PathBuf::as_path).collect();
+    let mut outside: Vec<&Path> = vec![Path::new("/"), Path::new("/usr"), Path::new("/etc")];
+    if !mode.is_namespaced() {
+        outside.extend([Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm"), &profile.home.path]);
+        outside.extend(profile.workspace.parent());
+    }
+    let (network_outside, pids_outside) = witness::own_namespaces();
+    let name = probe_name()?;
+    let uncreatable: Vec<PathBuf> = outside.iter().map(|folder| folder.join(&name)).collect();
+    let uncreatable: Vec<&Path> = uncreatable.iter().map(PathBuf::as_path).collect();
+    Ok(Witness {
+        namespaced: mode.is_namespaced(),
+        landlock_abi: abi,
+        supervisor: syscall::getpid(),
+        uncreatable: strings(&uncreatable)?,
+        unreadable: strings(&hidden)?,
+        landlock_canary: CString::new(if mode.is_namespaced() { view::CANARY } else { "/" }).unwrap_or_default(),
+        protected: strings(&protected)?,
+        anchored: anchored(profile).into_iter().map(c_string).collect::<Result<_, _>>()?,
+        home_outside: syscall::stat(&home).ok(),
+        home,
+        root_outside: syscall::stat(c"/").ok(),
+        network_outside,
+        pids_outside,
+    })
+}
+
+/// A name that nobody can have taken before.
+pub(super) fn probe_name() -> Result<String, LaunchError> {
+    let mut random = [0_u8; 8];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).map_err(os("asking for randomness"))?;
+    Ok(format!(".ringfort-probe-{:016x}", u64::from_ne_bytes(random)))
+}
+
+/// What must be a mount point of its own, so that nothing protected is renamed: it, and every folder above it.
+pub(super) fn anchored(profile: &Profile) -> BTreeSet<&Path> {
     let protected: Vec<&Path> = profile.protected.iter().map(PathBuf::as_path).collect();
     let mut anchored: BTreeSet<&Path> = BTreeSet::new();
     for path in profile.protected.iter().chain(profile.staged.iter().map(|staged| &staged.path)) {
@@ -223,42 +292,12 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Prof
     anchored.retain(|path| !path.ancestors().skip(1).any(|parent| protected.contains(&parent)));
     let is_hidden = |path: &Path| profile.hidden.iter().any(|hidden| path.starts_with(hidden));
     anchored.retain(|path| !is_hidden(path));
-    let mut outside: Vec<&Path> = vec![Path::new("/"), Path::new("/usr"), Path::new("/etc")];
-    if mode == Mode::Minimal {
-        outside.extend([Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm"), &profile.home.path]);
-        outside.extend(profile.workspace.parent());
-    }
-    let (network_outside, pids_outside) = witness::own_namespaces();
-    Ok(Witness {
-        namespaced: mode == Mode::Namespaced,
-        landlock_abi: abi,
-        supervisor: syscall::getpid(),
-        unwritable: strings(&outside)?,
-        unreadable: strings(&hidden)?,
-        landlock_canary: CString::new(if mode == Mode::Namespaced { view::CANARY } else { "/" }).unwrap_or_default(),
-        protected: strings(&protected)?,
-        anchored: anchored.into_iter().map(c_string).collect::<Result<_, _>>()?,
-        home_outside: syscall::stat(&home).ok(),
-        home,
-        root_outside: syscall::stat(c"/").ok(),
-        network_outside,
-        pids_outside,
-    })
+    anchored
 }
 
-fn limits(profile: &Profile) -> Vec<(c_uint, u64)> {
-    let limits = &profile.limits;
-    [
-        (libc::RLIMIT_CORE, Some(limits.core_bytes_max)),
-        (libc::RLIMIT_NOFILE, limits.descriptors_max),
-        (libc::RLIMIT_NPROC, limits.processes_max),
-        (libc::RLIMIT_FSIZE, limits.file_bytes_max),
-        (libc::RLIMIT_AS, limits.memory_bytes_max),
-        (libc::RLIMIT_CPU, limits.cpu_s_max),
-    ]
-    .into_iter()
-    .filter_map(|(resource, value)| Some((resource, value?)))
-    .collect()
+/// A path of a profile as a C string.
+pub(super) fn c_path(path: &Path) -> Result<CString, ProfileError> {
+    c_string(path)
 }
 
 fn vectors(profile: &Profile, spawn: &Spawn) -> Result<ExecVectors, ProfileError> {
@@ -282,12 +321,8 @@ struct Channels {
 }
 
 impl Channels {
-    fn open(spawn: &Spawn) -> Result<Self, LaunchError> {
-        for (stream, descriptor) in
-            [(Stream::Stdin, &spawn.stdin), (Stream::Stdout, &spawn.stdout), (Stream::Stderr, &spawn.stderr)]
-        {
-            inspect(stream, descriptor)?;
-        }
+    fn open(spawn: &Spawn, entrances: &[OwnedFd]) -> Result<Self, LaunchError> {
+        inspect_streams(spawn)?;
         let (report, report_child) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(os("opening a pipe"))?;
         let (control, control_child) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -299,7 +334,12 @@ impl Channels {
             child_ends.push(copy);
             Ok(number)
         };
+        let mut groups = [None; GROUPS_MAX];
+        for (slot, entrance) in groups.iter_mut().zip(entrances) {
+            *slot = Some(above(entrance)?);
+        }
         let descriptors = Descriptors {
+            groups,
             stdin: above(&spawn.stdin)?,
             stdout: above(&spawn.stdout)?,
             stderr: above(&spawn.stderr)?,
@@ -312,8 +352,14 @@ impl Channels {
     }
 }
 
-fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> LaunchError {
+pub(super) fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> LaunchError {
     move |errno| LaunchError::Setup { what: what.to_owned(), source: io::Error::from(errno) }
+}
+
+/// Refuses standard streams that would be a way out.
+pub(super) fn inspect_streams(spawn: &Spawn) -> Result<(), LaunchError> {
+    let streams = [(Stream::Stdin, &spawn.stdin), (Stream::Stdout, &spawn.stdout), (Stream::Stderr, &spawn.stderr)];
+    streams.into_iter().try_for_each(|(stream, descriptor)| inspect(stream, descriptor))
 }
 
 /// A folder as a descriptor would let the program walk out by `..` and a socket would lead to whoever holds its other end.
@@ -328,7 +374,7 @@ fn inspect(stream: Stream, descriptor: &OwnedFd) -> Result<(), LaunchError> {
 }
 
 /// The smallest view with everything that may be refused: a fresh /proc and an overlay.
-pub(super) fn try_plan() -> Result<TryPlan, ProfileError> {
+pub(super) fn try_plan(mode: Mode) -> Result<TryPlan, ProfileError> {
     let (uid, gid) = syscall::effective_ids();
     let path = |text: &str| c_string(Path::new(text));
     let folder = |text: &str| Ok::<_, ProfileError>(Step::Folder { path: path(text)?, mode: 0o755 });
@@ -346,5 +392,6 @@ pub(super) fn try_plan() -> Result<TryPlan, ProfileError> {
             number: 0,
         },
     ];
-    Ok(TryPlan { identity: (identity_line(uid), identity_line(gid)), steps })
+    let identity = (mode == Mode::Namespaced).then(|| (identity_line(uid), identity_line(gid)));
+    Ok(TryPlan { identity, steps })
 }

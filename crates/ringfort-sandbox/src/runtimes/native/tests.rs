@@ -22,7 +22,8 @@ fn achieved_with(mode: Mode, abi: u32) -> Achieved {
         terminal: None,
         broker: None,
     };
-    match attempt(mode, &profile, &BTreeSet::new(), &spawn, abi, &mut Vec::new()) {
+    let host = Host { abi, floor: Degree::Minimal, rlimits: &[], entrances: &[] };
+    match attempt(mode, &profile, &BTreeSet::new(), &spawn, &host, &mut Vec::new()) {
         Ok(started) => {
             ignore(syscall::wait_child(syscall::Which::One(started.pid), Patience::Wait));
             started.achieved

@@ -7,6 +7,8 @@
 //! exist already. Mounts are ordered by depth, so that what takes away lies above what grants.
 //! Nothing is mounted here.
 
+mod names;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -51,14 +53,14 @@ const PROC_COVERED_FOR_ROOT: &[&str] =
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// The mount that holds everything private while the view is built; detached at the end.
-const STORE: &str = ".store";
+pub(super) const STORE: &str = ".store";
 /// An empty file that Landlock must refuse to open: the probe for Landlock itself.
 pub(super) const CANARY: &str = "/.ringfort-canary";
 /// Where staged files appear.
-const STAGED: &str = "/run/ringfort/staged";
+pub(super) const STAGED: &str = "/run/ringfort/staged";
 
 /// Folders of the private store and where they appear, with their modes.
-const FRESH: [(&str, &str, u32); 4] =
+pub(super) const FRESH: [(&str, &str, u32); 4] =
     [("tmp", "/tmp", 0o1777), ("vartmp", "/var/tmp", 0o1777), ("run", "/run", 0o755), ("shm", "/dev/shm", 0o1777)];
 
 /// Most overlays of one view: one bit each in the report.
@@ -70,6 +72,7 @@ enum Layer {
     System,
     HomeRead(PathBuf),
     HomeScratch(PathBuf),
+    HomeWrite(PathBuf),
     Workspace,
     Anchor,
     Protected,
@@ -83,7 +86,7 @@ impl Layer {
         match self {
             Self::System => 0,
             Self::Fresh(_) => 1,
-            Self::HomeRead(_) | Self::HomeScratch(_) => 2,
+            Self::HomeRead(_) | Self::HomeScratch(_) | Self::HomeWrite(_) => 2,
             Self::Workspace => 3,
             Self::Anchor => 4,
             Self::Protected | Self::Staged(_) => 5,
@@ -121,6 +124,7 @@ pub(super) fn plan(profile: &Profile, uid: u32) -> Result<View, ProfileError> {
     let mut planner = Planner::new(profile);
     planner.base(uid)?;
     planner.layers(uid)?;
+    planner.names()?;
     planner.view.steps.push(Step::Detach { path: c_path(Path::new(STORE))? });
     Ok(planner.view)
 }
@@ -222,6 +226,7 @@ impl<'a> Planner<'a> {
             let layer = match bind.mode {
                 BindMode::ReadOnly => Layer::HomeRead(bind.source.clone()),
                 BindMode::Scratch => Layer::HomeScratch(bind.source.clone()),
+                BindMode::Writable => Layer::HomeWrite(bind.source.clone()),
             };
             layers.push((profile.home.path.join(&bind.target), layer));
         }
@@ -251,6 +256,7 @@ impl<'a> Planner<'a> {
             Layer::System => self.system(path),
             Layer::HomeRead(source) => self.bind(&source, path, RDONLY),
             Layer::HomeScratch(source) => self.scratch(&source, path),
+            Layer::HomeWrite(source) => self.bind(&source, path, 0),
             Layer::Workspace => self.bind(path, path, 0),
             Layer::Anchor => self.inside_workspace(path, 0),
             Layer::Protected => self.inside_workspace(path, RDONLY),

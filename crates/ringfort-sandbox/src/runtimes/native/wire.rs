@@ -27,9 +27,11 @@ pub(super) enum Stage {
     Landlock,
     Seccomp,
     Signals,
+    Group,
+    Network,
 }
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 13] = [
     Stage::Descriptors,
     Stage::Identity,
     Stage::View,
@@ -41,6 +43,8 @@ const STAGES: [Stage; 11] = [
     Stage::Landlock,
     Stage::Seccomp,
     Stage::Signals,
+    Stage::Group,
+    Stage::Network,
 ];
 
 impl Stage {
@@ -58,6 +62,8 @@ impl Stage {
             Self::Landlock => "applying Landlock",
             Self::Seccomp => "applying the system call filter",
             Self::Signals => "resetting signals",
+            Self::Group => "entering the control group",
+            Self::Network => "preparing the network",
         }
     }
 }
@@ -147,6 +153,8 @@ pub(super) enum Message {
     Continued,
     /// To the keeper: send this signal to the program's group.
     Signal(i32),
+    /// This many listeners of the door come with the message. Always the first one.
+    Door(i32),
 }
 
 impl Message {
@@ -157,6 +165,7 @@ impl Message {
             Self::Stopped(signal) => (3, signal),
             Self::Continued => (4, 0),
             Self::Signal(signal) => (5, signal),
+            Self::Door(count) => (6, count),
         };
         pack(&[&[kind], &value.to_le_bytes()])
     }
@@ -171,6 +180,7 @@ impl Message {
             3 => Self::Stopped(value),
             4 => Self::Continued,
             5 => Self::Signal(value),
+            6 => Self::Door(value),
             _ => return None,
         })
     }
@@ -207,7 +217,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_survive_the_wire(value: i32, kind in 1_u8..6, noise: [u8; 6]) {
+        fn messages_survive_the_wire(value: i32, kind in 1_u8..7, noise: [u8; 6]) {
             let mut bytes = vec![kind];
             bytes.extend(value.to_le_bytes());
             let message = Message::decode(&bytes);

@@ -4,7 +4,7 @@
 //! In: what to try, prepared before the clone. Out: for each promise 0 (held) or the number of a [`Fault`].
 //!
 //! **Invariant:** a promise counts as held only when its attempts were made and refused. The attempts are harmless
-//! where they succeed: nameless temporary files, signal 0, sockets that are closed at once.
+//! where they succeed: empty files that are removed at once, signal 0, sockets that are closed at once.
 //! A probe shows that a restriction is there, not that it has no hole; the escape suite is for that.
 
 use std::ffi::{CString, c_int, c_long};
@@ -34,10 +34,11 @@ pub(super) enum Fault {
     StatusUnread,
     KeeperMortal,
     RootInView,
+    NetworkReached,
 }
 
 /// Every fault with its sentence.
-const FAULTS: [(Fault, &str); 17] = [
+const FAULTS: [(Fault, &str); 18] = [
     (Fault::WroteOutside, "a folder outside could be written"),
     (Fault::ReadHidden, "a hidden path could be opened"),
     (Fault::HomeInView, "the real home folder is in view"),
@@ -55,6 +56,7 @@ const FAULTS: [(Fault, &str); 17] = [
     (Fault::StatusUnread, "the process status could not be read"),
     (Fault::KeeperMortal, "without a pid namespace and Landlock's signal scope the program can kill its keeper"),
     (Fault::RootInView, "the root folder is the host's"),
+    (Fault::NetworkReached, "there is a way to an address outside the cage"),
 ];
 
 /// The sentence for a fault number from the child.
@@ -91,8 +93,8 @@ pub(super) struct Witness {
     pub(super) landlock_abi: u32,
     /// The supervisor's process id, to try a signal on (without a pid namespace).
     pub(super) supervisor: i32,
-    /// Folders outside that must not be writable.
-    pub(super) unwritable: Vec<CString>,
+    /// Files that do not exist, in folders outside that must not be writable.
+    pub(super) uncreatable: Vec<CString>,
     /// Paths that must not be readable.
     pub(super) unreadable: Vec<CString>,
     /// A path that only Landlock refuses.
@@ -169,9 +171,7 @@ impl Witness {
                 return Err(Fault::LandlockOld);
             }
         }
-        self.unwritable
-            .iter()
-            .try_for_each(|path| refused(&open(path, libc::O_TMPFILE | libc::O_WRONLY), Fault::WroteOutside))
+        self.uncreatable.iter().try_for_each(|path| uncreated(path))
     }
 
     fn reads(&self, landlock: Verdict) -> Verdict {
@@ -218,12 +218,15 @@ impl Witness {
         }
         refused(&socket(libc::AF_PACKET), Fault::SocketOpened)?;
         refused(&socket(libc::AF_VSOCK), Fault::SocketOpened)?;
-        let Ok(datagram) = syscall::socket(libc::AF_INET, libc::SOCK_DGRAM, 0) else {
-            return Ok(());
-        };
-        let connected = syscall::connect_nowhere(datagram);
-        syscall::close(datagram);
-        refused(&connected, Fault::NetworkShared)
+        for (family, kind, attempt) in ELSEWHERE {
+            // Where there is no such socket there is nothing to reach with it.
+            if let Ok(socket) = syscall::socket(family, kind, 0) {
+                let reached = attempt(socket);
+                syscall::close(socket);
+                refused(&reached, Fault::NetworkReached)?;
+            }
+        }
+        Ok(())
     }
 
     fn processes(&self) -> Verdict {
@@ -254,9 +257,41 @@ impl Witness {
     }
 }
 
+/// A family, a kind of socket, and what is tried with one.
+type Way = (c_int, c_int, fn(c_int) -> Answer<()>);
+
+/// Ways to an address that is neither the cage's own nor one of those that its door catches.
+const ELSEWHERE: [Way; 4] = [
+    (libc::AF_INET, libc::SOCK_DGRAM, syscall::connect_nowhere),
+    (libc::AF_INET, libc::SOCK_DGRAM, syscall::send_nowhere),
+    (libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, connect_at_once),
+    (libc::AF_INET6, libc::SOCK_DGRAM, syscall::connect_nowhere_v6),
+];
+
+/// A connection that is on its way counts as made: there is a route.
+fn connect_at_once(socket: c_int) -> Answer<()> {
+    match syscall::connect_nowhere(socket) {
+        Err(Errno(libc::EINPROGRESS)) => Ok(()),
+        answer => answer,
+    }
+}
+
 fn open(path: &CString, flags: c_int) -> Answer<()> {
     let nowhere = libc::O_NONBLOCK | libc::O_NOCTTY;
     syscall::openat(libc::AT_FDCWD, path, flags | nowhere, 0).map(syscall::close)
+}
+
+/// Tries to create a file. A nameless one would not do: it is made, with all that costs, before Landlock refuses it.
+fn uncreated(path: &CString) -> Verdict {
+    match open(path, libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_NOFOLLOW) {
+        Ok(()) => {
+            // It is empty; the fault is told whatever becomes of it.
+            let _ignored: Answer<()> = syscall::unlink(path);
+            Err(Fault::WroteOutside)
+        }
+        Err(Errno(libc::EEXIST)) => Err(Fault::WroteOutside), // Nothing was seen to be refused.
+        Err(_) => Ok(()),
+    }
 }
 
 fn socket(family: c_int) -> Answer<()> {
@@ -364,7 +399,7 @@ mod tests {
             namespaced: true,
             landlock_abi: 7,
             supervisor: syscall::getpid(),
-            unwritable: vec![CString::new("/tmp").unwrap()],
+            uncreatable: vec![CString::new("/tmp/.ringfort-probe-test").unwrap()],
             unreadable: vec![CString::new("/etc/passwd").unwrap()],
             landlock_canary: CString::new("/etc/passwd").unwrap(),
             protected: vec![CString::new("/tmp").unwrap()],

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Starting, feeding and stopping the proxy's thread.
+//!
+//! In: a judge, a dialer, and the listeners of cages as they come. Out: a [`ProxyHandle`].
+//!
+//! **Invariant:** dropping the handle stops the thread; every connection is closed and reported before that returns.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ringfort_core::clock::Clock;
+use ringfort_core::traits::Dial;
+use rustix::net::sockopt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use crate::engine::{self, Engine, Entrance, Order, Sockets};
+use crate::judge::{Client, ClientId, Judge};
+use crate::limits::{CLIENTS_MAX, FILES_MAX, LOOKUPS_MAX, Limits};
+use crate::resolve::Resolve;
+
+/// Stack of a thread that resolves a name. Bytes.
+const LOOKUP_STACK_BYTES: usize = 512 << 10;
+/// Stack of the proxy's thread. Bytes.
+const STACK_BYTES: usize = 1 << 20;
+/// How long a thread for lookups is kept without work.
+const LOOKUP_KEEP: Duration = Duration::from_secs(2);
+
+/// What a proxy needs besides its judge and its dialer.
+#[derive(Clone)]
+pub struct ProxyOptions {
+    /// Its bounds.
+    pub limits: Limits,
+    /// Who knows addresses.
+    pub resolver: Arc<dyn Resolve>,
+    /// Time, against which permits expire.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The listening sockets of one cage, made inside its network namespace.
+#[derive(Debug)]
+pub struct Listeners {
+    /// TCP: HTTP proxy and SOCKS5, told apart by the first byte.
+    pub proxy: OwnedFd,
+    /// TCP: for connections to synthetic addresses, with the port of each.
+    pub caught: Vec<(u16, OwnedFd)>,
+    /// UDP: DNS.
+    pub dns_udp: Option<OwnedFd>,
+    /// TCP: DNS.
+    pub dns_tcp: Option<OwnedFd>,
+}
+
+/// The proxy; see [`Proxy::start`].
+#[derive(Clone, Copy, Debug)]
+pub struct Proxy;
+
+/// A running proxy. Dropping it stops it.
+#[derive(Debug)]
+pub struct ProxyHandle {
+    orders: Option<mpsc::UnboundedSender<Order>>,
+    clients: Mutex<Vec<ClientId>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// Starts the proxy on a thread of its own; it serves nobody yet. The soft limit of open files is raised, as far as
+    /// the hard one allows, so that two for each connection are there.
+    ///
+    /// # Errors
+    ///
+    /// The thread or its event loop could not be made; nothing runs.
+    pub fn start(options: ProxyOptions, judge: Arc<dyn Judge>, dial: Arc<dyn Dial>) -> io::Result<ProxyHandle> {
+        raise_files();
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(LOOKUPS_MAX)
+            .thread_name("lookup")
+            .thread_stack_size(LOOKUP_STACK_BYTES)
+            .thread_keep_alive(LOOKUP_KEEP)
+            .build()?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let body = move || serve(runtime, options, judge, dial, receiver);
+        let thread = std::thread::Builder::new().name("egress".into()).stack_size(STACK_BYTES).spawn(body)?;
+        Ok(ProxyHandle { orders: Some(sender), clients: Mutex::default(), thread: Some(thread) })
+    }
+}
+
+fn serve(
+    runtime: Runtime,
+    options: ProxyOptions,
+    judge: Arc<dyn Judge>,
+    dial: Arc<dyn Dial>,
+    orders: mpsc::UnboundedReceiver<Order>,
+) {
+    let engine = Rc::new(Engine::new(options, judge, dial));
+    let tasks = LocalSet::new();
+    tasks.block_on(&runtime, engine::run(engine, orders));
+    // Tasks that are still there report when they are dropped; that needs the runtime.
+    let entered = runtime.enter();
+    drop(tasks);
+    drop(entered);
+    // A resolver that hangs is not waited for.
+    runtime.shutdown_background();
+}
+
+/// Fewer files mean fewer connections, so a limit that cannot be raised is no error.
+fn raise_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(FILES_MAX).min(FILES_MAX);
+    if limit.current.is_some_and(|current| current < wanted) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }).ok();
+    }
+}
+
+impl ProxyHandle {
+    /// Serves one more cage; one of the same id is replaced.
+    ///
+    /// # Errors
+    ///
+    /// A descriptor is no listening socket, there are too many cages, or the proxy has stopped; none of the sockets is
+    /// served and all are closed.
+    pub fn adopt(&self, listeners: Listeners, client: Client) -> io::Result<()> {
+        let mut tcp = vec![(Entrance::Proxy, listener(listeners.proxy)?)];
+        for (_, descriptor) in listeners.caught {
+            tcp.push((Entrance::Caught, listener(descriptor)?));
+        }
+        if let Some(descriptor) = listeners.dns_tcp {
+            tcp.push((Entrance::Dns, listener(descriptor)?));
+        }
+        let udp = listeners.dns_udp.map(datagrams).transpose()?;
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if !clients.contains(&client.id) {
+            if clients.len() >= CLIENTS_MAX {
+                return Err(io::Error::other("too many cages share one proxy"));
+            }
+            clients.push(client.id);
+        }
+        drop(clients);
+        self.order(Order::Adopt(Sockets { tcp, udp }, client))
+    }
+
+    /// Stops serving a cage: its listeners and connections are closed. One that is not known is no error.
+    pub fn remove(&self, client: ClientId) {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| *known != client);
+        // A proxy that has stopped serves nobody.
+        drop(self.order(Order::Remove(client)));
+    }
+
+    /// Closes everything and ends the thread; every report has been delivered when this returns.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    fn order(&self, order: Order) -> io::Result<()> {
+        let stopped = || io::Error::other("the proxy has stopped");
+        self.orders.as_ref().ok_or_else(stopped)?.send(order).map_err(|_| stopped())
+    }
+}
+
+impl Drop for ProxyHandle {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked serves nobody either.
+            drop(thread.join());
+        }
+    }
+}
+
+fn listener(descriptor: OwnedFd) -> io::Result<std::net::TcpListener> {
+    if !sockopt::socket_acceptconn(&descriptor)? {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket does not listen"));
+    }
+    let listener = std::net::TcpListener::from(descriptor);
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn datagrams(descriptor: OwnedFd) -> io::Result<std::net::UdpSocket> {
+    if sockopt::socket_type(&descriptor)? != rustix::net::SocketType::DGRAM {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket takes no datagrams"));
+    }
+    let socket = std::net::UdpSocket::from(descriptor);
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}

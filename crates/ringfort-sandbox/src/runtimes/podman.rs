@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Podman as a runtime.
+//!
+//! In: a checked profile, the promises that are required, what to start. Out: a container, see `crate::container`.
+//!
+//! **Invariant:** as that of `crate::container`; only what this client says differently stands here.
+
+use std::collections::BTreeSet;
+
+use ringfort_core::obligation::Promise;
+
+use super::Runtime;
+use super::native::Started;
+use crate::container::{self, Flavour};
+use crate::launch::{LaunchError, Spawn};
+use crate::profile::Profile;
+
+pub(super) const ENTRY: Runtime = Runtime { name: "podman", start };
+
+static FLAVOUR: Flavour = Flavour {
+    name: "podman",
+    help: "`podman info` has to answer for this user; version 4.0 or later is needed",
+    help_image: "`podman image ls` lists what is there; pull it yourself, or name another with `runtime.docker.image`",
+    // The caller keeps its number inside: files of the workspace belong to the same user on both sides.
+    rootless: &["--userns", "keep-id"],
+};
+
+fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Result<Started, LaunchError> {
+    container::start(&FLAVOUR, profile, require, spawn)
+}
