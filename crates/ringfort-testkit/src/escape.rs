@@ -207,4 +207,9 @@ pub fn documented(degree: &str, is_root: bool) -> Option<BTreeMap<&'static str, 
 }
 
 /// The list of each degree.
-pub static LISTS: &[(&str, &str)] = &[("minimal", include_str!("escape/minimal.txt"))];
+pub static LISTS: &[(&str, &str)] = &[
+    ("minimal", include_str!("escape/minimal.txt")),
+    ("reduced", include_str!("escape/reduced.txt")),
+    ("bubblewrap", include_str!("escape/bubblewrap.txt")),
+    ("docker", include_str!("escape/docker.txt")),
+];
