@@ -53,6 +53,8 @@ pub(crate) struct Flavour {
     pub(crate) help: &'static str,
     /// What a person can do when an image is missing.
     pub(crate) help_image: &'static str,
+    /// Whether it takes the owner of a private folder.
+    pub(crate) owns_private: bool,
     /// Further words of `create` for a caller that is not root.
     pub(crate) rootless: &'static [&'static str],
 }

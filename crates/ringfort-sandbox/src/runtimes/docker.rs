@@ -21,6 +21,7 @@ static FLAVOUR: Flavour = Flavour {
     name: "docker",
     help: "`docker info` has to answer for this user; version 20.10 or later is needed",
     help_image: "`docker image ls` lists what is there; pull it yourself, or name another with `runtime.docker.image`",
+    owns_private: true,
     rootless: &[],
 };
 

@@ -21,6 +21,7 @@ static FLAVOUR: Flavour = Flavour {
     name: "podman",
     help: "`podman info` has to answer for this user; version 4.0 or later is needed",
     help_image: "`podman image ls` lists what is there; pull it yourself, or name another with `runtime.docker.image`",
+    owns_private: false,
     // The caller keeps its number inside: files of the workspace belong to the same user on both sides.
     rootless: &["--userns", "keep-id"],
 };
