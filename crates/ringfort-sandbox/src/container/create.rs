@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use super::image::Image;
 use super::libraries::{self, FOLDER};
 use super::limits::{Bounds, KEEPER_PROCESSES};
-use super::{DOOR, Flavour, sweep};
+use super::{DOOR, Flavour, Owner, sweep};
 use crate::launch::LaunchError;
 use crate::profile::{Container, Engine, Profile, WORKSPACE};
 use crate::syscall;
@@ -54,7 +54,10 @@ impl Plan {
         let (uid, gid) = plan.user(profile);
         plan.rights(flavour, uid, gid);
         // Where the image has such a folder its mode is kept, whatever is asked for: the owner is the program's user.
-        let owner = if flavour.owns_private { format!(",uid={uid},gid={gid}") } else { String::new() };
+        let owner = match flavour.owner {
+            Owner::Numbers => format!(",uid={uid},gid={gid}"),
+            Owner::Word => ",U".to_owned(),
+        };
         plan.labels(container);
         let mounts = Mounts::new(profile, engine, container)?;
         let refused = |path: &Path| {
