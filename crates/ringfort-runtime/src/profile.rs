@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use ringfort_policy::path::{Place, Setting};
 use ringfort_policy::rule::Effective;
-use ringfort_sandbox::profile::{BindMode, DegreeRequest, HomeBind, Limits, Profile};
+use ringfort_sandbox::profile::{BindMode, DegreeRequest, HomeBind, Limits, Profile, Tracing};
 
 use crate::agents::Added;
 use crate::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
@@ -83,6 +83,8 @@ pub fn build(effective: &Effective, workspace: &Path, caller: &Caller<'_>, degre
     profile.degree = degree;
     // Whatever a ruling says besides: what the policy requires and the host cannot keep is an error.
     profile.require.clone_from(&effective.promises);
+    profile.syscalls.clone_from(&effective.syscalls);
+    profile.tracing = if effective.trace { Tracing::Programs } else { Tracing::Off };
     profile.degree_min = effective.degree_min;
     profile.home.binds = toolchains::binds(caller.home);
     for source in effective.home_read_only.iter().filter_map(path) {

@@ -18,7 +18,7 @@ use super::libraries::{self, FOLDER};
 use super::limits::{Bounds, KEEPER_PROCESSES};
 use super::{DOOR, Flavour, Owner, sweep};
 use crate::launch::LaunchError;
-use crate::profile::{Container, Engine, Profile, WORKSPACE};
+use crate::profile::{Container, CowView, Engine, Profile, WORKSPACE};
 use crate::syscall;
 
 /// Variables by which a loader would run what an image brings before our keeper; empty, they say nothing.
@@ -129,7 +129,7 @@ impl Plan {
         if uid != 0 {
             return (uid, gid);
         }
-        match profile.workspace.metadata() {
+        match profile.workspace_source().metadata() {
             Ok(found) if found.uid() != 0 => (found.uid(), found.gid()),
             _ => {
                 let warning = "the workspace belongs to root, so the program is root in the container, without any \
@@ -234,7 +234,10 @@ impl Mounts {
     fn workspace(&mut self, profile: &Profile, engine: &Engine) -> io::Result<()> {
         let map = inside(profile);
         let workspace = &profile.workspace;
-        self.add(workspace.clone(), PathBuf::from(WORKSPACE), ReadOnly::No);
+        self.add(profile.workspace_source().to_owned(), PathBuf::from(WORKSPACE), ReadOnly::No);
+        for path in profile.cow.iter().flat_map(CowView::mounts) {
+            self.add(path.clone(), map(path), ReadOnly::Yes);
+        }
         let hidden: BTreeSet<PathBuf> = profile.hidden.iter().filter_map(|path| path.canonicalize().ok()).collect();
         let is_hidden = |path: &Path| path.ancestors().any(|parent| hidden.contains(parent));
         for staged in &profile.staged {

@@ -19,3 +19,4 @@ mod limits;
 mod network;
 mod network_inside;
 mod programs;
+mod traced;

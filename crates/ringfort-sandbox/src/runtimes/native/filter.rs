@@ -55,6 +55,9 @@ const NEW_NAMESPACES: u32 = 0x7e02_0000;
 /// The time namespace; in `clone` this bit belongs to the exit signal, so only `unshare` knows it.
 const NEW_TIME: u32 = 0x80;
 
+/// In `clone`: the new process escapes from whoever traces this one. Nothing but an escape wants that.
+const UNTRACED: u32 = libc::CLONE_UNTRACED as u32;
+
 /// Terminal requests that put words into the input of a terminal, take its output or change its protocol.
 const TERMINAL_REQUESTS: [u32; 4] = [
     libc::TIOCSTI as u32,
@@ -67,10 +70,12 @@ const TERMINAL_REQUESTS: [u32; 4] = [
 /// randomisation (debuggers and some test runners), and the question which one is set.
 const PERSONALITIES: [u32; 6] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0x0004_0000, 0xffff_ffff];
 
+/// The resource that carries the mark of a session.
+const MARK_RESOURCE: u32 = super::prepare::MARK_RESOURCE;
+
 /// Calls that reach other processes of the user without a process namespace, with the arguments (index, value) by which
 /// a program means itself.
 const ON_OTHERS: &[(c_long, &[(u32, u32)])] = &[
-    (libc::SYS_prlimit64, &[(0, 0)]),
     (libc::SYS_setpriority, &[(0, 0), (1, 0)]), // PRIO_PROCESS; PRIO_USER means everything that the user runs.
     (libc::SYS_ioprio_set, &[(0, 1), (1, 0)]),  // IOPRIO_WHO_PROCESS
 ];
@@ -201,7 +206,9 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
         body(&mut assembler);
         looks.push((number, assembler.program));
     };
-    for (number, flags) in [(libc::SYS_clone, NEW_NAMESPACES), (libc::SYS_unshare, NEW_NAMESPACES | NEW_TIME)] {
+    for (number, flags) in
+        [(libc::SYS_clone, NEW_NAMESPACES | UNTRACED), (libc::SYS_unshare, NEW_NAMESPACES | NEW_TIME)]
+    {
         look(number, &|body| {
             body.load_argument(0);
             body.push(JUMP_ANY_BIT, flags, 0, 1);
@@ -230,6 +237,26 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
     });
     look(libc::SYS_socket, &|body| socket(body, sockets));
     if sockets == Sockets::Shared {
+        look(libc::SYS_prlimit64, &|body| {
+            body.load_argument(0);
+            body.push(JUMP_EQUAL, 0, 1, 0);
+            body.answer(errno(libc::EPERM));
+            body.load_argument(1);
+            body.push(JUMP_EQUAL, MARK_RESOURCE, 1, 0);
+            body.answer(ALLOW);
+            // Reading the mark is fine: there is no new value then, and both halves of its address are zero.
+            for half in [0, 4] {
+                body.load(ARGUMENTS_OFFSET + 8 * 2 + half);
+                body.push(JUMP_EQUAL, 0, 1, 0);
+                body.answer(errno(libc::EPERM));
+            }
+            body.answer(ALLOW);
+        });
+        look(libc::SYS_setrlimit, &|body| {
+            body.load_argument(0);
+            body.answer_if_equal(MARK_RESOURCE, errno(libc::EPERM));
+            body.answer(ALLOW);
+        });
         for (number, arguments) in ON_OTHERS {
             look(*number, &|body| {
                 for argument in *arguments {

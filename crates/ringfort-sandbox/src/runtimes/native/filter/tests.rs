@@ -74,6 +74,13 @@ fn escape_by_system_call_is_refused() {
         (Sockets::Shared, groups::FCHMODAT2, [0, 0, 0o6777, 0, 0, 0], EPERM),
         (Sockets::Shared, libc::SYS_prlimit64, [0, 4, 1, 0, 0, 0], ALLOW),
         (Sockets::Shared, libc::SYS_prlimit64, [7, 4, 1, 0, 0, 0], EPERM),
+        // The mark by which a later start finds what a killed supervisor left.
+        (Sockets::Shared, libc::SYS_prlimit64, [0, 10, 1, 0, 0, 0], EPERM),
+        (Sockets::Shared, libc::SYS_prlimit64, [0, 10, 1 << 32, 0, 0, 0], EPERM),
+        (Sockets::Shared, libc::SYS_prlimit64, [0, 10, 0, 1, 0, 0], ALLOW),
+        (Sockets::Shared, libc::SYS_setrlimit, [10, 1, 0, 0, 0, 0], EPERM),
+        (Sockets::Shared, libc::SYS_setrlimit, [7, 1, 0, 0, 0, 0], ALLOW),
+        (Sockets::Namespaced, libc::SYS_prlimit64, [0, 10, 1, 0, 0, 0], ALLOW),
         (Sockets::Shared, libc::SYS_setpriority, [0, 0, 5, 0, 0, 0], ALLOW),
         (Sockets::Shared, libc::SYS_setpriority, [0, 7, 5, 0, 0, 0], EPERM),
         (Sockets::Shared, libc::SYS_setpriority, [2, 0, 5, 0, 0, 0], EPERM),
