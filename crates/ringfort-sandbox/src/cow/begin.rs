@@ -361,12 +361,7 @@ impl Copier<'_> {
         placeholder(to, name, kind).map_err(|errno| BeginError::Write { path: path.to_owned(), source: errno.into() })
     }
 
-    fn note(
-        &mut self,
-        path: &Path,
-        facts: &Facts,
-        (to, name): (BorrowedFd<'_>, &OsStr),
-    ) -> Result<(), BeginError> {
+    fn note(&mut self, path: &Path, facts: &Facts, (to, name): (BorrowedFd<'_>, &OsStr)) -> Result<(), BeginError> {
         let write = |errno: Errno| BeginError::Write { path: path.to_owned(), source: errno.into() };
         let copy = facts_at(to, name).map_err(write)?.map_or(0, |made| made.inode);
         let line = Line { path: RelativePath(path.to_owned()), known: Known::from(facts), copy };

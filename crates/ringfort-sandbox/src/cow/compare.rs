@@ -415,11 +415,7 @@ impl Comparer<'_> {
         }
         let Some(old) = old else {
             let existed = self.known.is_some_and(|known| known.contains_key(path));
-            return if existed && !self.accepted.is_removed(path) {
-                text(DELETED)
-            } else {
-                None
-            };
+            return if existed && !self.accepted.is_removed(path) { text(DELETED) } else { None };
         };
         if self.accepted.holds(path, old) {
             return None;

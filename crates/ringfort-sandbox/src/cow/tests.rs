@@ -392,7 +392,8 @@ fn carry_out(root: &Path, deeds: &[Deed]) {
             Deed::Mode(one, two, on) => {
                 let path = place_of(root, *one, *two);
                 let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
-                is_file && fs::set_permissions(&path, fs::Permissions::from_mode(if *on { 0o755 } else { 0o600 })).is_ok()
+                is_file
+                    && fs::set_permissions(&path, fs::Permissions::from_mode(if *on { 0o755 } else { 0o600 })).is_ok()
             }
         };
     }
