@@ -67,6 +67,8 @@ pub struct Profile {
     pub mark: Option<u64>,
     /// Which system calls there are.
     pub syscalls: SyscallGroups,
+    /// What of the programs that are started later is shown to whoever launched the cage.
+    pub tracing: Tracing,
     /// What of the network exists inside.
     pub network: Network,
     /// How much isolation to try for.
@@ -237,6 +239,17 @@ impl Default for Limits {
     }
 }
 
+/// What is shown of the programs that a caged program starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tracing {
+    /// Nothing: they are bounded by the cage.
+    Off,
+    /// Each program, before its first instruction: it runs only when
+    /// [`Cage::answer`](crate::launch::Cage::answer) says so.
+    Programs,
+}
+
 /// How much isolation to try for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -301,6 +314,7 @@ impl Profile {
             group: None,
             mark: None,
             syscalls: SyscallGroups::default(),
+            tracing: Tracing::Off,
             network: Network::None,
             degree: DegreeRequest::Auto,
             degree_min: Degree::Minimal,

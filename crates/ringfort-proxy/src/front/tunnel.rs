@@ -17,6 +17,7 @@ use crate::open::Opened;
 use crate::refusal::{HTTP_LATE, Refusal, TLS_ALERT, TLS_DIFFERS, TLS_HIDES};
 use crate::stream::{First, Inbox, Reader, Waited, both, race};
 use crate::ticket::{Ticket, Way};
+use crate::wire::head::is_token;
 use crate::wire::hello::{Peek, peek};
 
 /// What a program says first.
@@ -50,7 +51,11 @@ pub(super) async fn run(visitor: &Visitor, mut client: Inbox, opened: Opened, as
         return ticket.end_with(result);
     }
     match speech(visitor, &mut client.reader(), &asked.host).await {
-        Err(refusal) => refuse(&mut client, &ticket, refusal).await,
+        Err(refusal) => {
+            ticket.end(refusal.ending);
+            drop((ticket, socket));
+            farewell(&mut client, &TLS_ALERT).await;
+        }
         Ok(Speech::Nothing) => ticket.end(Ending::Closed),
         Ok(Speech::Http) => {
             let place = http::Place::Fixed { host: asked.host.clone(), port: asked.port };
@@ -69,11 +74,6 @@ pub(super) async fn run(visitor: &Visitor, mut client: Inbox, opened: Opened, as
             ticket.end_with(result);
         }
     }
-}
-
-async fn refuse(client: &mut Inbox, ticket: &Ticket, refusal: Refusal) {
-    ticket.end(refusal.ending);
-    farewell(client, &TLS_ALERT).await;
 }
 
 /// A tunnel in which the server spoke first. The program's first words are looked at before they pass.
@@ -155,24 +155,34 @@ fn check_name(name: Option<&str>, hides: bool, host: &Host) -> Result<Speech, Re
 }
 
 /// Longest word that is taken for a method.
-const METHOD_BYTES_MAX: usize = 20;
+const METHOD_BYTES_MAX: usize = 32;
+/// Most bytes before it, line ends and spaces, that a lenient server may skip.
+const BLANKS_MAX: usize = 64;
 
-/// Whether the first words are those of an HTTP request; `None` if too few are there.
-pub(super) fn begins_http(bytes: &[u8]) -> Option<bool> {
-    let word = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
-    if word == 0 || word > METHOD_BYTES_MAX {
+/// Whether the first words are those of an HTTP request, as the most lenient server reads it; `None` if too few are
+/// there. What is read as HTTP here and is not strictly so is refused.
+fn begins_http(bytes: &[u8]) -> Option<bool> {
+    let bytes = match bytes.trim_ascii_start() {
+        [] if bytes.len() < BLANKS_MAX => return None,
+        trimmed => trimmed,
+    };
+    let word = bytes.iter().take_while(|byte| is_token(**byte)).count();
+    if word > METHOD_BYTES_MAX {
         return Some(false);
     }
-    let rest = bytes.get(word..).unwrap_or_default();
-    match rest {
-        [] | [b' '] => None,
-        [b' ', b'/' | b'*', ..] => Some(true),
-        [b' ', rest @ ..] => {
+    let (method, rest) = bytes.split_at_checked(word)?;
+    let target = rest.trim_ascii_start();
+    match (rest.first(), target) {
+        (None, _) => None,
+        (Some(b' ' | b'\t'), []) => None,
+        (Some(b' ' | b'\t'), [b'/' | b'*', ..]) => Some(true),
+        (Some(b' ' | b'\t'), _) if method.eq_ignore_ascii_case(b"CONNECT") => Some(true),
+        (Some(b' ' | b'\t'), target) => {
             let scheme = b"http://";
-            let same = rest.iter().zip(scheme).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+            let same = target.iter().zip(scheme).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
             if same == scheme.len() {
                 Some(true)
-            } else if same == rest.len() {
+            } else if same == target.len() {
                 None
             } else {
                 Some(false)
@@ -197,10 +207,17 @@ mod tests {
             ("GET ", None),
             ("GE", None),
             ("EHLO host.example", Some(false)),
-            ("SSH-2.0-x", Some(false)),
-            ("get /", Some(false)),
+            ("SSH-2.0-x\r\n", Some(false)),
+            ("SSH-2.0-x", None),
+            ("get /", Some(true)),
+            ("\r\n GET / HTTP/1.1", Some(true)),
+            ("\r\n", None),
+            ("GET\t /", Some(true)),
+            ("M-SEARCH *", Some(true)),
+            ("connect a.example:443", Some(true)),
             ("\u{1}", Some(false)),
-            ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", Some(false)),
+            ("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", Some(false)),
+            ("PING\r\n", Some(false)),
         ] {
             assert_eq!(begins_http(text.as_bytes()), expected, "{text}");
         }

@@ -19,11 +19,12 @@ use ringfort_core::obligation::ApprovalChannel;
 use ringfort_core::principal::Principal;
 use ringfort_core::request::Provenance;
 use ringfort_core::text::Text;
-use ringfort_sandbox::launch::{Cage, DoorSockets, Event};
+use ringfort_sandbox::launch::{Cage, DoorSockets, Event, Question};
 use ringfort_sandbox::profile::CowView;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::broker::{self, Introduction, Operation, Reply, for_agents, receive, reply};
+use super::starts::Starts;
 use super::stdio::Inside;
 use crate::approve::Approver;
 use crate::egress::CageId;
@@ -43,6 +44,9 @@ const REQUESTS_MAX: usize = 200;
 const FLOOD_WINDOW: Duration = Duration::from_secs(5);
 /// Most introductions that are served in one turn, so that a flood cannot starve the main program's streams.
 const INTRODUCTIONS_PER_TURN: usize = 4;
+
+/// Most programs of one sibling that are ruled on in one turn.
+const STARTS_PER_TURN: usize = 32;
 
 /// What a broker serves with.
 pub struct Service<'a> {
@@ -79,11 +83,19 @@ pub(super) struct BrokerServer<'a> {
     recent: VecDeque<Duration>,
     /// What the requests of the last hour asked the record to keep.
     recorded: Recorded,
+    /// The programs that are started in traced cages.
+    starts: Starts,
 }
 
 impl<'a> BrokerServer<'a> {
     pub(super) fn new(service: Service<'a>) -> Self {
-        Self { service, siblings: Vec::new(), recent: VecDeque::new(), recorded: Recorded::default() }
+        Self {
+            service,
+            siblings: Vec::new(),
+            recent: VecDeque::new(),
+            recorded: Recorded::default(),
+            starts: Starts::default(),
+        }
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -100,6 +112,11 @@ impl<'a> BrokerServer<'a> {
             ]
         });
         std::iter::once(PollFd::from_borrowed_fd(self.service.socket.as_fd(), PollFlags::IN)).chain(siblings)
+    }
+
+    /// Rules on a program that was started in the traced cage of the main program.
+    pub(super) fn rule_start(&mut self, cage: &mut Cage, question: Question) {
+        self.starts.rule(&self.service, cage, question);
     }
 
     /// Serves whatever is ready.
@@ -274,13 +291,21 @@ impl<'a> BrokerServer<'a> {
         }
     }
 
-    fn look_after(&self, mut sibling: Sibling) -> Option<Sibling> {
+    fn look_after(&mut self, mut sibling: Sibling) -> Option<Sibling> {
+        let mut started = 0;
         let ended = loop {
             match sibling.cage.next_event() {
                 Some(Event::Exited(status)) => break Reply::Exited(status),
                 Some(Event::Signaled(signal)) => break Reply::Signalled(signal),
                 Some(Event::Lost) => break Reply::Failed("the cage was killed".to_owned()),
                 Some(Event::Stopped(_) | Event::Continued) => {}
+                Some(Event::Executed(question)) => {
+                    self.starts.rule(&self.service, &mut sibling.cage, question);
+                    started += 1;
+                    if started >= STARTS_PER_TURN {
+                        return Some(sibling); // What is left wakes again.
+                    }
+                }
                 None if sibling.deadline.is_some_and(|deadline| self.service.session.clock.monotonic() >= deadline) => {
                     break Reply::Failed("its time was over".to_owned());
                 }

@@ -14,6 +14,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use ringfort_core::action::{Action, Command, PathAccess, PathOp};
@@ -37,7 +38,7 @@ use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
 use ringfort_sandbox::cow::Wish;
 use ringfort_sandbox::launch::LaunchError;
-use ringfort_sandbox::profile::{DegreeRequest, Profile};
+use ringfort_sandbox::profile::{DegreeRequest, Profile, Tracing};
 
 use super::{Common, Failure, changes};
 use crate::output::remedy::Opening;
@@ -63,7 +64,8 @@ const SHOWN_CHARS_MAX: usize = 2000;
 const ODD_PATH_RULE: &str = "path-001";
 
 /// Options that a caller inside a cage has no say in.
-const OUTSIDE_ONLY: [&str; 7] = ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--runtime"];
+const OUTSIDE_ONLY: [&str; 8] =
+    ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--runtime", "--trace"];
 
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
@@ -105,6 +107,9 @@ pub(crate) struct RunArgs {
     /// What must hold, or nothing runs: a degree (`full`, `reduced`) or promises; separated by commas, or repeated
     #[arg(long, value_name = "WHAT")]
     pub(crate) require: Vec<String>,
+    /// Rule on each program that the command starts, before its first instruction (slower)
+    #[arg(long)]
+    pub(crate) trace: bool,
     /// Redact output on a terminal as well
     #[arg(long)]
     pub(crate) redact: bool,
@@ -148,7 +153,8 @@ impl RunArgs {
         if let Some(cow) = &self.cow {
             words.push(format!("--cow={cow}").into());
         }
-        for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
+        let trace = ("--trace", self.trace);
+        for (flag, is_set) in [trace, ("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
                 words.push(flag.into());
             }
@@ -169,6 +175,7 @@ struct Wishes {
     degree: Option<DegreeRequest>,
     require: Requirement,
     cow: Option<Wish>,
+    trace: bool,
     redact: bool,
     verbose: bool,
     command: Vec<OsString>,
@@ -223,7 +230,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             wishes.command = std::iter::once(word).chain(words).collect();
             break;
         }
-        let is_flag = matches!(name.as_str(), "--redact" | "--verbose" | "-v" | "--json");
+        let is_flag = matches!(name.as_str(), "--trace" | "--redact" | "--verbose" | "-v" | "--json");
         if is_flag && attached.is_some() {
             return Err(bad_option(&word));
         }
@@ -247,6 +254,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--network" => wishes.network = Some(network(&value()?)?),
             "--degree" => wishes.degree = Some(degree(&value()?)?),
             "--require" => wishes.require.add(&value()?)?,
+            "--trace" => wishes.trace = true,
             "--redact" => wishes.redact = true,
             "--verbose" | "-v" => wishes.verbose = true,
             "--json" => wishes.common.json = true,
@@ -378,6 +386,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         program,
         network: wishes.network,
         asks: if terminal.is_some() { Asks::Person } else { Asks::Nobody },
+        clients: Some(&wishes.command),
     };
     let mut wired =
         wire(world, asked).map_err(|failure| Failure { status: guard_status(failure.status), ..failure })?;
@@ -385,6 +394,9 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         wired.session.warn(notice);
     }
     wishes.require.tighten(&mut wired.session.profile);
+    if wishes.trace {
+        wired.session.profile.tracing = Tracing::Programs;
+    }
 
     let words: Vec<Text> = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
     let principal = world.principal().map_err(|error| guard(Failure::guard(error)))?;
@@ -400,6 +412,11 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let folder = wired.state.new_run(&wired.session.name).map_err(|error| guard(Failure::guard(error)))?;
     let approver = TerminalApprover::new(terminal.as_ref(), &signals);
     let quarantine = wired.state.quarantine().join(&wired.session.name);
+    let door = crate::network::Network {
+        chain: Arc::clone(wired.session.pipeline.chain()),
+        workspace: wired.session.workspace.clone(),
+        clock: Arc::clone(&wired.session.clock),
+    };
     let context = RunContext {
         folder: &folder,
         quarantine: &quarantine,
@@ -407,8 +424,8 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         terminal: terminal.as_ref(),
         approver: &approver,
         redact_terminal: wishes.redact || wired.loaded.config.redact.terminal,
+        network: Some(&door),
         cow: wishes.cow.map(|wish| CowContext { state: &wired.state, wish, progress: &changes::copying }),
-        network: None,
         is_live: wishes.verbose && !world.is_for_agent(),
     };
     match run(&mut wired.session, &task, &context) {

@@ -217,6 +217,7 @@ pub(super) fn prepare(
         steps,
         cwd: c_string(&profile.cwd)?,
         limits,
+        tracing: profile.tracing,
         rules,
         filter: filter::build(sockets, &profile.syscalls),
         witness: make_witness(mode, (profile, wanted), abi)?,
