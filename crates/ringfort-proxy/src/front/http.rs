@@ -196,6 +196,7 @@ async fn forward(
         };
         if let Err(refusal) = upstream.ticket.request() {
             upstream.ticket.end(refusal.ending.clone());
+            drop(upstream);
             return deny(client, request, &refusal, None).await;
         }
         match exchange(visitor, client, request, &mut upstream).await {
@@ -216,6 +217,7 @@ async fn forward(
             Ok(After::Again) => upstream.ticket.end(Ending::Closed),
             Err(failure) => {
                 upstream.ticket.end(failure.refusal.ending.clone());
+                drop(upstream);
                 if !failure.answered {
                     farewell(client, &failure.refusal.page(request.method, false)).await;
                 }
@@ -258,10 +260,10 @@ async fn deny(client: &mut Inbox, request: &Request<'_>, refusal: &Refusal, kept
     let stays = request.persistent && request.body == RequestBody::Length(0) && !request.websocket;
     let page = refusal.page(request.method, stays);
     if !stays {
-        farewell(client, &page).await;
         if let Some(upstream) = kept {
             upstream.ticket.end(Ending::Closed);
         }
+        farewell(client, &page).await;
         return Next::End;
     }
     match write_all(&client.socket, &page).await {

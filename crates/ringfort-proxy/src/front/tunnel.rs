@@ -51,7 +51,11 @@ pub(super) async fn run(visitor: &Visitor, mut client: Inbox, opened: Opened, as
         return ticket.end_with(result);
     }
     match speech(visitor, &mut client.reader(), &asked.host).await {
-        Err(refusal) => refuse(&mut client, &ticket, refusal).await,
+        Err(refusal) => {
+            ticket.end(refusal.ending);
+            drop((ticket, socket));
+            farewell(&mut client, &TLS_ALERT).await;
+        }
         Ok(Speech::Nothing) => ticket.end(Ending::Closed),
         Ok(Speech::Http) => {
             let place = http::Place::Fixed { host: asked.host.clone(), port: asked.port };
@@ -70,11 +74,6 @@ pub(super) async fn run(visitor: &Visitor, mut client: Inbox, opened: Opened, as
             ticket.end_with(result);
         }
     }
-}
-
-async fn refuse(client: &mut Inbox, ticket: &Ticket, refusal: Refusal) {
-    ticket.end(refusal.ending);
-    farewell(client, &TLS_ALERT).await;
 }
 
 /// A tunnel in which the server spoke first. The program's first words are looked at before they pass.

@@ -3,8 +3,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a helper of a test fails like the test, and says what it skipped"
+    clippy::panic,
+    reason = "a helper of a test fails like the test"
 )]
 #![expect(clippy::disallowed_methods, reason = "a test is the program outside and the server beyond")]
 

@@ -171,7 +171,7 @@ impl Witness {
                 return Err(Fault::LandlockOld);
             }
         }
-        self.uncreatable.iter().try_for_each(|path| uncreated(path))
+        self.uncreatable.iter().try_for_each(uncreated)
     }
 
     fn reads(&self, landlock: Verdict) -> Verdict {

@@ -18,6 +18,7 @@ use rustix::net::{
 };
 
 use super::brief::{BRIEF_BYTES_MAX, Brief, c_string};
+use crate::profile::Tracing;
 use crate::runtimes::native::filter::Sockets;
 use crate::runtimes::native::keeper::{self, Descriptors, GROUPS_MAX, Plan};
 use crate::runtimes::native::landlock::Rules;
@@ -119,6 +120,7 @@ fn plan(received: Received) -> Option<(Plan, Vec<OwnedFd>)> {
     let plan = Plan {
         sockets: Sockets::Namespaced,
         namespaced: false,
+        tracing: Tracing::Off,
         identity: None,
         network: brief.network_plan(),
         workspace: CString::default(),
