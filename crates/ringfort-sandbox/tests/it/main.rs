@@ -10,7 +10,6 @@
     reason = "tests end by panicking and say what they skipped"
 )]
 
-mod attacks;
 mod cage;
 mod calls;
 mod escape;

@@ -11,7 +11,6 @@
 
 mod agents;
 mod approvals;
-mod attack;
 mod attack_life;
 mod broker;
 mod commands;
@@ -19,6 +18,7 @@ mod cow;
 mod cow_attack;
 mod degrees;
 mod egress;
+mod escape;
 mod explain;
 mod hook;
 mod hook_cage;

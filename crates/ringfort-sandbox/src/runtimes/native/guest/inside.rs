@@ -120,13 +120,13 @@ fn plan(received: Received) -> Option<(Plan, Vec<OwnedFd>)> {
     let plan = Plan {
         sockets: Sockets::Namespaced,
         namespaced: false,
+        tracing: Tracing::Off,
         identity: None,
         network: brief.network_plan(),
         workspace: CString::default(),
         steps: Vec::new(),
         cwd: c_string(&brief.cwd)?,
         limits: brief.limits.clone(),
-        tracing: Tracing::Off,
         rules,
         filter: brief.filter.clone(),
         witness: Witness {
