@@ -98,7 +98,11 @@ fn serve(mut socket: TcpStream) {
         }
         let big = buffer.starts_with(b"GET /big");
         have = 0;
-        let done = if big { send_big(&mut socket, &buffer) } else { socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") };
+        let done = if big {
+            send_big(&mut socket, &buffer)
+        } else {
+            socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        };
         if done.is_err() {
             return;
         }
@@ -137,7 +141,11 @@ fn open(way: Way, server: SocketAddr, proxy: SocketAddr) -> TcpStream {
 }
 
 fn request(way: Way, path: &str, server: SocketAddr) -> String {
-    let target = if matches!(way, Way::Absolute) { format!("http://localhost:{}{path}", server.port()) } else { path.to_owned() };
+    let target = if matches!(way, Way::Absolute) {
+        format!("http://localhost:{}{path}", server.port())
+    } else {
+        path.to_owned()
+    };
     format!("GET {target} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", server.port())
 }
 
@@ -257,7 +265,8 @@ fn main() {
     let server = server();
     let wanted = std::env::args().nth(1).filter(|word| !word.starts_with('-'));
     type Bench = fn(SocketAddr, SocketAddr);
-    let all: [(&str, Bench); 3] = [("latency", bench_latency), ("throughput", bench_throughput), ("crowd", bench_crowd)];
+    let all: [(&str, Bench); 3] =
+        [("latency", bench_latency), ("throughput", bench_throughput), ("crowd", bench_crowd)];
     for (name, bench) in all {
         if wanted.as_deref().is_none_or(|wanted| wanted == name) {
             bench(server, proxy);
