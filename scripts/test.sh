@@ -73,6 +73,25 @@ give_toolchain() {
     chown "$user:" "$home/.rustup" "$home/.rustup/toolchains" "$home/.cargo" "$home/.cargo/bin"
 }
 
+# Groups of the user's own on a host with the old control groups, entered by this process: so the limits of an ordinary
+# user are tried as well. With the unified ones alone, and without the right, there are none.
+enter_groups() {
+    local controller group
+    for controller in memory pids cpu; do
+        group=/sys/fs/cgroup/$controller/$user
+        mkdir -p "$group/tests" 2>/dev/null || continue
+        chown -R "$user" "$group"
+        printf '%s\n' "$BASHPID" >"$group/tests/cgroup.procs" || return
+    done
+}
+
+leave_groups() {
+    local controller
+    for controller in memory pids cpu; do
+        rmdir "/sys/fs/cgroup/$controller/$user/tests" "/sys/fs/cgroup/$controller/$user" 2>/dev/null || true
+    done
+}
+
 as_ordinary_user() {
     local home tests status=0
     tests=$(end_to_end_binary)
@@ -89,11 +108,12 @@ as_ordinary_user() {
     # For as long as this stage takes, the engine is this user's as well.
     chown "$user" "$engine/socket"
     # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
-    runuser -u "$user" -- env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash LANG=C.UTF-8 TERM=xterm \
+    (enter_groups; exec runuser -u "$user" -- env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash LANG=C.UTF-8 TERM=xterm \
         PATH="$home/.cargo/bin:/usr/local/bin:/usr/bin:/bin" RINGFORT_BIN="$place/ringfort" \
         RINGFORT_TEST_NO_SKIP="$RINGFORT_TEST_NO_SKIP" RINGFORT_AGENTS=skip \
         RINGFORT_TEST_DOCKER_HOST="$RINGFORT_TEST_DOCKER_HOST" RUST_BACKTRACE="${RUST_BACKTRACE:-1}" \
-        sh -c 'cd && id && "$1" && "$2"' - "$place/demo.sh" "$place/it" </dev/null || status=$?
+        sh -c 'cd && id && "$1" && "$2"' - "$place/demo.sh" "$place/it" </dev/null) || status=$?
+    leave_groups
     # What a test leaves for the background (git tidies up so) may take a moment to end; nothing may stay.
     for _ in $(seq 50); do
         pgrep -u "$user" >/dev/null || break

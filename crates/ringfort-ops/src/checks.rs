@@ -15,6 +15,7 @@ mod wiring;
 
 use std::path::Path;
 
+use ringfort_core::degree::Degree;
 use ringfort_core::ruling::Ruling;
 use ringfort_sandbox::achieved::Achieved;
 use ringfort_sandbox::probe::HostFeatures;
@@ -72,8 +73,10 @@ pub struct Subject<'a> {
     pub provider: Result<String, String>,
     /// What the pipeline answered to something forbidden, and the record's number of entries before and after.
     pub refused: Result<Refused, String>,
-    /// A really confined child.
-    pub cage: Result<Evidence, String>,
+    /// A really confined child in each degree: first what a run gets, then less.
+    pub cages: Vec<(Degree, Result<Evidence, String>)>,
+    /// Attempts on limits, or why a limit cannot be held.
+    pub limits: Vec<Result<Attempt, String>>,
     /// How every agent stands, in each scope.
     pub agents: Result<Vec<AgentSeen>, String>,
 }

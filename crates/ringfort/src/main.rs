@@ -6,7 +6,9 @@
 //! **Invariant:** `run` and `hook` are dispatched before any framework for arguments starts, because they are paid for
 //! at every command of an agent. The keeper inside a view of others comes before everything. Nothing here decides.
 
+mod clients;
 mod commands;
+mod network;
 mod output;
 mod wiring;
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use ringfort_audit::{Options as TrailOptions, Trail};
-use ringfort_core::clock::Clock;
+use ringfort_core::clock::{Clock, Timestamp};
 use ringfort_core::entry::Entry;
 use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
@@ -26,7 +26,7 @@ use ringfort_policy::domain::HostPattern;
 use ringfort_policy::load::{Loaded, Sources, load};
 use ringfort_runtime::agents::{self, Added, AgentProfile};
 use ringfort_runtime::clock::SystemClock;
-use ringfort_runtime::egress::view::Asks;
+use ringfort_runtime::egress::view::{self, Asks};
 use ringfort_runtime::guard::{Guard, GuardLimits};
 use ringfort_runtime::own::Own;
 use ringfort_runtime::pipeline::{Pipeline, PipelineParts};
@@ -40,6 +40,7 @@ use ringfort_sandbox::orphans;
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
 use ringfort_store::ApprovalDb;
 
+use crate::clients::{self, Asking, Clients, Look};
 use crate::commands::{Common, Failure};
 
 pub(crate) mod engine;
@@ -197,6 +198,26 @@ impl World {
     }
 }
 
+impl World {
+    /// As [`World::load`], with the hosts that the settings of clients name and that they were found to use. No client is
+    /// started.
+    ///
+    /// # Errors
+    ///
+    /// As [`World::load`].
+    pub(crate) fn load_with_clients(&self, common: &Common, workspace: &Path) -> Result<Loaded, Failure> {
+        let loaded = self.load(common, Some(workspace))?;
+        if loaded.config.egress.presets.is_empty() {
+            return Ok(loaded);
+        }
+        let state = self.places(common).state;
+        let now = SystemClock::new().now();
+        let look = Look { world: self, common, state: &state, workspace, typed: &[], now };
+        let clients = clients::of(&look, &loaded, Asking::Kept);
+        Ok(loaded.with_client_hosts(&clients.hosts))
+    }
+}
+
 fn variable<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
     environment.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_os_str())
 }
@@ -322,6 +343,8 @@ pub(crate) struct RunWishes<'a> {
     pub(crate) network: Option<Network>,
     /// Whether a person can be asked.
     pub(crate) asks: Asks,
+    /// The words of the command, where the clients of `egress.presets` are looked at.
+    pub(crate) clients: Option<&'a [OsString]>,
 }
 
 /// Composes a session.
@@ -364,7 +387,8 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let scratch = (wishes.degree == DegreeRequest::Minimal).then(|| state.scratch(&wishes.session));
     let mut environment = profile::environment(&passed, &caller, scratch.as_deref());
     environment.append(&mut added.environment);
-    loaded = loaded.with_client_hosts(&client_hosts(known));
+    let mut inside = Inside { profile: &mut profile, environment: &mut environment, notices: &mut notices };
+    loaded = give_door(world, &wishes, known, loaded, (&state, clock.now()), &mut inside);
     environment.sort();
 
     let agent = loaded.config.agent_of(&wishes.program);
@@ -382,10 +406,57 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     Ok(Wired { session, state, environment, notices, loaded })
 }
 
-/// The hosts that the agent's own service has.
-fn client_hosts(agent: Option<&AgentProfile>) -> Vec<HostPattern> {
+/// What a cage is made from, before it is a session.
+struct Inside<'a> {
+    profile: &'a mut Profile,
+    environment: &'a mut Vec<(OsString, OsString)>,
+    notices: &'a mut Vec<String>,
+}
+
+/// Gives the cage a door to the network, where one is wanted; the configuration then lists the hosts of clients and of
+/// the agent as well.
+fn give_door(
+    world: &World,
+    wishes: &RunWishes<'_>,
+    agent: Option<&AgentProfile>,
+    loaded: Loaded,
+    (state, now): (&StateFolder, Timestamp),
+    inside: &mut Inside<'_>,
+) -> Loaded {
+    // A project's "off" stands, whatever the command line says.
+    let wished = match loaded.network() {
+        Network::Off => Network::Off,
+        otherwise => wishes.network.unwrap_or(otherwise),
+    };
+    let kind = wishes.runtime.unwrap_or(loaded.config.runtime.kind);
+    let has_door = matches!(kind, RuntimeKind::Native | RuntimeKind::Bubblewrap);
+    if wished == Network::Off || !has_door {
+        if wishes.network == Some(Network::Door) && wished != Network::Off {
+            inside.notices.push("this runtime has no door to the network; the native one has".to_owned());
+        }
+        return loaded;
+    }
+    let mut clients = Clients::default();
+    if let Some(command) = wishes.clients {
+        let typed = clients::typed(command);
+        let (common, workspace) = (wishes.common, wishes.workspace.as_path());
+        let look = Look { world, common, state: state.root(), workspace, typed: &typed, now };
+        clients = clients::of(&look, &loaded, Asking::Allowed);
+        inside.notices.append(&mut clients.notices);
+    }
+    // The hosts of the agent's own service.
     let hosts = agent.map(|agent| agent.hosts).unwrap_or_default();
-    hosts.iter().filter_map(|host| HostPattern::parse(host).ok()).collect()
+    clients.hosts.extend(hosts.iter().filter_map(|host| HostPattern::parse(host).ok()));
+    let loaded = loaded.with_client_hosts(&clients.hosts);
+    inside.profile.network = view::network(wished, &loaded.chain, wishes.asks);
+    if inside.profile.network != ringfort_sandbox::profile::Network::None {
+        let mut variables: Vec<_> = view::passed(&world.environment).collect();
+        variables.extend(view::environment(&loaded.chain));
+        clients.add_to(inside.profile, &mut variables);
+        inside.environment.retain(|(name, _)| !variables.iter().any(|(own, _)| own == name));
+        inside.environment.append(&mut variables);
+    }
+    loaded
 }
 
 /// Ends and removes what killed sessions left: processes, control groups, private folders. Says so, and records it.

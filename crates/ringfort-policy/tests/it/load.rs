@@ -142,7 +142,7 @@ fn errors_name_the_place_the_key_and_what_was_meant() {
         ),
         (
             "[runtime.docker]\nimage = \"x\"\n",
-            "`system.toml` line 1, column 10: `runtime.docker` has no effect: `runtime.kind` is `native`",
+            "`system.toml` line 1, column 10: `runtime.docker` has no effect: `runtime.kind` is neither `docker` nor `podman`",
         ),
     ] {
         let files = Files::new();

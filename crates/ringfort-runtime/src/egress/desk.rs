@@ -33,6 +33,7 @@ use super::refusals::{Refusals, Remedy};
 use super::{Addresses, Attempt, CageId, Carrier, Closed, Ending, Event, Pass, Refusal, Reply, Verdict};
 use crate::approve::{Answer, Approver, Question};
 use crate::pipeline::{Denied, Outcome};
+use crate::run::chain;
 use crate::session::{Session, Task};
 use crate::supervisor::recorded::Recorded;
 use crate::supervisor::terminal::TICK;
@@ -296,7 +297,7 @@ impl Inner<'_> {
         let is_allowed = |(_, verdict): &(_, Verdict)| matches!(verdict, Verdict::Allow(_));
         let synced = if verdicts.iter().any(is_allowed) { self.session.pipeline.sync() } else { Ok(()) };
         if let Err(error) = &synced {
-            self.session.warn(&format!("what happens cannot be recorded: {error}"));
+            self.session.warn(&format!("what happens cannot be recorded: {}", chain(error)));
         }
         for (reply, verdict) in verdicts.drain(..) {
             reply.give(match (&synced, verdict) {
@@ -385,11 +386,9 @@ impl Inner<'_> {
         ruling: &Ruling,
         request: &Request,
     ) -> Verdict {
-        let first = ruling.deciding().next();
-        let rule = first.map_or("runtime-001", |reason| reason.rule.as_str());
-        let message = first.map_or("no policy answered", |reason| reason.message.as_str());
+        let (rule, message) = told(ruling);
         let reference: String = request.digest().to_string().chars().take(REFERENCE_DIGITS).collect();
-        let refusal = Refusal { reference: Some(reference), ..refusal(rule, message) };
+        let refusal = Refusal { reference: Some(reference), ..refusal(&rule, &message) };
         let is_listable = ruling
             .reasons
             .iter()
@@ -482,6 +481,20 @@ impl Inner<'_> {
         if let Err(error) = self.session.pipeline.event(&entry.at(self.door.kind, self.door.standing)) {
             self.session.warn(&format!("an event could not be recorded: {error}"));
         }
+    }
+}
+
+/// The rule that speaks about the destination, and why nobody's yes came to help where a question was open.
+fn told(ruling: &Ruling) -> (String, String) {
+    let mut against = ruling.reasons.iter().filter(|reason| reason.decision != Decision::Allow);
+    let about = against.clone().find(|reason| reason.rule.starts_with("egress-"));
+    let first = ruling.deciding().next();
+    match (about.or_else(|| against.next()), first) {
+        (Some(about), Some(first)) if about.rule != first.rule => {
+            (about.rule.clone(), format!("{}; {}", about.message, first.message))
+        }
+        (Some(only), _) | (None, Some(only)) => (only.rule.clone(), only.message.clone()),
+        (None, None) => ("runtime-001".to_owned(), "no policy answered".to_owned()),
     }
 }
 

@@ -224,13 +224,15 @@ fn a_strange_etc_does_not_matter() {
         "rm -f resolv.conf && ln -s nowhere resolv.conf",
         "rm -f resolv.conf && ln -s other resolv.conf && echo nameserver 192.0.2.53 > other",
         "echo nameserver 192.0.2.53 > resolv.conf; chmod 600 resolv.conf",
+        // As container engines do.
+        "echo nameserver 192.0.2.53 > other; rm -f resolv.conf; touch resolv.conf; mount --bind other resolv.conf",
         "echo 'hosts: files mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return]' > nsswitch.conf",
         "rm -f nsswitch.conf",
         "printf 'hosts: files\\n' > real; rm -f nsswitch.conf; ln -s real nsswitch.conf",
     ] {
         let folder = tempfile::tempdir().unwrap();
         let script = format!(
-            "set -e; cp -RP /etc/. \"$1\" 2>/dev/null || true; cd \"$1\"; {prepare}; mount --bind \"$1\" /etc; cd /; \
+            "set -e; cp -RP /etc/. \"$1\" 2>/dev/null || true; cd \"$1\"; {prepare}; mount --rbind \"$1\" /etc; cd /; \
             exec \"$2\" --exact network::a_strange_etc_does_not_matter --nocapture"
         );
         let output = Command::new("/usr/bin/unshare")
@@ -241,6 +243,18 @@ fn a_strange_etc_does_not_matter() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{prepare}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn without_names_at_the_door_nothing_of_etc_changes() {
+    let view = DoorView { caught_ports: vec![80], names: false };
+    for network in [Network::None, Network::Door(view), door()] {
+        let Some(mut place) = place("", network.clone()) else { return };
+        place.profile.network = network.clone();
+        let outcome = place.shell("cat /etc/resolv.conf");
+        let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        assert_eq!(outcome.out == host, network != door(), "{network:?}: {outcome:?}");
     }
 }
 

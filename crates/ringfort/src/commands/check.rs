@@ -24,6 +24,8 @@ use ringfort_core::obligation::{ApprovalChannel, Demand, Promise};
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::{Reason, Ruling};
 use ringfort_core::text::Text;
+use ringfort_policy::egress::Destination;
+use ringfort_policy::egress::rule::TUNNEL;
 use ringfort_policy::load::Loaded;
 use ringfort_policy::path::Setting;
 use ringfort_runtime::clock::SystemClock;
@@ -81,6 +83,9 @@ pub(crate) struct CheckArgs {
     /// The method of that request
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
+    /// The program that asks for it
+    #[arg(long, value_name = "NAME", requires = "url")]
+    program: Option<String>,
     /// The workspace, which need not exist; the current folder unless named
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
@@ -104,7 +109,7 @@ pub(crate) fn run(args: &CheckArgs, common: &Common) -> Result<u8, Failure> {
     let answered = match world.broker() {
         Some(socket) => Answered { ruling: nested(socket.as_fd(), args, &world)?, opening: None },
         None => {
-            let loaded = world.load(common, Some(&cwd))?;
+            let loaded = world.load_with_clients(common, &cwd)?;
             for notice in &loaded.notices {
                 writeln!(io::stderr(), "ringfort: {notice}")?;
             }
@@ -191,7 +196,8 @@ fn action(args: &CheckArgs) -> Result<Action, Failure> {
         return Ok(Action::Tool(ToolCall { name: name.clone(), arguments }));
     }
     if let Some(url) = &args.url {
-        return Ok(Action::Egress(Egress { url: url.clone(), method: args.method.clone(), program: None }));
+        let egress = Egress { url: url.clone(), method: args.method.clone(), program: args.program.clone() };
+        return Ok(Action::Egress(if args.isolated { seen_at_the_door(egress) } else { egress }));
     }
     if args.command.is_empty() {
         let error = anyhow::anyhow!("there is nothing to check");
@@ -199,6 +205,17 @@ fn action(args: &CheckArgs) -> Result<Action, Failure> {
     }
     let words = args.command.iter().map(|word| Text::new(word.as_bytes())).collect();
     Ok(Action::Command(Command::from_words(words)))
+}
+
+/// What the door of a cage sees of a request: of one inside TLS the host and port.
+fn seen_at_the_door(egress: Egress) -> Egress {
+    let to = ringfort_policy::egress::parse(&egress.url).ok();
+    match to.filter(|to| matches!(to.scheme.as_deref(), Some("https" | "wss"))) {
+        Some(Destination { host, port: Some(port), .. }) => {
+            Egress { url: format!("{host}:{port}"), method: Some(TUNNEL.to_owned()), ..egress }
+        }
+        _ => egress,
+    }
 }
 
 fn path_op(word: &str) -> anyhow::Result<PathOp> {

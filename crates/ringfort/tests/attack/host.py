@@ -3,7 +3,8 @@
 
 container   what a container engine's default leaves: no mounts, no namespaces, few capabilities
 no-userns   root of a user namespace in which no further one can be made
-nobody      the same without any capability: an ordinary user of a host without user namespaces
+few-rights  the same with the right to mount and none over networks, as a container may have it
+nobody      root like that without any capability: an ordinary user of a host without user namespaces
 """
 import ctypes
 import os
@@ -15,6 +16,7 @@ ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 NEW_NAMESPACES = 0x7E020000
 UNSHARE, SETNS, MOUNT, UMOUNT, PIVOT_ROOT, CLONE, CLONE3 = 272, 308, 165, 166, 155, 56, 435
 OPEN_TREE, MOVE_MOUNT, FSOPEN, FSCONFIG, FSMOUNT, FSPICK, MOUNT_SETATTR = 428, 429, 430, 431, 432, 433, 442
+SETPCAP, SYS_ADMIN = 8, 21
 DOCKER_CAPABILITIES = {0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31}
 
 
@@ -70,6 +72,9 @@ if kind == "container":
     refuse_calls()
 elif kind == "no-userns":
     without_user_namespaces()
+elif kind == "few-rights":
+    without_user_namespaces()
+    keep_capabilities({SETPCAP, SYS_ADMIN})
 elif kind == "nobody":
     without_user_namespaces()
     keep_capabilities(set())

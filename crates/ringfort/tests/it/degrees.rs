@@ -66,7 +66,13 @@ fn deny_the_same_on_lesser_hosts_and_say_what_is_missing() {
     if !is_namespaced(&Place::new()) {
         return;
     }
-    for (kind, degree) in [("", "full"), ("no-userns", "reduced"), ("nobody", "minimal"), ("container", "minimal")] {
+    for (kind, degree) in [
+        ("", "full"),
+        ("no-userns", "reduced"),
+        ("few-rights", "reduced"),
+        ("nobody", "minimal"),
+        ("container", "minimal"),
+    ] {
         let place = Place::new();
         let output = on_host(&place, kind, &[]).output().exits(0);
         let mut expected = vec!["done"];
@@ -123,6 +129,47 @@ fn deny_what_is_required_and_cannot_be_had() {
     }
 }
 
+/// What the doctor says as on a host of this kind.
+fn doctor(place: &Place, kind: &str) -> Vec<serde_json::Value> {
+    let host = place.write(place.outside.join("host.py"), HOST);
+    let ringfort = binary();
+    let words: Vec<&str> = match kind {
+        "" => vec![ringfort.to_str().unwrap()],
+        kind => vec!["/usr/bin/python3", host.to_str().unwrap(), kind, ringfort.to_str().unwrap()],
+    };
+    let output = place.program(words[0], words[1..].iter().chain(&["--json", "doctor"])).output();
+    assert!(matches!(output.code(), Some(0 | 1)), "{output}");
+    output.out().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn deny_a_doctor_that_finds_everything_well_on_a_lesser_host() {
+    if !is_namespaced(&Place::new()) {
+        return;
+    }
+    for (kind, degree) in [
+        ("", "full"),
+        ("no-userns", "reduced"),
+        ("few-rights", "reduced"),
+        ("nobody", "minimal"),
+        ("container", "minimal"),
+    ] {
+        let reports = doctor(&Place::new(), kind);
+        let about = |words: &str| -> Vec<&str> {
+            let of = reports.iter().filter(|one| one["message"].as_str().is_some_and(|text| text.starts_with(words)));
+            of.map(|one| one["status"].as_str().unwrap()).collect()
+        };
+        assert!(!reports.iter().any(|one| one["message"].to_string().contains("ESCAPED")), "{kind}: {reports:#?}");
+        // Each promise of the degree is tried, and what the degree does not keep is no pass.
+        assert_eq!(about(&format!("{degree}: no-network holds")).first(), Some(&"pass"), "{kind}: {reports:#?}");
+        let startup = about(&format!("{degree}: protect-startup"));
+        assert_eq!(startup.first() == Some(&"pass"), degree != "minimal", "{kind}: {reports:#?}");
+        assert_eq!(about("user namespaces do not work").len(), usize::from(degree != "full"), "{kind}: {reports:#?}");
+        assert!(about("limits: ").iter().all(|status| *status != "fail"), "{kind}: {reports:#?}");
+        assert_eq!(about("limits: ").len(), 2, "{kind}: {reports:#?}");
+    }
+}
+
 #[test]
 fn no_escalation_by_a_project_that_lowers_the_degree() {
     let place = Place::new();
@@ -167,7 +214,12 @@ fn kill(pid: i32, signal: Signal) {
 
 /// Starts a program that leaves an orphan in a session of its own, which tells its number as it is outside.
 fn with_orphan(place: &Place, words: &[&str]) -> (Running, i32) {
-    place.write("orphan.sh", "echo up > beat; while :; do sleep 0.05; echo x >> beat; done\n");
+    // It would take its mark off if it could.
+    place.write(
+        "orphan.sh",
+        "python3 -c 'import resource; resource.setrlimit(10, (1, 1)); open(\"unmarked\", \"w\")' 2>/dev/null\n\
+         (ulimit -x 1) 2>/dev/null && echo > unmarked\necho up > beat; while :; do sleep 0.05; echo x >> beat; done\n",
+    );
     place.write("start.sh", "(setsid sh orphan.sh &)\nsleep 1000\n");
     let policy = policy(place);
     let run = ["run", "--policy", policy.as_str()];
@@ -204,6 +256,7 @@ fn escape_by_killing_supervisor_and_keeper_is_swept_at_the_next_start() {
         kill(keeper, Signal::KILL);
         kill(supervisor, Signal::KILL);
         running.wait(TIME_MAX);
+        assert!(degree != "minimal" || !place.work.join("unmarked").exists(), "the mark was taken off");
         assert_eq!(beats(&place), degree == "minimal", "{degree}: a process namespace ends with its first process");
         let output = place.run(["/bin/true"]).output().exits(0);
         let said = output.err().contains("one process that it left was ended")
