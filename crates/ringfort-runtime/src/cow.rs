@@ -249,13 +249,15 @@ impl CowFolder {
         cow::changes(&self.record.layer, &self.path)
     }
 
-    /// Notes that the run has come to its end.
+    /// Notes that the run has come to its end with these changes.
     ///
     /// # Errors
     ///
     /// It will be listed as unfinished.
-    pub fn end(&mut self, counts: Counts) -> Result<(), CowError> {
-        self.record.end = Some(counts);
+    pub fn end(&mut self, changes: &Changes) -> Result<(), CowError> {
+        let kept = cow::keep_seen(&self.path, changes);
+        kept.map_err(|source| CowError::Folder { name: self.name.clone(), source })?;
+        self.record.end = Some(Counts::of(&changes.list));
         self.write()
     }
 

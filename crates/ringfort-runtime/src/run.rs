@@ -282,7 +282,7 @@ fn end_cow(session: &Session, mut folder: CowFolder) -> CowEnd {
     let entry = match &changes {
         Ok(changes) => {
             let counts = Counts::of(&changes.list);
-            if let Err(error) = folder.end(counts) {
+            if let Err(error) = folder.end(changes) {
                 session.warn(&chain(&error));
             }
             counts.facts(entry).fact("digest", digest(&changes.list).to_string())

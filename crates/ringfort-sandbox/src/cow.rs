@@ -12,6 +12,7 @@
 
 mod apply;
 mod begin;
+mod change;
 mod commit;
 mod compare;
 mod copy;
@@ -19,11 +20,13 @@ mod facts;
 mod journal;
 mod layer;
 mod remove;
+mod renamed;
 mod stage;
 
 pub use apply::{Allow, Applied, ApplyError, Refusal, Resumed, apply, resume};
 pub use begin::{BeginError, Begun, COPY_BYTES_MAX, Wish, begin};
-pub use compare::{Aspect, Change, Changes, ReadError, Side, What, changes};
+pub use change::{Aspect, Change, Changes, ReadError, Side, What};
+pub use compare::changes;
 pub use facts::Kind;
 pub use layer::{Form, Layer, Mark, RelativePath};
 pub use remove::remove;
@@ -51,6 +54,15 @@ fn open_layer(layer: &Layer, folder: &Path) -> Result<Root, Errno> {
         Form::Copy => COPY,
     };
     Root::open(&folder.join(name))
+}
+
+/// Keeps what the real entries are that a run has changed, so that whatever happens to them later is noticed.
+///
+/// # Errors
+///
+/// It is not kept; changes from outside are then told by the times of the kernel alone.
+pub fn keep_seen(folder: &Path, changes: &Changes) -> std::io::Result<()> {
+    journal::Seen::write(folder, changes.list.iter().map(|change| (change.path.clone(), change.old)).collect())
 }
 
 /// Reads a regular file of a layer as far as `bytes_max`, for showing it.

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use super::change::{Change, Changes, ReadError, What};
 use super::commit::{self, Failure};
-use super::compare::{Change, Changes, ReadError, What, changes};
+use super::compare::changes;
 use super::facts::{Kind, facts_beneath};
 use super::journal::{Accepted, Journal, Phase};
 use super::layer::Layer;

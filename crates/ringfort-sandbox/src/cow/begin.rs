@@ -252,6 +252,8 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
 pub(super) struct Line {
     pub(super) path: RelativePath,
     pub(super) known: Known,
+    /// The inode of its copy: a copied file that was moved here from elsewhere is another.
+    pub(super) copy: u64,
 }
 
 struct Copier<'a> {
@@ -310,7 +312,7 @@ impl Copier<'_> {
             let identity = (facts.device, facts.inode);
             if let Some(first) = self.linked.get(&identity) {
                 rustix::fs::linkat(self.copy, first, to, name, AtFlags::empty()).map_err(write)?;
-                return self.note(path, &facts);
+                return self.note(path, &facts, (to, name));
             }
             self.linked.insert(identity, path.to_owned());
         }
@@ -337,7 +339,7 @@ impl Copier<'_> {
             Kind::Pipe => fresh_other(to, name, &facts, None).map_err(write)?,
             Kind::Socket | Kind::Device => {}
         }
-        self.note(path, &facts)
+        self.note(path, &facts, (to, name))
     }
 
     fn file(&mut self, (from, to): (BorrowedFd<'_>, BorrowedFd<'_>), name: &OsStr, facts: &Facts) -> Result<(), Errno> {
@@ -359,8 +361,10 @@ impl Copier<'_> {
         placeholder(to, name, kind).map_err(|errno| BeginError::Write { path: path.to_owned(), source: errno.into() })
     }
 
-    fn note(&mut self, path: &Path, facts: &Facts) -> Result<(), BeginError> {
-        let line = Line { path: RelativePath(path.to_owned()), known: Known::from(facts) };
+    fn note(&mut self, path: &Path, facts: &Facts, (to, name): (BorrowedFd<'_>, &OsStr)) -> Result<(), BeginError> {
+        let write = |errno: Errno| BeginError::Write { path: path.to_owned(), source: errno.into() };
+        let copy = facts_at(to, name).map_err(write)?.map_or(0, |made| made.inode);
+        let line = Line { path: RelativePath(path.to_owned()), known: Known::from(facts), copy };
         let failed = |source| BeginError::Write { path: PathBuf::from(MANIFEST), source };
         serde_json::to_writer(&mut self.manifest, &line).map_err(|error| failed(error.into()))?;
         self.manifest.write_all(b"\n").map_err(failed)

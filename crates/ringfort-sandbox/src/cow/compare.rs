@@ -17,141 +17,14 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::begin::{Line, MANIFEST};
+use super::change::{Aspect, Change, Changes, ReadError, Side, What};
 use super::copy::is_same_content;
 use super::facts::{Facts, Kind, Opened, facts_beneath, open_in_layer, overlay_words, xattrs_of};
-use super::journal::Accepted;
+use super::journal::{Accepted, Seen};
 use super::layer::{Form, Known, Layer};
 use super::{ENTRIES_MAX, open_layer};
 use crate::startup::beneath::{self, Moment, Root};
 use crate::startup::concern::{Act, Doing, concern};
-
-/// Most pairs of deleted and added files that are compared to find renamed ones.
-const RENAME_PAIRS_MAX: usize = 4_096;
-/// Largest file that is compared to find a renamed one. Bytes.
-const RENAME_BYTES_MAX: u64 = 16 << 20;
-
-/// Why a layer cannot be read. Nothing has changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadError {
-    /// The layer, or a part of it.
-    #[error("cannot read `{}` of the changes", crate::startup::shown(path))]
-    Layer {
-        /// The path, relative to the workspace.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The real workspace, or a part of it.
-    #[error("cannot read `{}` of the workspace", crate::startup::shown(path))]
-    Workspace {
-        /// The path, relative to it.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The layer holds what no cage of ours makes.
-    #[error("`{}` of the changes is not understood", crate::startup::shown(path))]
-    Foreign {
-        /// The path, relative to the workspace.
-        path: PathBuf,
-    },
-    /// There are too many entries.
-    #[error("the changes have more than {ENTRIES_MAX} entries")]
-    TooMany,
-}
-
-/// What happened to an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum What {
-    /// It is new.
-    Added,
-    /// It is gone.
-    Deleted,
-    /// It is what it was, with other content or attributes.
-    Modified,
-    /// Something of another kind stands there.
-    Replaced,
-}
-
-/// In which way an entry differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Aspect {
-    /// Its bytes, or where a link leads.
-    Content,
-    /// Its permission bits.
-    Mode,
-    /// The time of its last change.
-    Times,
-    /// Extended attributes.
-    Attributes,
-    /// It is one file under several names.
-    Links,
-}
-
-/// An entry before or after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Side {
-    /// What it is.
-    pub kind: Kind,
-    /// Permission bits with the set-user, set-group and sticky bits.
-    pub mode: u32,
-    /// Size in bytes.
-    pub size: u64,
-}
-
-impl From<&Facts> for Side {
-    fn from(facts: &Facts) -> Self {
-        Self { kind: facts.kind, mode: facts.mode, size: facts.size }
-    }
-}
-
-/// One change.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// Relative to the workspace; empty for the workspace itself.
-    pub path: PathBuf,
-    /// What happened.
-    pub what: What,
-    /// What stands there now.
-    pub before: Option<Side>,
-    /// What would stand there.
-    pub after: Option<Side>,
-    /// In which way it differs.
-    pub aspects: BTreeSet<Aspect>,
-    /// A deleted file with the same content.
-    pub renamed_from: Option<PathBuf>,
-    /// How many entries go with a deleted folder.
-    pub below: u64,
-    /// Whether it is a part of a folder that is new as a whole.
-    pub is_within: bool,
-    /// Why it cannot be applied: the real entry changed since the run began.
-    pub conflict: Option<String>,
-    /// Why it is applied only on an explicit yes.
-    pub concern: Option<String>,
-    /// Why it is never applied.
-    pub left_out: Option<String>,
-    pub(super) old: Option<Facts>,
-    pub(super) new: Option<Facts>,
-}
-
-/// Everything that a run changed.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// Each change, folders before what is in them.
-    pub list: Vec<Change>,
-    /// Folders whose time is the only thing that differs.
-    pub(super) folder_times: Vec<(PathBuf, Moment)>,
-}
-
-impl Changes {
-    /// Whether there is nothing to apply.
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-}
 
 /// Lists the changes of the layer in the private folder `folder`.
 ///
@@ -168,12 +41,14 @@ pub fn changes(layer: &Layer, folder: &Path) -> Result<Changes, ReadError> {
         Form::Copy => Some(read_manifest(folder).map_err(failed_manifest)?),
     };
     let accepted = Accepted::read(folder).map_err(failed_manifest)?;
+    let seen = Seen::read(folder).map_err(failed_manifest)?;
     let mut comparer = Comparer {
         layer,
         new: &new,
         real: &real,
         known: known.as_ref(),
         accepted,
+        seen,
         found: Changes::default(),
         entries: 0,
         names: BTreeMap::new(),
@@ -181,7 +56,7 @@ pub fn changes(layer: &Layer, folder: &Path) -> Result<Changes, ReadError> {
     comparer.top()?;
     comparer.link_names();
     let mut found = comparer.found;
-    find_renamed(&mut found.list, &new, &real);
+    super::renamed::find(&mut found.list, &new, &real);
     Ok(found)
 }
 
@@ -189,11 +64,14 @@ fn failed_manifest(source: io::Error) -> ReadError {
     ReadError::Layer { path: PathBuf::from(MANIFEST), source }
 }
 
-fn read_manifest(folder: &Path) -> io::Result<BTreeMap<PathBuf, Known>> {
+/// How an entry was when it was copied, and the inode of its copy.
+type Copied = BTreeMap<PathBuf, (Known, u64)>;
+
+fn read_manifest(folder: &Path) -> io::Result<Copied> {
     let mut known = BTreeMap::new();
     for line in BufReader::new(std::fs::File::open(folder.join(MANIFEST))?).lines().take(ENTRIES_MAX) {
         let line: Line = serde_json::from_str(&line?)?;
-        known.insert(line.path.0, line.known);
+        known.insert(line.path.0, (line.known, line.copy));
     }
     Ok(known)
 }
@@ -203,13 +81,17 @@ struct Comparer<'a> {
     new: &'a Root,
     real: &'a Root,
     /// How the real entries were when they were copied.
-    known: Option<&'a BTreeMap<PathBuf, Known>>,
+    known: Option<&'a Copied>,
     accepted: Accepted,
+    seen: Seen,
     found: Changes,
     entries: usize,
     /// Files of the layer with several names: their changes, by inode.
     names: BTreeMap<u64, Vec<usize>>,
 }
+
+/// Why something that is not there is a conflict.
+const DELETED: &str = "it was deleted outside since the run began";
 
 /// Where a folder of the layer stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -343,8 +225,8 @@ impl Comparer<'_> {
 
     /// Whether the program has not touched this entry of a copy. Folders are always looked into.
     fn is_untouched(&self, path: &Path, new: &Facts) -> bool {
-        let is_known = self.known.is_some_and(|known| known.contains_key(path));
-        is_known && new.kind != Kind::Folder && Moment::from(self.layer.copied) >= new.changed
+        let is_same = self.known.and_then(|known| known.get(path)).is_some_and(|(_, copy)| *copy == new.inode);
+        is_same && new.kind != Kind::Folder && Moment::from(self.layer.copied) >= new.changed
     }
 
     /// A file, link or the like over another of its kind.
@@ -404,7 +286,7 @@ impl Comparer<'_> {
     /// A folder that is there on both sides: its own attributes.
     fn folder_attributes(&mut self, path: &Path, old: &Facts, new: &Facts) -> Result<(), ReadError> {
         let mut aspects = self.attributes(path, old, new)?;
-        if let Some(known) = self.known.and_then(|known| known.get(path)) {
+        if let Some((known, _)) = self.known.and_then(|known| known.get(path)) {
             // In a copy every folder stands, touched or not: only what the program changed counts.
             if known.mode == new.mode {
                 aspects.remove(&Aspect::Mode);
@@ -527,13 +409,13 @@ impl Comparer<'_> {
     /// Why the real entry is not what it was when the run began.
     fn conflict(&self, path: &Path, old: Option<&Facts>) -> Option<String> {
         let text = |why: &str| Some(why.to_owned());
+        let is_accepted = old.is_some_and(|old| self.accepted.holds(path, old)) || self.accepted.is_removed(path);
+        if !is_accepted && self.seen.differs(path, old) {
+            return text(if old.is_some() { "it was changed outside since the run ended" } else { DELETED });
+        }
         let Some(old) = old else {
             let existed = self.known.is_some_and(|known| known.contains_key(path));
-            return if existed && !self.accepted.is_removed(path) {
-                text("it was deleted outside since the run began")
-            } else {
-                None
-            };
+            return if existed && !self.accepted.is_removed(path) { text(DELETED) } else { None };
         };
         if self.accepted.holds(path, old) {
             return None;
@@ -542,11 +424,11 @@ impl Comparer<'_> {
             Some(known) => match known.get(path) {
                 None if path.as_os_str().is_empty() => None,
                 None => text("it was made outside since the run began"),
-                Some(known) if old.kind == Kind::Folder => {
+                Some((known, _)) if old.kind == Kind::Folder => {
                     (known.kind != old.kind || known.inode != old.inode || known.mode != old.mode)
                         .then(|| "it was changed outside since the run began".to_owned())
                 }
-                Some(known) if *known == Known::from(old) => None,
+                Some((known, _)) if *known == Known::from(old) => None,
                 Some(_) => text("it was changed outside since the run began"),
             },
             // The kernel alone sets this time; renaming a file over another moves it as well.
@@ -617,39 +499,10 @@ impl Comparer<'_> {
         }
         let mut index = 0;
         self.found.list.retain(|change| {
-            let keep = !dropped.contains(&index) && !(change.what == What::Modified && change.aspects.is_empty());
+            let is_nothing = change.what == What::Modified && change.aspects.is_empty();
+            let goes = is_nothing || dropped.contains(&index);
             index += 1;
-            keep
+            !goes
         });
-    }
-}
-
-/// Finds files that were only given another name. For showing; they are applied as what they are.
-fn find_renamed(list: &mut [Change], new: &Root, real: &Root) {
-    let is_candidate = |side: Option<Side>| side.is_some_and(|s| s.kind == Kind::File && s.size > 0);
-    let mut gone: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
-    for change in list.iter().filter(|change| change.what == What::Deleted && is_candidate(change.before)) {
-        gone.entry(change.before.map_or(0, |side| side.size)).or_default().push(change.path.clone());
-    }
-    let mut pairs = 0;
-    for change in list.iter_mut().filter(|change| change.what == What::Added && is_candidate(change.after)) {
-        let size = change.after.map_or(0, |side| side.size);
-        let Some(paths) = gone.get_mut(&size).filter(|_| size <= RENAME_BYTES_MAX) else { continue };
-        let found = paths.iter().position(|path| {
-            pairs += 1;
-            pairs <= RENAME_PAIRS_MAX && is_same_file(&change.path, new, path, real, size)
-        });
-        if let Some(found) = found {
-            change.renamed_from = Some(paths.remove(found));
-        }
-    }
-}
-
-fn is_same_file(one: &Path, new: &Root, other: &Path, real: &Root, size: u64) -> bool {
-    let mut opened = Opened::default();
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-    match (open_in_layer(new, one, &mut opened), real.open_at(other, flags, Mode::empty())) {
-        (Ok(one), Ok(other)) => is_same_content(one.as_fd(), other.as_fd(), size).unwrap_or(false),
-        _ => false,
     }
 }

@@ -6,6 +6,7 @@
 //! **Invariant:** a journal is whole or not there. Each step names the inodes that it moves, so that it can be seen
 //! whether it was done.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd;
@@ -27,6 +28,8 @@ const DONE: &str = "apply.done.json";
 const JOURNAL_NEW: &str = "apply.json.new";
 /// Name of the file with what was applied.
 const ACCEPTED: &str = "applied";
+/// Name of the file with what the real entries were when the run ended.
+const SEEN: &str = "seen";
 
 /// Which entry is meant, whatever its name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,43 +144,79 @@ impl Journal {
     }
 }
 
+/// What stood at a path; `None` if nothing did.
+type Entries = BTreeMap<PathBuf, Option<Known>>;
+
+fn read_lines(path: &Path) -> io::Result<Entries> {
+    let file = match std::fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Entries::new()),
+        other => other?,
+    };
+    let mut entries = Entries::new();
+    for line in BufReader::new(file).lines().take(ENTRIES_MAX) {
+        // A line that a crash cut short says nothing.
+        let Ok(line) = serde_json::from_str::<EntryLine>(&line?) else { continue };
+        entries.insert(line.path.0, line.known);
+    }
+    Ok(entries)
+}
+
+fn write_lines(path: &Path, lines: Vec<(PathBuf, Option<Facts>)>) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    let mut file = io::BufWriter::new(std::fs::File::from(rustix::fs::open(path, flags, mode)?));
+    for (path, facts) in lines {
+        let line = EntryLine { path: RelativePath(path), known: facts.as_ref().map(Known::from) };
+        serde_json::to_writer(&mut file, &line)?;
+        file.write_all(b"\n")?;
+    }
+    file.flush()
+}
+
+/// What the real entries were when the run ended, of those that it changed. After a crash nothing is known of them, and
+/// the kernel's own times have to do.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Entries);
+
+impl Seen {
+    pub(super) fn read(folder: &Path) -> io::Result<Self> {
+        read_lines(&folder.join(SEEN)).map(Self)
+    }
+
+    pub(super) fn write(folder: &Path, lines: Vec<(PathBuf, Option<Facts>)>) -> io::Result<()> {
+        write_lines(&folder.join(SEEN), lines)
+    }
+
+    /// Whether what stands there now is something else than then.
+    pub(super) fn differs(&self, path: &Path, now: Option<&Facts>) -> bool {
+        let Some(then) = self.0.get(path) else { return false };
+        match (then, now.map(Known::from)) {
+            (Some(then), Some(now)) if then.kind == Kind::Folder => {
+                (then.kind, then.inode, then.mode) != (now.kind, now.inode, now.mode)
+            }
+            (then, now) => *then != now,
+        }
+    }
+}
+
 /// Real entries that stand as an application left them: no change from outside.
 #[derive(Debug, Default)]
-pub(super) struct Accepted(std::collections::BTreeMap<PathBuf, Option<Known>>);
+pub(super) struct Accepted(Entries);
 
 #[derive(Serialize, Deserialize)]
-struct AcceptedLine {
+struct EntryLine {
     path: RelativePath,
     known: Option<Known>,
 }
 
 impl Accepted {
     pub(super) fn read(folder: &Path) -> io::Result<Self> {
-        let file = match std::fs::File::open(folder.join(ACCEPTED)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            other => other?,
-        };
-        let mut accepted = Self::default();
-        for line in BufReader::new(file).lines().take(ENTRIES_MAX) {
-            // A line that a crash cut short says nothing.
-            let Ok(line) = serde_json::from_str::<AcceptedLine>(&line?) else { continue };
-            accepted.0.insert(line.path.0, line.known);
-        }
-        Ok(accepted)
+        read_lines(&folder.join(ACCEPTED)).map(Self)
     }
 
     /// Adds what stands now.
     pub(super) fn add(folder: &Path, lines: Vec<(PathBuf, Option<Facts>)>) -> io::Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-        let file = rustix::fs::open(folder.join(ACCEPTED), flags, mode)?;
-        let mut file = io::BufWriter::new(std::fs::File::from(file));
-        for (path, facts) in lines {
-            let line = AcceptedLine { path: RelativePath(path), known: facts.as_ref().map(Known::from) };
-            serde_json::to_writer(&mut file, &line)?;
-            file.write_all(b"\n")?;
-        }
-        file.flush()
+        write_lines(&folder.join(ACCEPTED), lines)
     }
 
     pub(super) fn holds(&self, path: &Path, facts: &Facts) -> bool {

@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::apply::ApplyError;
-use super::compare::{Aspect, Change, What};
+use super::change::{Aspect, Change, What};
 use super::copy::{Owner, copy_content, dress, fresh_file, fresh_folder, fresh_other};
 use super::facts::{Facts, Kind, Opened, Xattr, facts_beneath, facts_of, open_in_layer, xattrs_of};
 use super::journal::{Doing, Finish, Journal, Step, Which};

@@ -7,9 +7,11 @@
 //! **Invariant:** what the plan of a run would protect or stage is a concern when it changes, unless the same judges
 //! find it harmless. Names decide, and content only ever clears. Nothing is written.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use super::beneath::{Kind, Root};
 use super::gitconfig::{CONFIG_BYTES_MAX, Config};
@@ -85,10 +87,12 @@ fn in_git(act: &Act<'_>) -> Option<String> {
     // A repository without a working tree is one by what it holds.
     (0..parts.len()).find_map(|start| {
         let rest = parts.get(start..).unwrap_or_default();
+        if !GIT_TRIGGERS.iter().any(|trigger| matches(trigger, rest).is_some()) {
+            return None;
+        }
         let folder: PathBuf = parts.iter().take(start).collect();
-        let named = GIT_TRIGGERS.iter().any(|trigger| matches(trigger, rest).is_some());
         let has = |name: &str| (act.exists)(&folder.join(name));
-        let is_repository = named && has("HEAD") && ((has("objects") && has("refs")) || has("commondir"));
+        let is_repository = has("HEAD") && ((has("objects") && has("refs")) || has("commondir"));
         if is_repository { in_git_folder(act, &folder, rest) } else { None }
     })
 }
@@ -109,7 +113,9 @@ fn by_name(act: &Act<'_>) -> Option<String> {
     let parts: Vec<&OsStr> = act.path.iter().collect();
     (0..parts.len()).find_map(|start| {
         let rest = parts.get(start..).unwrap_or_default();
-        TRIGGERS.iter().filter(|trigger| start == 0 || trigger.scope == Scope::Anywhere).find_map(|trigger| {
+        let name = rest.first().map(|name| name.as_bytes()).unwrap_or_default();
+        let named = HEADS.named.get(name).into_iter().flatten().chain(&HEADS.suffixes);
+        named.filter(|trigger| start == 0 || trigger.scope == Scope::Anywhere).find_map(|trigger| {
             match matches(trigger, rest) {
                 Some(length) => {
                     let at: PathBuf = parts.iter().take(start + length).collect();
@@ -128,14 +134,39 @@ fn by_name(act: &Act<'_>) -> Option<String> {
     })
 }
 
+/// The triggers by the first name of their patterns: a path may have a thousand names.
+struct Heads {
+    named: HashMap<&'static [u8], Vec<&'static Trigger>>,
+    suffixes: Vec<&'static Trigger>,
+}
+
+static HEADS: LazyLock<Heads> = LazyLock::new(|| {
+    let mut heads = Heads { named: HashMap::new(), suffixes: Vec::new() };
+    for trigger in TRIGGERS {
+        match trigger.head().0 {
+            head if head.starts_with('*') => heads.suffixes.push(trigger),
+            head => heads.named.entry(head.as_bytes()).or_default().push(trigger),
+        }
+    }
+    heads
+});
+
 /// How many names of `rest` a trigger's pattern covers, if `rest` begins with it.
 fn matches(trigger: &Trigger, rest: &[&OsStr]) -> Option<usize> {
-    let wanted: Vec<&str> = trigger.pattern.split('/').collect();
-    let fits = |(want, name): (&&str, &&OsStr)| match want.strip_prefix('*') {
-        Some(suffix) => name.len() > suffix.len() && name.as_bytes().ends_with(suffix.as_bytes()),
-        None => *name == *want,
-    };
-    (rest.len() >= wanted.len() && wanted.iter().zip(rest).all(fits)).then_some(wanted.len())
+    let mut names = rest.iter();
+    let mut length = 0;
+    for want in trigger.pattern.split('/') {
+        let name = names.next()?.as_bytes();
+        let fits = match want.strip_prefix('*') {
+            Some(suffix) => name.len() > suffix.len() && name.ends_with(suffix.as_bytes()),
+            None => name == want.as_bytes(),
+        };
+        if !fits {
+            return None;
+        }
+        length += 1;
+    }
+    Some(length)
 }
 
 /// Judges a change of the start-up file `at`, or of something below it.
