@@ -98,7 +98,11 @@ fn serve(mut socket: TcpStream) {
         }
         let big = buffer.starts_with(b"GET /big");
         have = 0;
-        let done = if big { send_big(&mut socket, &buffer) } else { socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") };
+        let done = if big {
+            send_big(&mut socket, &buffer)
+        } else {
+            socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        };
         if done.is_err() {
             return;
         }
@@ -137,7 +141,11 @@ fn open(way: Way, server: SocketAddr, proxy: SocketAddr) -> TcpStream {
 }
 
 fn request(way: Way, path: &str, server: SocketAddr) -> String {
-    let target = if matches!(way, Way::Absolute) { format!("http://localhost:{}{path}", server.port()) } else { path.to_owned() };
+    let target = if matches!(way, Way::Absolute) {
+        format!("http://localhost:{}{path}", server.port())
+    } else {
+        path.to_owned()
+    };
     format!("GET {target} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", server.port())
 }
 
@@ -208,7 +216,11 @@ fn main() {
     let before = resident();
     let begun = Instant::now();
     let (handle, proxy) = start();
-    println!("start: {:.0} us, resident {before} KiB before and {} KiB after", begun.elapsed().as_secs_f64() * 1e6, resident());
+    println!(
+        "start: {:.0} us, resident {before} KiB before and {} KiB after",
+        begun.elapsed().as_secs_f64() * 1e6,
+        resident()
+    );
     let server = server();
 
     let (mut direct, mut absolute, mut tunnel) = (Vec::new(), Vec::new(), Vec::new());

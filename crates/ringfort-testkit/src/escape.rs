@@ -124,7 +124,9 @@ pub fn run_suite(offers: Offers, together: usize, runner: &Runner<'_>) -> io::Re
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
-        let ended = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked"))));
+        let ended = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked"))));
         ended.fold(Ok(()), |all, one| all.and(one))
     })?;
     Ok(verdicts.into_inner().unwrap_or_else(PoisonError::into_inner))

@@ -21,9 +21,8 @@ fn read(settings: &Settings<'_>, found: &mut Found) {
     let home = settings.folder("CARGO_HOME", ".cargo");
     let text = ["config.toml", "config"].into_iter().find_map(|name| file::text(&home.join(name), settings));
     let table: Table = text.and_then(|text| toml::from_str(&text).ok()).unwrap_or_default();
-    let entry = |section: &str, key: &str, value: &str| {
-        Some(table.get(section)?.get(key)?.get(value)?.as_str()?.to_owned())
-    };
+    let entry =
+        |section: &str, key: &str, value: &str| Some(table.get(section)?.get(key)?.get(value)?.as_str()?.to_owned());
     let named = |section: &str, value: &str| -> Vec<String> {
         let all = table.get(section).and_then(|section| section.as_table());
         all.into_iter().flatten().filter_map(|(_, one)| one.get(value)?.as_str().map(str::to_owned)).collect()

@@ -19,7 +19,8 @@ fn read(settings: &Settings<'_>, found: &mut Found) {
     let mut lines = Vec::new();
     let machine = ["etc/npmrc", "usr/etc/npmrc", "usr/local/etc/npmrc"].map(|path| settings.root.join(path));
     let files: Vec<PathBuf> = std::iter::once(user).chain(machine).collect();
-    let texts: Vec<_> = files.iter().filter_map(|path| file::text(path, settings)).map(|text| file::ini(&text)).collect();
+    let texts: Vec<_> =
+        files.iter().filter_map(|path| file::text(path, settings)).map(|text| file::ini(&text)).collect();
     for (section, key, value) in texts.iter().flatten() {
         if !section.is_empty() || !value.contains("://") {
             continue;

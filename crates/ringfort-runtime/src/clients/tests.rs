@@ -29,7 +29,16 @@ impl Ground {
         let environment: Vec<_> = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
         let typed: Vec<OsString> = typed.iter().map(OsString::from).collect();
         let written = [self.work.clone()];
-        read(preset, &Settings { root: &self.home, home: &self.home, environment: &environment, written: &written, typed: &typed })
+        read(
+            preset,
+            &Settings {
+                root: &self.home,
+                home: &self.home,
+                environment: &environment,
+                written: &written,
+                typed: &typed,
+            },
+        )
     }
 }
 
@@ -102,7 +111,11 @@ fn pip_reads_its_indexes() {
     let found = ground.read(EgressPreset::Pip, &[("PIP_INDEX_URL", "https://env.example/simple")], &[]);
     assert!(hosts(&found).contains(&"env.example:443".to_owned()) && found.query.is_none(), "{found:?}");
     assert_eq!(
-        answer(EgressPreset::Pip, &ground, "https://index.example/simple\nhttps://files.example\nhttps://third.example"),
+        answer(
+            EgressPreset::Pip,
+            &ground,
+            "https://index.example/simple\nhttps://files.example\nhttps://third.example"
+        ),
         ["files.example:443", "index.example:443"]
     );
 }
@@ -123,7 +136,10 @@ fn cargo_follows_its_indexes_to_their_downloads() {
          [registries.own]\nindex = \"sparse+https://own.example:8443/index/\"\ntoken = \"x\"\n",
     );
     let found = ground.read(EgressPreset::Cargo, &[], &[]);
-    assert_eq!((hosts(&found), found.query), (vec!["mirror.example:443".to_owned(), "own.example:8443".to_owned()], None));
+    assert_eq!(
+        (hosts(&found), found.query),
+        (vec!["mirror.example:443".to_owned(), "own.example:8443".to_owned()], None)
+    );
 }
 
 #[test]
@@ -148,7 +164,8 @@ fn git_reads_the_users_settings_and_what_a_person_typed() {
 fn a_client_that_answers_nothing_is_told() {
     for preset in EgressPreset::ALL {
         let mut found = Found::default();
-        let settings = Settings { root: Path::new("/"), home: Path::new("/"), environment: &[], written: &[], typed: &[] };
+        let settings =
+            Settings { root: Path::new("/"), home: Path::new("/"), environment: &[], written: &[], typed: &[] };
         add_answer(preset, "command not found", &settings, &mut found);
         assert!(found.hosts.is_empty() && found.notices.len() == 1, "{found:?}");
     }

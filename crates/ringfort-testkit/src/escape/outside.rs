@@ -74,9 +74,12 @@ impl Victim {
         match self.posture()? {
             None => found.push("the process outside was ended or stopped".to_owned()),
             Some(now) => {
-                let pairs = self.before.numbers.iter().zip(&now.numbers).chain(self.before.files.iter().zip(&now.files));
+                let pairs =
+                    self.before.numbers.iter().zip(&now.numbers).chain(self.before.files.iter().zip(&now.files));
                 let changed = pairs.filter(|(old, new)| old != new);
-                found.extend(changed.map(|(old, new)| format!("{} of the process outside: {} is {}", old.0, old.1, new.1)));
+                found.extend(
+                    changed.map(|(old, new)| format!("{} of the process outside: {} is {}", old.0, old.1, new.1)),
+                );
                 let shown = self.before.shown.iter().zip(&now.shown).filter(|(old, new)| old != new);
                 found.extend(shown.map(|(old, new)| format!("the process outside has `{new}`, it had `{old}`")));
             }

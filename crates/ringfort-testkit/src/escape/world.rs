@@ -173,9 +173,7 @@ impl World {
         let passing = format!("{}-name-", self.secret);
         let leave_out = |path: &Path| {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            path == self.work
-                || path.starts_with(&state)
-                || name.starts_with(&passing)
+            path == self.work || path.starts_with(&state) || name.starts_with(&passing)
         };
         manifest(&[&self.home, &self.outside], &leave_out)
     }
@@ -240,9 +238,14 @@ impl World {
 
     /// New names that start something.
     fn traps(&self, work: &Manifest) -> Vec<String> {
-        let is_trap = |path: &&PathBuf| TRAPS.iter().any(|name| path.ends_with(name)) && !self.startup.contains_key(*path);
+        let is_trap =
+            |path: &&PathBuf| TRAPS.iter().any(|name| path.ends_with(name)) && !self.startup.contains_key(*path);
         let is_file = |path: &&PathBuf| !path.is_dir();
-        work.keys().filter(is_trap).filter(is_file).map(|path| format!("`{}` starts something", path.display())).collect()
+        work.keys()
+            .filter(is_trap)
+            .filter(is_file)
+            .map(|path| format!("`{}` starts something", path.display()))
+            .collect()
     }
 
     /// Does what a person does with git in this workspace; a trap that works leaves a file outside.

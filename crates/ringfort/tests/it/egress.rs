@@ -98,13 +98,19 @@ fn a_listed_host_is_reached_and_each_connection_is_on_record() {
     let out = site.run(&site.listed(), &text).output().exits(0);
     let size = std::fs::metadata("/usr/bin/env").unwrap().len();
     let lines: Vec<String> = out.out().lines().map(str::to_owned).collect();
-    assert!(lines[0].starts_with("GET /echo") && lines[1] == "GET /echo" && lines[2].starts_with("POST /post "), "{out}");
+    assert!(
+        lines[0].starts_with("GET /echo") && lines[1] == "GET /echo" && lines[2].starts_with("POST /post "),
+        "{out}"
+    );
     assert!(size > 0 && !out.err().contains("refused"), "{out}");
 
     let entries = record(&site.place);
     let intents: Vec<_> = entries.iter().filter(|entry| entry["kind"] == "intent").collect();
     assert_eq!(intents.len(), 3, "{entries:#?}");
-    assert!(intents.iter().all(|entry| entry["rules"][0] == "egress-006" && entry["principal"][1] == "sh"), "{entries:#?}");
+    assert!(
+        intents.iter().all(|entry| entry["rules"][0] == "egress-006" && entry["principal"][1] == "sh"),
+        "{entries:#?}"
+    );
     let ended = outcomes(&site.place, "closed");
     assert_eq!(ended.len(), 3, "{entries:#?}");
     for entry in &ended {
@@ -112,7 +118,10 @@ fn a_listed_host_is_reached_and_each_connection_is_on_record() {
         assert!(fact(entry, "received_bytes").as_u64().is_some_and(|bytes| bytes > 0), "{entry:#}");
         assert!(fact(entry, "sent_bytes").as_u64().is_some_and(|bytes| bytes > 0), "{entry:#}");
     }
-    assert!(ended.iter().any(|entry| fact(entry, "protocol") == "tls" && fact(entry, "way") == "connect"), "{ended:#?}");
+    assert!(
+        ended.iter().any(|entry| fact(entry, "protocol") == "tls" && fact(entry, "way") == "connect"),
+        "{ended:#?}"
+    );
     assert!(!format!("{entries:?}").contains("secretword"), "no query goes on record: {entries:#?}");
     site.place.ringfort(["trail", "verify"]).output().exits(0);
 }
@@ -164,7 +173,8 @@ fn deny_what_goes_around_the_door() {
     assert_eq!(outcomes(&site.place, "closed").len(), 0);
     // Without a door there is none, whatever the variables say.
     let words = ["run", "--set", &site.listed(), "--network", "off", "--", "sh", "-c"];
-    let text = format!("[ -z \"$HTTP_PROXY\" ] && ! {CURL} -x http://127.0.0.1:3128 http://localhost:{}/echo", site.http);
+    let text =
+        format!("[ -z \"$HTTP_PROXY\" ] && ! {CURL} -x http://127.0.0.1:3128 http://localhost:{}/echo", site.http);
     site.place.ringfort(words.into_iter().chain([text.as_str()])).output().exits(0);
 }
 
@@ -205,10 +215,8 @@ fn rules_on_single_hosts_hold_at_the_door_and_in_check() {
 #[test]
 fn deny_a_second_request_that_does_not_fit_on_a_connection_that_did() {
     let Some(site) = Site::start() else { return };
-    let policy = site.policy(&format!(
-        "[[egress.rules]]\nhost = \"localhost\"\nports = [{}]\npaths = [\"/echo/*\"]\n",
-        site.http
-    ));
+    let policy = site
+        .policy(&format!("[[egress.rules]]\nhost = \"localhost\"\nports = [{}]\npaths = [\"/echo/*\"]\n", site.http));
     let base = format!("http://localhost:{}", site.http);
     let command = format!("{CURL} {base}/echo/a {base}/other {base}/echo/b");
     let out = site.place.ringfort(["run", "--policy", &policy, "--", "sh", "-c", &command]).output().exits(0);
@@ -267,7 +275,10 @@ fn a_person_is_asked_about_a_host_that_nothing_names() {
         let command = format!("{CURL} -w 'status-%{{http_code}}' http://asked.invalid/path; echo");
         let mut pty = Pty::start(&site.place.run(["sh", "-c", &command]));
         let shown = pty.wait_for("allow it?");
-        assert!(shown.contains("asked.invalid:80") && shown.contains("egress-005") && !shown.contains("/path"), "{shown}");
+        assert!(
+            shown.contains("asked.invalid:80") && shown.contains("egress-005") && !shown.contains("/path"),
+            "{shown}"
+        );
         pty.send(keys);
         let end = pty.wait_for("status-");
         pty.ended();

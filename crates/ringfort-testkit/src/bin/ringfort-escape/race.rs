@@ -1,3 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Races.
-pub(crate) fn race(_: &[&str]) -> std::io::Result<()> { Ok(()) }
+pub(crate) fn race(_: &[&str]) -> std::io::Result<()> {
+    Ok(())
+}

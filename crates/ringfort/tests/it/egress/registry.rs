@@ -79,7 +79,8 @@ fn npm_installs() {
 #[test]
 fn pip_installs() {
     let place = Place::new();
-    let make = "python3 -m venv ../../outside/v && ../../outside/v/bin/pip download -q --no-deps -d ../../outside six==1.16.0";
+    let make =
+        "python3 -m venv ../../outside/v && ../../outside/v/bin/pip download -q --no-deps -d ../../outside six==1.16.0";
     if !is_namespaced(&place) || !works_outside(&place, make, None) {
         return;
     }
@@ -104,7 +105,10 @@ fn cargo_fetches() {
     let sysroot = asked.output().exits(0).out();
     symlink(sysroot.trim(), place.home.join(".rustup")).unwrap();
     let path = format!("{}/.rustup/bin:/usr/bin:/bin", place.home.display());
-    place.write("Cargo.toml", "[package]\nname = \"a\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\nitoa = \"=1.0.3\"\n");
+    place.write(
+        "Cargo.toml",
+        "[package]\nname = \"a\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\nitoa = \"=1.0.3\"\n",
+    );
     place.write("src/lib.rs", "");
     // Outside first: cargo then keeps from where the index says that crates are downloaded.
     if !works_outside(&place, "cargo fetch -q", Some(&path)) {

@@ -57,7 +57,11 @@ fn packet(s: &Scene, words: &[&str], more: &str) -> String {
 fn packet_in(_: &Scene, words: &[&str], folder: &str, more: &str) -> String {
     let words: Vec<String> = words.iter().map(|word| list(word)).collect();
     let path = format!("[{},{}]", list("PATH"), list("/usr/bin:/bin"));
-    format!("{{\"v\":1,\"op\":\"run\",\"words\":[{}],\"cwd\":{},\"env\":[{path}]{more}}}", words.join(","), list(folder))
+    format!(
+        "{{\"v\":1,\"op\":\"run\",\"words\":[{}],\"cwd\":{},\"env\":[{path}]{more}}}",
+        words.join(","),
+        list(folder)
+    )
 }
 
 /// Sends one message; the answer, or why there is none.

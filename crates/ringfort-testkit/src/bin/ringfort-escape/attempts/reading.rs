@@ -78,9 +78,13 @@ fn search(s: &Scene) -> Outcome {
         for entry in entries.flatten() {
             looked += 1;
             let path = entry.path();
-            let is_large = path.components().count() > 4 || ["/usr", "/proc", "/sys"].iter().any(|large| path.starts_with(large));
+            let is_large =
+                path.components().count() > 4 || ["/usr", "/proc", "/sys"].iter().any(|large| path.starts_with(large));
             // The whole machine is not walked: only its upper folders, and what leads to the scene.
-            let leads = s.outside.starts_with(&path) || s.home.starts_with(&path) || path.starts_with(&s.outside) || path.starts_with(&s.home);
+            let leads = s.outside.starts_with(&path)
+                || s.home.starts_with(&path)
+                || path.starts_with(&s.outside)
+                || path.starts_with(&s.home);
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if is_folder && (leads || !is_large) && !path.starts_with(&s.work) && (leads || looked < 10_000) {
                 folders.push(path);

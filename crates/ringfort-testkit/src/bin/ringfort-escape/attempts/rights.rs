@@ -43,8 +43,7 @@ fn is_set(name: &str) -> Outcome {
 /// Starts it with nothing to say, and looks as whom it runs.
 fn runs_as_owner(program: &str, words: &[&str]) -> Outcome {
     let mut command = Command::new(program);
-    let mut child =
-        command.args(words).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut child = command.args(words).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     std::thread::sleep(std::time::Duration::from_millis(200));
     let text = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
     drop(child.kill());

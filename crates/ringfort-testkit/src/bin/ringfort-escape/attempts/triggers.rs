@@ -10,7 +10,6 @@ use super::writing::mode;
 use super::{Attempt, Blocked, Outcome, effect};
 use crate::scene::Scene;
 
-
 const fn trap(number: u16, what: &'static str, run: fn(&Scene) -> Outcome) -> Attempt {
     effect(number, what, run)
 }
@@ -114,4 +113,3 @@ fn bare(s: &Scene, name: &str) -> Outcome {
 fn git_head(s: &Scene) -> Result<String, Blocked> {
     Ok(fs::read_to_string(s.work.join(".git/refs/heads/main"))?)
 }
-
