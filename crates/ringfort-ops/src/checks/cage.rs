@@ -102,6 +102,8 @@ mod tests {
         };
         Evidence {
             achieved: Achieved {
+                runtime: "native",
+                image: None,
                 degree,
                 landlock_abi: None,
                 namespaces: Vec::new(),
