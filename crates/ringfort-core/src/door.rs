@@ -56,6 +56,8 @@ pub enum DoorKind {
     Mcp,
     /// A connection from a cage to the network.
     Egress,
+    /// A program that is started inside a traced cage.
+    Start,
 }
 
 impl DoorKind {
@@ -69,6 +71,7 @@ impl DoorKind {
             Self::Gateway => "gateway",
             Self::Mcp => "mcp",
             Self::Egress => "egress",
+            Self::Start => "start",
         }
     }
 }

@@ -33,7 +33,7 @@ pub use gateway::{GatewayConfig, TunnelConfig, TunnelProvider};
 pub use guard::GuardConfig;
 pub use runtime::{DockerConfig, RuntimeConfig, RuntimeKind, SecretsConfig};
 pub use sandbox::{Durability, LimitsConfig, RedactConfig, SandboxConfig, TrailConfig};
-pub(crate) use sandbox::{degree, promises};
+pub(crate) use sandbox::{closed_groups, degree, promises};
 pub use secret_text::SecretText;
 pub use tool_rule::{ArgumentConfig, ArgumentType, ArgumentValue, ToolRuleConfig, ToolRuleRestriction};
 

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
+use ringfort_core::syscalls::SyscallGroup;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +129,9 @@ pub struct SandboxRestriction {
     pub limits: LimitsConfig,
     /// Further paths that are not there inside the cage.
     pub hidden: Vec<String>,
+    /// Further groups of system calls that a command does without.
+    #[schemars(schema_with = "crate::config::closed_groups")]
+    pub syscalls_denied: BTreeSet<SyscallGroup>,
 }
 
 impl Restriction {
@@ -148,6 +152,7 @@ impl Restriction {
         checker.hosts("egress.denied_domains", &self.egress.denied_domains);
         checker.egress_rules(self.egress.rules.iter());
         checker.limits("sandbox.limits", &self.sandbox.limits);
+        checker.closed_groups(&self.sandbox.syscalls_denied);
         checker.paths("sandbox.hidden", &self.sandbox.hidden);
         let mut faults = checker.into_faults();
         if autonomy.workspace_only == Some(false) {

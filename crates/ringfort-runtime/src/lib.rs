@@ -10,6 +10,7 @@ pub mod agents;
 pub mod approve;
 pub mod clients;
 pub mod clock;
+pub mod cow;
 pub mod decide;
 pub mod egress;
 pub mod freeze;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use ringfort_policy::path::{Place, Setting};
 use ringfort_policy::rule::Effective;
-use ringfort_sandbox::profile::{BindMode, DegreeRequest, HomeBind, Limits, Profile};
+use ringfort_sandbox::profile::{BindMode, DegreeRequest, HomeBind, Limits, Profile, Tracing};
 
 use crate::agents::Added;
 use crate::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
@@ -58,6 +58,9 @@ const PASSED: [&str; 34] = [
 ];
 /// Where the binary is in the private home, if it is in no folder of the system and not in the workspace.
 const OWN_BINARY: &str = ".local/bin/ringfort";
+/// The same where the home has a folder of that name without it: the folder is shown as it is, read-only, so nothing
+/// can be put into it.
+const OWN_BINARY_BESIDE: &str = ".ringfort/bin/ringfort";
 /// The folders of programs for a caller that names none.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Variables of Ringfort itself: never passed.
@@ -83,6 +86,8 @@ pub fn build(effective: &Effective, workspace: &Path, caller: &Caller<'_>, degre
     profile.degree = degree;
     // Whatever a ruling says besides: what the policy requires and the host cannot keep is an error.
     profile.require.clone_from(&effective.promises);
+    profile.syscalls.clone_from(&effective.syscalls);
+    profile.tracing = if effective.trace { Tracing::Programs } else { Tracing::Off };
     profile.degree_min = effective.degree_min;
     profile.home.binds = toolchains::binds(caller.home);
     for source in effective.home_read_only.iter().filter_map(path) {
@@ -117,10 +122,17 @@ fn protect_binary(profile: &mut Profile, binary: &Path) {
     if binary.starts_with(&profile.workspace) {
         profile.protected.push(binary.to_owned());
     } else if !profile.system.iter().any(|root| binary.starts_with(root)) {
-        let target = PathBuf::from(OWN_BINARY);
+        let target = PathBuf::from(own_binary(&profile.home.path));
         profile.home.binds.retain(|bind| bind.target != target);
         profile.home.binds.push(HomeBind { source: binary.to_owned(), target, mode: BindMode::ReadOnly });
     }
+}
+
+/// Where the binary appears in the private home.
+fn own_binary(home: &Path) -> &'static str {
+    let usual = home.join(OWN_BINARY);
+    let is_taken = usual.parent().is_some_and(Path::exists) && !usual.exists();
+    if is_taken { OWN_BINARY_BESIDE } else { OWN_BINARY }
 }
 
 /// Adds what a known agent needs: its own folders, its settings, and Ringfort at the place where its hooks name it.
@@ -159,7 +171,7 @@ pub fn environment(passthrough: &[String], caller: &Caller<'_>, scratch: Option<
     set("HOME", home.into_os_string());
     set("TMPDIR", temporary);
     // Last, so that it hides no program: where the client of the broker is, if it is in no folder of the system.
-    let own = caller.home.join(OWN_BINARY).parent().map(Path::to_owned);
+    let own = caller.home.join(own_binary(caller.home)).parent().map(Path::to_owned);
     let path = caller
         .environment
         .iter()

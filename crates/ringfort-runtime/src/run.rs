@@ -20,6 +20,7 @@ use ringfort_core::principal::{Principal, PrincipalError};
 use ringfort_core::signal::{Signal, SignalKind};
 use ringfort_core::text::Text;
 use ringfort_sandbox::achieved::{Achieved, HeldLimit};
+use ringfort_sandbox::cow::{Changes, ReadError};
 use ringfort_sandbox::group::{Group, Hits};
 use ringfort_sandbox::launch::{Cage, LaunchError};
 use ringfort_sandbox::profile::{DegreeRequest, NATIVE, Staged};
@@ -27,6 +28,7 @@ use ringfort_sandbox::startup::{self, Change, Enforcement, Notice, PlanError, Se
 use serde_json::Value;
 
 use crate::approve::Approver;
+use crate::cow::{Counts, CowContext, CowError, CowFolder, digest};
 use crate::egress::OpenCarrier;
 use crate::egress::desk::{Desk, Desktop};
 use crate::egress::refusals::Refusals;
@@ -53,6 +55,9 @@ pub enum RunError {
     /// The private folders could not be made.
     #[error("the private folders cannot be made")]
     Scratch(#[source] io::Error),
+    /// The copy-on-write workspace could not be made.
+    #[error("the copy-on-write workspace cannot be made")]
+    Cow(#[from] CowError),
     /// The standard streams could not be prepared.
     #[error(transparent)]
     Stdio(#[from] StdioError),
@@ -92,10 +97,21 @@ pub struct Finished {
     /// Start-up places that existed and that protection did not cover: generated, too large or too deep folders, files
     /// with several names.
     pub uncovered: usize,
+    /// What a copy-on-write run changed.
+    pub cow: Option<CowEnd>,
     /// What the door to the network refused.
     pub refusals: Refusals,
     /// Why the outcome is not on the record, if so.
     pub unrecorded: Option<String>,
+}
+
+/// What is left of a copy-on-write run.
+#[derive(Debug)]
+pub struct CowEnd {
+    /// The run's name for `ringfort changes`.
+    pub name: String,
+    /// What it changed, or why that cannot be read; it is kept then. Nothing is kept of a run without changes.
+    pub changes: Result<Changes, ReadError>,
 }
 
 /// What a run works with besides its session.
@@ -112,6 +128,8 @@ pub struct RunContext<'a> {
     pub approver: &'a dyn Approver,
     /// Whether output on a terminal is redacted as well.
     pub redact_terminal: bool,
+    /// The changes to the workspace are kept beside it.
+    pub cow: Option<CowContext<'a>>,
     /// Opens the door to the network, where the profile has one.
     pub network: Option<&'a dyn OpenCarrier>,
     /// Whether a refused connection is shown when it happens.
@@ -132,7 +150,7 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
         session.warn(&format!("approvals for this session hold until they expire: {error}"));
     }
     match ran {
-        Ok(Ran { ended, achieved, settled, uncovered, refusals }) => {
+        Ok(Ran { ended, achieved, settled, uncovered, cow, refusals }) => {
             let elapsed = session.clock.monotonic().saturating_sub(started);
             let hits = session.profile.group.as_ref().map(Group::hits).unwrap_or_default();
             let mut outcome = ended_outcome(ended, &achieved, &settled, elapsed.as_millis());
@@ -150,7 +168,7 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
                 Ok(()) => None,
                 Err(error) => Some(error),
             };
-            RunEnd::Ended(Box::new(Finished { ended, achieved, hits, settled, uncovered, refusals, unrecorded }))
+            RunEnd::Ended(Box::new(Finished { ended, achieved, hits, settled, uncovered, cow, refusals, unrecorded }))
         }
         Err(error) => {
             let outcome = Outcome { result: "failed", facts: vec![("error", Value::from(chain(&error)))] };
@@ -168,6 +186,7 @@ struct Ran {
     achieved: Achieved,
     settled: Settled,
     uncovered: usize,
+    cow: Option<CowEnd>,
     refusals: Refusals,
 }
 
@@ -180,16 +199,6 @@ fn in_cage(
     if session.profile.degree == DegreeRequest::Minimal {
         session.profile.scratch = Some(context.folder.make_scratch().map_err(RunError::Scratch)?);
     }
-    let plan = startup::plan(&session.workspace, context.folder.path())?;
-    session.profile.protected.extend(plan.protected.iter().cloned());
-    let staged = |file: &StagedFile| Staged { path: file.path.clone(), scratch: file.scratch.clone() };
-    session.profile.staged.extend(plan.staged.iter().map(staged));
-    // Folders that are generated or too large are in every project; their number is on the record. New start-up files
-    // in them are judged at the end like any other.
-    for notice in plan.notices.iter().filter(|notice| !matches!(notice, Notice::Unvisited(_))) {
-        session.warn(&notice.to_string());
-    }
-    let uncovered = plan.notices.iter().filter(|notice| notice.weakens()).count();
 
     // One group for the session: what an agent starts by the broker counts as well.
     session.profile.group = Group::for_limits(&session.profile.limits);
@@ -199,8 +208,23 @@ fn in_cage(
     let (socket, inner) = broker::pair().map_err(RunError::Supervise)?;
     let principal = agent_of(task)?;
     let for_siblings = inner.try_clone().map_err(RunError::Supervise)?;
-    let bounds = session.bounds(&admitted.ruling);
-    let mut cage = session.launch(admitted, task, inside, Some(inner))?;
+    let bounds_of = admitted.ruling.clone();
+    let cow = match &context.cow {
+        Some(cow) => Some(CowFolder::begin(session, &task.request.action.to_display(), cow)?),
+        None => None,
+    };
+    // Of a copy-on-write run nothing reaches the workspace before a person says so, start-up files included.
+    let plan = if cow.is_none() { Some(plan_startup(session, context)?) } else { None };
+    let uncovered = plan.iter().flat_map(|plan| &plan.notices).filter(|notice| notice.weakens()).count();
+    let bounds = session.bounds(&bounds_of);
+    let mut cage = match session.launch(admitted, task, inside, Some(inner)) {
+        Ok(cage) => cage,
+        Err(error) => {
+            // Nothing has run, so there is nothing to keep; a folder that stays is listed and can be discarded.
+            cow.map(CowFolder::discard).transpose()?;
+            return Err(error.into());
+        }
+    };
     let achieved = cage.achieved().clone();
     let desk = open_door(session, &mut cage, &principal, task, context);
     let door = session.door(DoorKind::Broker, context.terminal.map(|_| ApprovalChannel::Trusted));
@@ -227,12 +251,53 @@ fn in_cage(
     let refusals = desk.as_ref().map(Desk::close).unwrap_or_default();
     let enforcement =
         if achieved.holds(Promise::ProtectStartup) { Enforcement::Mounted } else { Enforcement::Unenforced };
-    let settled = startup::settle(&plan, enforcement, context.quarantine);
+    let settled = plan.map_or_else(Settled::default, |plan| startup::settle(&plan, enforcement, context.quarantine));
     report_settled(session, task, &settled);
     for notice in settled.notices.iter().take(NOTICES_SHOWN_MAX) {
         session.warn(&format!("at the end: {notice}"));
     }
-    Ok(Ran { ended: ended.map_err(RunError::Supervise)?, achieved, settled, uncovered, refusals })
+    let cow = cow.map(|folder| end_cow(session, folder));
+    Ok(Ran { ended: ended.map_err(RunError::Supervise)?, achieved, settled, uncovered, cow, refusals })
+}
+
+/// Finds the start-up files of the workspace and has the cage protect them.
+fn plan_startup(session: &mut Session, context: &RunContext<'_>) -> Result<startup::Plan, PlanError> {
+    let plan = startup::plan(&session.workspace, context.folder.path())?;
+    session.profile.protected.extend(plan.protected.iter().cloned());
+    let staged = |file: &StagedFile| Staged { path: file.path.clone(), scratch: file.scratch.clone() };
+    session.profile.staged.extend(plan.staged.iter().map(staged));
+    // Folders that are generated or too large are in every project; their number is on the record. New start-up files
+    // in them are judged at the end like any other.
+    for notice in plan.notices.iter().filter(|notice| !matches!(notice, Notice::Unvisited(_))) {
+        session.warn(&notice.to_string());
+    }
+    Ok(plan)
+}
+
+/// Puts what a copy-on-write run changed on the record; a run that changed nothing leaves nothing.
+fn end_cow(session: &Session, mut folder: CowFolder) -> CowEnd {
+    let name = folder.name.clone();
+    let changes = folder.changes();
+    let entry = Entry { session: Some(session.name.clone()), ..Entry::event("cow.changes").fact("name", name.clone()) };
+    let entry = match &changes {
+        Ok(changes) => {
+            let counts = Counts::of(&changes.list);
+            if let Err(error) = folder.end(changes) {
+                session.warn(&chain(&error));
+            }
+            counts.facts(entry).fact("digest", digest(&changes.list).to_string())
+        }
+        Err(error) => entry.fact("error", chain(error)),
+    };
+    if let Err(error) = session.pipeline.event(&entry) {
+        session.warn(&format!("an event could not be recorded: {error}"));
+    }
+    if changes.as_ref().is_ok_and(Changes::is_empty)
+        && let Err(error) = folder.discard()
+    {
+        session.warn(&chain(&error));
+    }
+    CowEnd { name, changes }
 }
 
 /// Opens the door of the main cage. What fails leaves it closed: the program runs, and reaches nothing.

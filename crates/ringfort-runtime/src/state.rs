@@ -97,6 +97,17 @@ impl StateFolder {
         Ok(path)
     }
 
+    /// What copy-on-write runs changed and nobody has applied or discarded yet, made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]: it must not be used.
+    pub fn cow(&self) -> Result<PathBuf, StateError> {
+        let path = self.root.join("cow");
+        make_private(&path)?;
+        Ok(path)
+    }
+
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
@@ -228,7 +239,7 @@ impl Drop for RunFolder {
 }
 
 /// Makes a folder with mode 0700 if it is missing, and refuses one that others may enter.
-fn make_private(path: &Path) -> Result<(), StateError> {
+pub(crate) fn make_private(path: &Path) -> Result<(), StateError> {
     let failed = |source: io::Error| StateError::System { path: path.to_owned(), source };
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = match open(path, flags, Mode::empty()) {

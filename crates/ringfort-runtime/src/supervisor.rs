@@ -11,6 +11,7 @@ pub mod broker_server;
 pub(crate) mod recorded;
 mod relay;
 pub mod screen;
+mod starts;
 pub mod stdio;
 pub mod terminal;
 
@@ -24,7 +25,7 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal as UnixSignal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use ringfort_core::clock::Clock;
-use ringfort_sandbox::launch::{Cage, Event};
+use ringfort_sandbox::launch::{Answer, Cage, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{tcgetwinsize, tcsetwinsize};
 
@@ -47,6 +48,9 @@ pub enum Ended {
 
 /// After everything inside has ended: how often nothing may come from a stream before it is given up, in ticks.
 const SILENT_TICKS_MAX: u32 = 16;
+
+/// Most events of a cage that are taken in one turn.
+const EVENTS_PER_TURN: usize = 32;
 
 /// How often each output is passed on at most before a nested request is served.
 const OUTPUT_ROUNDS_MAX: usize = 8;
@@ -245,7 +249,9 @@ impl<'a> Supervisor<'a> {
                 }
             }
             if woken.cage {
-                while let Some(event) = self.cage.next_event() {
+                // A flood of programs that are started must not starve everything else; what is left wakes again.
+                for _ in 0..EVENTS_PER_TURN {
+                    let Some(event) = self.cage.next_event() else { break };
                     if let Some(end) = self.take_event(event)? {
                         ended = Some(end);
                         self.inputs.clear();
@@ -378,6 +384,10 @@ impl<'a> Supervisor<'a> {
             Event::Lost => return Ok(Some(Ended::Signalled(UnixSignal::SIGKILL as i32))),
             Event::Stopped(_) => self.stop()?,
             Event::Continued => {}
+            Event::Executed(question) => match &mut self.broker {
+                Some(broker) => broker.rule_start(&mut self.cage, question),
+                None => self.cage.answer(question, Answer::End)?,
+            },
         }
         Ok(None)
     }

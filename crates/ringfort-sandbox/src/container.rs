@@ -53,8 +53,19 @@ pub(crate) struct Flavour {
     pub(crate) help: &'static str,
     /// What a person can do when an image is missing.
     pub(crate) help_image: &'static str,
+    /// How a private folder gets its owner.
+    pub(crate) owner: Owner,
     /// Further words of `create` for a caller that is not root.
     pub(crate) rootless: &'static [&'static str],
+}
+
+/// How a private folder gets its owner, which the options of clients name differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// By numbers.
+    Numbers,
+    /// By the word that means the user of the container.
+    Word,
 }
 
 /// An engine that is called.

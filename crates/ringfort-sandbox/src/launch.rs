@@ -6,6 +6,8 @@
 //! **Invariant:** [`launch`] answers `Ok` only when every required promise was seen to hold from inside and `execve`
 //! succeeded. After an error nothing has run. When a [`Cage`] is dropped everything in it is killed.
 
+mod begun;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
@@ -18,9 +20,10 @@ use ringfort_core::execute::Execute;
 use ringfort_core::obligation::{LimitObligation, Obligations, Promise};
 use ringfort_core::permit::{Permit, PermitError};
 
+pub use self::begun::{Answer, BEGUN_BYTES_MAX, Begun, Question};
 use crate::achieved::{Achieved, Degree};
 use crate::group::{Group, Leaf};
-use crate::profile::{Limits, Profile};
+use crate::profile::{CowView, Limits, Profile, Tracing};
 pub use crate::runtimes::native::ProfileError;
 use crate::runtimes::{self, Leftover, native};
 use crate::syscall::{self, Errno, Patience, Which};
@@ -235,6 +238,9 @@ pub fn launch(
     if let Some(name) = obligations.unknown.first() {
         return Err(LaunchError::Obligation { name: name.clone() });
     }
+    if profile.tracing != Tracing::Off && profile.runtime != native::NAME {
+        return Err(ProfileError::Tracing { runtime: profile.runtime.clone() }.into());
+    }
     let require = required(profile, obligations);
     let bounded;
     let profile = if obligations.limits.is_empty() {
@@ -243,6 +249,10 @@ pub fn launch(
         bounded = Profile { limits: narrowed(profile.limits, &obligations.limits), ..profile.clone() };
         &bounded
     };
+    if profile.runtime != native::NAME && matches!(profile.cow, Some(CowView::Overlay { .. })) {
+        let reason = format!("`{}` has no overlay of the workspace: it needs a copy", profile.runtime);
+        return Err(LaunchError::Unavailable { reason });
+    }
     let started = (runtimes::select(&profile.runtime)?.start)(profile, &require, &spawn)?;
     Ok(Cage {
         pid: started.pid,
@@ -252,6 +262,7 @@ pub fn launch(
         leaf: started.leaf,
         door: started.door,
         leftover: started.leftover,
+        waiting: Vec::new(),
         exit: None,
         reaped: false,
     })
@@ -310,6 +321,8 @@ pub enum Event {
     Signaled(i32),
     /// The cage was killed before the program's end was known.
     Lost,
+    /// In a traced cage a program was started, and waits: [`Cage::begun`] tells which, [`Cage::answer`] decides.
+    Executed(Question),
 }
 
 /// How the program ended.
@@ -333,6 +346,8 @@ pub struct Cage {
     leaf: Option<Leaf>,
     door: Option<DoorSockets>,
     leftover: Option<Leftover>,
+    /// Programs that wait for an answer.
+    waiting: Vec<(Question, OwnedFd)>,
     exit: Option<Exit>,
     reaped: bool,
 }
@@ -377,14 +392,38 @@ impl Cage {
         if self.exit.is_some() {
             return None;
         }
-        let event = native::receive_event(&self.control, patience)?;
+        let (event, process) = native::receive_event(&self.control, patience)?;
+        if let (Event::Executed(question), Some(process)) = (event, process) {
+            self.waiting.push((question, process));
+        }
         self.exit = match event {
             Event::Exited(status) => Some(Exit::Exited(status)),
             Event::Signaled(signal) => Some(Exit::Signaled(signal)),
             Event::Lost => Some(Exit::Killed),
-            Event::Stopped(_) | Event::Continued => None,
+            Event::Stopped(_) | Event::Continued | Event::Executed(_) => None,
         };
         Some(event)
+    }
+
+    /// The program that waits for an answer to `question`.
+    ///
+    /// # Errors
+    ///
+    /// It has gone, or cannot be read; it still waits, if it is there. Answer [`Answer::End`] then.
+    pub fn begun(&self, question: Question) -> io::Result<Begun> {
+        let process = self.waiting.iter().find(|(waiting, _)| *waiting == question).map(|(_, process)| process);
+        begun::read(process.ok_or_else(|| io::Error::other("nothing waits for this answer"))?)
+    }
+
+    /// Answers a question, once.
+    ///
+    /// # Errors
+    ///
+    /// The keeper could not be told: the program goes on waiting, and ends with the cage.
+    pub fn answer(&mut self, question: Question, answer: Answer) -> io::Result<()> {
+        let place = self.waiting.iter().position(|(waiting, _)| *waiting == question);
+        self.waiting.swap_remove(place.ok_or_else(|| io::Error::other("nothing waits for this answer"))?);
+        native::answer(&self.control, question.0, answer).map_err(io::Error::from)
     }
 
     /// Sends a signal to the program's process group. Returns at once.
@@ -405,8 +444,10 @@ impl Cage {
                 self.reap();
                 return exit;
             }
-            // A stop or a continuation is no end.
-            self.event(Patience::Wait);
+            // A stop or a continuation is no end. Who only waits lets nothing further begin.
+            if let Some(Event::Executed(question)) = self.event(Patience::Wait) {
+                let _ignored: io::Result<()> = self.answer(question, Answer::End);
+            }
         }
     }
 

@@ -12,6 +12,7 @@
 pub mod achieved;
 mod client;
 mod container;
+pub mod cow;
 pub mod group;
 pub mod guest;
 pub mod inherit;

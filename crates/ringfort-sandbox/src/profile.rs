@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
@@ -47,6 +47,9 @@ pub struct Profile {
     pub protected: Vec<PathBuf>,
     /// Files inside the workspace whose changes stay inside the cage.
     pub staged: Vec<Staged>,
+    /// The workspace is seen and written through this, and the real one is not reached. Nothing in it is protected or
+    /// staged then: no change is real before a person applies it.
+    pub cow: Option<CowView>,
     /// A folder outside the workspace, made by the caller, that is writable where the degree is
     /// [`Degree::Minimal`](crate::achieved::Degree::Minimal): there is no private home or `/tmp` then.
     pub scratch: Option<PathBuf>,
@@ -64,6 +67,8 @@ pub struct Profile {
     pub mark: Option<u64>,
     /// Which system calls there are.
     pub syscalls: SyscallGroups,
+    /// What of the programs that are started later is shown to whoever launched the cage.
+    pub tracing: Tracing,
     /// What of the network exists inside.
     pub network: Network,
     /// How much isolation to try for.
@@ -119,6 +124,44 @@ pub struct Staged {
     /// The copy that the program reads and changes: made by the caller, outside the workspace, in a folder of its
     /// own (mode 0700) that holds nothing else. Inspect it at the end.
     pub scratch: PathBuf,
+}
+
+/// Where the changes to the workspace go instead of into it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CowView {
+    /// An overlay: what is written goes to `upper`, and what is not is read from the real workspace.
+    Overlay {
+        /// An empty folder of the caller's, outside the workspace, with the workspace's own mode.
+        upper: PathBuf,
+        /// An empty folder beside it, for the kernel.
+        work: PathBuf,
+    },
+    /// A copy of the workspace, in its place; at its own path where there is no mount namespace.
+    Copy {
+        /// The copy.
+        folder: PathBuf,
+        /// Places below the workspace where another file system is mounted: seen, and read-only.
+        mounts: Vec<PathBuf>,
+    },
+}
+
+impl CowView {
+    /// Places below the workspace that are seen and cannot be written.
+    pub fn mounts(&self) -> &[PathBuf] {
+        match self {
+            Self::Overlay { .. } => &[],
+            Self::Copy { mounts, .. } => mounts,
+        }
+    }
+
+    /// Folders outside the workspace that it is made of.
+    pub fn folders(&self) -> Vec<&Path> {
+        match self {
+            Self::Overlay { upper, work } => vec![upper, work],
+            Self::Copy { folder, .. } => vec![folder],
+        }
+    }
 }
 
 /// What of the network exists inside. In each case there is a loopback interface of the cage's own, and it is up.
@@ -196,6 +239,17 @@ impl Default for Limits {
     }
 }
 
+/// What is shown of the programs that a caged program starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tracing {
+    /// Nothing: they are bounded by the cage.
+    Off,
+    /// Each program, before its first instruction: it runs only when
+    /// [`Cage::answer`](crate::launch::Cage::answer) says so.
+    Programs,
+}
+
 /// How much isolation to try for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -253,12 +307,14 @@ impl Profile {
             hidden: Vec::new(),
             protected: Vec::new(),
             staged: Vec::new(),
+            cow: None,
             scratch: None,
             environment: Vec::new(),
             limits: Limits::default(),
             group: None,
             mark: None,
             syscalls: SyscallGroups::default(),
+            tracing: Tracing::Off,
             network: Network::None,
             degree: DegreeRequest::Auto,
             degree_min: Degree::Minimal,
@@ -269,5 +325,35 @@ impl Profile {
     /// The usual system trees; those that a host lacks are passed over. Secrets in `/etc` are covered in any case.
     pub fn system_default() -> Vec<PathBuf> {
         SYSTEM.iter().map(PathBuf::from).collect()
+    }
+
+    /// The folder whose content appears as the workspace.
+    #[must_use]
+    pub fn workspace_source(&self) -> &Path {
+        match &self.cow {
+            Some(CowView::Copy { folder, .. }) => folder,
+            Some(CowView::Overlay { .. }) | None => &self.workspace,
+        }
+    }
+
+    /// This profile where there is no mount namespace: a copy of the workspace is a workspace at its own path.
+    ///
+    /// `None` where that cannot be: an overlay needs a mount.
+    #[must_use]
+    pub fn without_mounts(&self) -> Option<Self> {
+        match &self.cow {
+            None => Some(self.clone()),
+            Some(CowView::Overlay { .. }) => None,
+            Some(CowView::Copy { folder, .. }) => {
+                let inside = |path: &Path| folder.join(path.strip_prefix(&self.workspace).unwrap_or(Path::new("")));
+                Some(Self { workspace: folder.clone(), cwd: inside(&self.cwd), cow: None, ..self.clone() })
+            }
+        }
+    }
+
+    /// Where a path of the workspace is once the workspace has moved to the profile `to`.
+    #[must_use]
+    pub fn moved(&self, path: &Path, to: &Self) -> PathBuf {
+        path.strip_prefix(&self.workspace).map_or_else(|_| path.to_owned(), |rest| to.workspace.join(rest))
     }
 }

@@ -13,7 +13,8 @@
 //!
 //! During the run a *new* start-up file is live for programs outside until [`settle`] judged it.
 
-mod beneath;
+pub(crate) mod beneath;
+pub(crate) mod concern;
 mod gitconfig;
 mod gitkeys;
 mod judge;

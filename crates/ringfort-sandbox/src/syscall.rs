@@ -16,6 +16,7 @@ mod inherit;
 mod mount;
 mod network;
 mod process;
+mod trace;
 
 pub(crate) use self::clone::{clone_borrowing, clone_process};
 pub(crate) use self::confine::*;
@@ -26,6 +27,7 @@ pub(crate) use self::inherit::duplicate;
 pub(crate) use self::mount::*;
 pub(crate) use self::network::*;
 pub(crate) use self::process::*;
+pub(crate) use self::trace::*;
 
 use std::ffi::c_long;
 use std::io;

@@ -124,10 +124,10 @@ pub fn run_suite(offers: Offers, together: usize, runner: &Runner<'_>) -> io::Re
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
-        let ended = workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked"))));
-        ended.fold(Ok(()), |all, one| all.and(one))
+        let panicked = |_| Err(io::Error::other("a worker panicked"));
+        let ended: Vec<io::Result<()>> =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(panicked)).collect();
+        ended.into_iter().collect::<io::Result<()>>()
     })?;
     Ok(verdicts.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
@@ -207,4 +207,9 @@ pub fn documented(degree: &str, is_root: bool) -> Option<BTreeMap<&'static str, 
 }
 
 /// The list of each degree.
-pub static LISTS: &[(&str, &str)] = &[("minimal", include_str!("escape/minimal.txt"))];
+pub static LISTS: &[(&str, &str)] = &[
+    ("minimal", include_str!("escape/minimal.txt")),
+    ("reduced", include_str!("escape/reduced.txt")),
+    ("bubblewrap", include_str!("escape/bubblewrap.txt")),
+    ("docker", include_str!("escape/docker.txt")),
+];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The developer's commands: `corpora` measures, `report` shows what is long, `rules` drafts rows of the manual.
+//! The developer's commands: `corpora` measures, `report` shows what is long, `rules` drafts rows of the manual,
+//! `escape` lists the attempts of the escape suite.
 //!
-//! In: `corpora [--dir DIR] [--binary FILE] [--ratchet]`, `report` or `rules`. Out: text on standard output.
+//! In: `corpora [--dir DIR] [--binary FILE] [--ratchet]`, `report`, `rules` or `escape`. Out: text on standard output.
 //!
 //! **Invariant:** an argument that is not known is an error with exit status 2, never ignored.
 
@@ -10,15 +11,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use ringfort_testkit::escape::{self, Attempt};
 use ringfort_testkit::source::{read_tree, workspace_root};
 use ringfort_testkit::{evaluate, goals, report, rule_ids};
 
-const USAGE: &str = "usage: ringfort-testkit corpora [--dir DIR] [--binary FILE] [--ratchet] | report | rules
+const USAGE: &str = "usage: ringfort-testkit corpora [--dir DIR] [--binary FILE] [--ratchet] | report | rules | escape
   corpora  precision and recall of the built binary over the rows in DIR (default: $RINGFORT_CORPORA)
            FILE is the binary to ask (default: $RINGFORT_BIN, then target/release/ringfort)
            --ratchet fails where a figure passes its limit in ratchet.toml
   report   the longest files, functions and crates
-  rules    a draft of each row that docs/rules.md lacks";
+  rules    a draft of each row that docs/rules.md lacks
+  escape   the attempts of the escape suite: number, class, how it is judged, what it needs, what it tries";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,6 +44,12 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<()> {
         }
         Some("rules") if arguments.len() == 1 => {
             Ok(write!(out, "{}", rule_ids::missing_rows(&read_tree(&workspace_root())?))?)
+        }
+        Some("escape") if arguments.len() == 1 => {
+            for Attempt { id, class, proof, needs, what } in escape::attempts()? {
+                writeln!(out, "{id}\t{class}\t{proof:?}\t{needs}\t{what}")?;
+            }
+            Ok(())
         }
         Some("corpora") => {
             let (mut dir, mut binary) = (variable("RINGFORT_CORPORA"), variable("RINGFORT_BIN"));
@@ -87,6 +96,7 @@ mod tests {
             ("corpora --dir /proc/none", "no folder of corpora"),
             ("report twice", "usage"),
             ("rules twice", "usage"),
+            ("escape twice", "usage"),
         ] {
             let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
             let error = run(&arguments, &mut Vec::new()).unwrap_err();

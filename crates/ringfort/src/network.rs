@@ -71,7 +71,7 @@ impl OpenCarrier for Network {
             resolver: Arc::new(SystemResolver),
             clock: Arc::clone(&self.clock),
         };
-        let dialer = Arc::new(SystemDialer::default());
+        let dialer = Arc::new(SystemDialer);
         let proxy = Proxy::start(options, Arc::<Rules>::clone(&judge), dialer)?;
         Ok(Box::new(Carried { proxy: Some(proxy), judge, line, receiver }))
     }

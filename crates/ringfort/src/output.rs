@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** text from outside is escaped before it is shown.
 
+pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod remedy;
 

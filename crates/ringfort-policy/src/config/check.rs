@@ -5,7 +5,10 @@
 //!
 //! **Invariant:** a value that compiles into nothing is a fault, never a setting that is ignored.
 
+use std::collections::BTreeSet;
+
 use ringfort_core::obligation::Promise;
+use ringfort_core::syscalls::SyscallGroup;
 
 use super::{Config, EgressRuleConfig, GuardConfig, Level, Network, RuntimeKind};
 use crate::domain::HostPattern;
@@ -124,6 +127,13 @@ impl Checker {
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if provider.is_empty() || provider.len() > 64 || !provider.bytes().all(good) {
             self.value(key, "a provider's name holds lower-case letters, digits and `-` only");
+        }
+    }
+
+    pub(crate) fn closed_groups(&mut self, groups: &BTreeSet<SyscallGroup>) {
+        for group in groups.iter().filter(|group| !group.is_optional()) {
+            let message = format!("no program starts without `{}`", group.as_str());
+            self.value("sandbox.syscalls_denied", message);
         }
     }
 
@@ -316,6 +326,10 @@ fn check_sandbox(config: &Config, checker: &mut Checker) {
     if !sandbox.require.contains(&Promise::ConfineWrites) {
         checker.value("sandbox.require", "a cage without `confine-writes` is none");
     }
+    if sandbox.syscalls_allowed.iter().any(|group| *group != SyscallGroup::Debug) {
+        checker.value("sandbox.syscalls_allowed", "only `debug` is not allowed already");
+    }
+    checker.closed_groups(&sandbox.syscalls_denied);
     checker.limits("sandbox.limits", &sandbox.limits);
     checker.paths("sandbox.hidden", &sandbox.hidden);
     checker.entries("sandbox.home_read_only", sandbox.home_read_only.iter(), |entry| match Place::parse(entry) {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use ringfort_core::degree::Degree;
 use ringfort_core::obligation::{LimitObligation, Promise};
+use ringfort_core::syscalls::SyscallGroup;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,14 @@ pub struct SandboxConfig {
     pub hidden: Vec<String>,
     /// Folders below the home folder that are shown read-only inside the cage, besides the toolchains.
     pub home_read_only: Vec<String>,
+    /// Whether each program that a command starts is ruled on before its first instruction, as `run --trace` does.
+    pub trace: bool,
+    /// Groups of system calls that a command does without.
+    #[schemars(schema_with = "closed_groups")]
+    pub syscalls_denied: BTreeSet<SyscallGroup>,
+    /// Groups of system calls besides the usual ones: `debug`, for tracing and debuggers inside the cage.
+    #[schemars(schema_with = "opened_groups")]
+    pub syscalls_allowed: BTreeSet<SyscallGroup>,
 }
 
 impl Default for SandboxConfig {
@@ -34,8 +43,24 @@ impl Default for SandboxConfig {
             limits: LimitsConfig::default(),
             hidden: Vec::new(),
             home_read_only: Vec::new(),
+            trace: false,
+            syscalls_denied: BTreeSet::new(),
+            syscalls_allowed: BTreeSet::new(),
         }
     }
+}
+
+/// The schema of groups that a program can do without.
+pub(crate) fn closed_groups(_: &mut SchemaGenerator) -> Schema {
+    let optional = SyscallGroup::ALL.into_iter().filter(|group| group.is_optional());
+    let words: Vec<&str> = optional.map(SyscallGroup::as_str).collect();
+    json_schema!({ "type": "array", "uniqueItems": true, "items": { "type": "string", "enum": words } })
+}
+
+/// The schema of groups that are not among the usual ones.
+fn opened_groups(_: &mut SchemaGenerator) -> Schema {
+    let words = [SyscallGroup::Debug.as_str()];
+    json_schema!({ "type": "array", "uniqueItems": true, "items": { "type": "string", "enum": words } })
 }
 
 /// The schema of a set of promises; the words are those of the core.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ringfort_core::degree::Degree;
 use ringfort_core::limits::LOOP_WINDOW;
 use ringfort_core::obligation::{LimitObligation, Obligations, Promise};
+use ringfort_core::syscalls::{SyscallGroup, SyscallGroups};
 
 use super::places;
 use crate::config::Config;
@@ -42,6 +43,10 @@ pub struct Effective {
     pub roots_read_only: Vec<Place>,
     /// Folders below the home folder that are shown read-only.
     pub home_read_only: Vec<Place>,
+    /// Whether each program that a command starts is ruled on.
+    pub trace: bool,
+    /// The system calls that a command may make.
+    pub syscalls: SyscallGroups,
 }
 
 impl Effective {
@@ -62,7 +67,16 @@ impl Effective {
             roots: places(&autonomy.allowed_roots),
             roots_read_only: places(&autonomy.allowed_roots_read_only),
             home_read_only: places(&config.sandbox.home_read_only),
+            trace: config.sandbox.trace,
+            syscalls: SyscallGroups::default(),
         };
+        if config.sandbox.syscalls_allowed.contains(&SyscallGroup::Debug) {
+            bounds.syscalls = bounds.syscalls.with_debug();
+        }
+        let denied = restriction.map(|restriction| &restriction.sandbox.syscalls_denied).into_iter().flatten();
+        for group in config.sandbox.syscalls_denied.iter().chain(denied) {
+            bounds.syscalls = bounds.syscalls.without(*group);
+        }
         bounds.hidden.extend(places(&autonomy.forbidden_paths));
         if let Some(restriction) = restriction {
             let narrower = &restriction.autonomy;

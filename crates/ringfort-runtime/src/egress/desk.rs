@@ -33,6 +33,7 @@ use super::refusals::{Refusals, Remedy};
 use super::{Addresses, Attempt, CageId, Carrier, Closed, Ending, Event, Pass, Refusal, Reply, Verdict};
 use crate::approve::{Answer, Approver, Question};
 use crate::pipeline::{Denied, Outcome};
+use crate::run::chain;
 use crate::session::{Session, Task};
 use crate::supervisor::recorded::Recorded;
 use crate::supervisor::terminal::TICK;
@@ -296,7 +297,7 @@ impl Inner<'_> {
         let is_allowed = |(_, verdict): &(_, Verdict)| matches!(verdict, Verdict::Allow(_));
         let synced = if verdicts.iter().any(is_allowed) { self.session.pipeline.sync() } else { Ok(()) };
         if let Err(error) = &synced {
-            self.session.warn(&format!("what happens cannot be recorded: {error}"));
+            self.session.warn(&format!("what happens cannot be recorded: {}", chain(error)));
         }
         for (reply, verdict) in verdicts.drain(..) {
             reply.give(match (&synced, verdict) {

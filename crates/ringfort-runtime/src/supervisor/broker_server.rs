@@ -19,10 +19,12 @@ use ringfort_core::obligation::ApprovalChannel;
 use ringfort_core::principal::Principal;
 use ringfort_core::request::Provenance;
 use ringfort_core::text::Text;
-use ringfort_sandbox::launch::{Cage, DoorSockets, Event};
+use ringfort_sandbox::launch::{Cage, DoorSockets, Event, Question};
+use ringfort_sandbox::profile::CowView;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::broker::{self, Introduction, Operation, Reply, for_agents, receive, reply};
+use super::starts::Starts;
 use super::stdio::Inside;
 use crate::approve::Approver;
 use crate::egress::CageId;
@@ -42,6 +44,9 @@ const REQUESTS_MAX: usize = 200;
 const FLOOD_WINDOW: Duration = Duration::from_secs(5);
 /// Most introductions that are served in one turn, so that a flood cannot starve the main program's streams.
 const INTRODUCTIONS_PER_TURN: usize = 4;
+
+/// Most programs of one sibling that are ruled on in one turn.
+const STARTS_PER_TURN: usize = 32;
 
 /// What a broker serves with.
 pub struct Service<'a> {
@@ -78,11 +83,19 @@ pub(super) struct BrokerServer<'a> {
     recent: VecDeque<Duration>,
     /// What the requests of the last hour asked the record to keep.
     recorded: Recorded,
+    /// The programs that are started in traced cages.
+    starts: Starts,
 }
 
 impl<'a> BrokerServer<'a> {
     pub(super) fn new(service: Service<'a>) -> Self {
-        Self { service, siblings: Vec::new(), recent: VecDeque::new(), recorded: Recorded::default() }
+        Self {
+            service,
+            siblings: Vec::new(),
+            recent: VecDeque::new(),
+            recorded: Recorded::default(),
+            starts: Starts::default(),
+        }
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -99,6 +112,11 @@ impl<'a> BrokerServer<'a> {
             ]
         });
         std::iter::once(PollFd::from_borrowed_fd(self.service.socket.as_fd(), PollFlags::IN)).chain(siblings)
+    }
+
+    /// Rules on a program that was started in the traced cage of the main program.
+    pub(super) fn rule_start(&mut self, cage: &mut Cage, question: Question) {
+        self.starts.rule(&self.service, cage, question);
     }
 
     /// Serves whatever is ready.
@@ -192,6 +210,12 @@ impl<'a> BrokerServer<'a> {
         if operation == Operation::Check {
             return Some(Reply::Ruled(for_agents(session.pipeline.check(&task.request, door))));
         }
+        // Two mounts of one overlay are undefined: the kernel does not promise what either of them shows.
+        if matches!(session.profile.cow, Some(CowView::Overlay { .. })) {
+            let why = "there are no nested runs inside a copy-on-write run; the command can be started as it is";
+            self.refuse(words, &why);
+            return Some(Reply::Failed(why.to_owned()));
+        }
         if self.siblings.len() >= SIBLINGS_MAX {
             return Some(Reply::Failed(format!("{SIBLINGS_MAX} nested runs are going on already")));
         }
@@ -254,7 +278,7 @@ impl<'a> BrokerServer<'a> {
     }
 
     /// Puts on the record what was asked for and came to no ruling: a missing program, a folder outside.
-    fn refuse(&self, words: Vec<Text>, error: &TaskError) {
+    fn refuse(&self, words: Vec<Text>, error: &dyn std::fmt::Display) {
         let Service { session, principal, door, .. } = &self.service;
         let entry = Entry {
             principal: Some(principal.clone()),
@@ -267,13 +291,21 @@ impl<'a> BrokerServer<'a> {
         }
     }
 
-    fn look_after(&self, mut sibling: Sibling) -> Option<Sibling> {
+    fn look_after(&mut self, mut sibling: Sibling) -> Option<Sibling> {
+        let mut started = 0;
         let ended = loop {
             match sibling.cage.next_event() {
                 Some(Event::Exited(status)) => break Reply::Exited(status),
                 Some(Event::Signaled(signal)) => break Reply::Signalled(signal),
                 Some(Event::Lost) => break Reply::Failed("the cage was killed".to_owned()),
                 Some(Event::Stopped(_) | Event::Continued) => {}
+                Some(Event::Executed(question)) => {
+                    self.starts.rule(&self.service, &mut sibling.cage, question);
+                    started += 1;
+                    if started >= STARTS_PER_TURN {
+                        return Some(sibling); // What is left wakes again.
+                    }
+                }
                 None if sibling.deadline.is_some_and(|deadline| self.service.session.clock.monotonic() >= deadline) => {
                     break Reply::Failed("its time was over".to_owned());
                 }

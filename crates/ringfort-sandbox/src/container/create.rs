@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use super::image::Image;
 use super::libraries::{self, FOLDER};
 use super::limits::{Bounds, KEEPER_PROCESSES};
-use super::{DOOR, Flavour, sweep};
+use super::{DOOR, Flavour, Owner, sweep};
 use crate::launch::LaunchError;
-use crate::profile::{Container, Engine, Profile, WORKSPACE};
+use crate::profile::{Container, CowView, Engine, Profile, WORKSPACE};
 use crate::syscall;
 
 /// Variables by which a loader would run what an image brings before our keeper; empty, they say nothing.
@@ -51,7 +51,13 @@ impl Plan {
     ) -> Result<Self, LaunchError> {
         let mut plan = Self { words: vec!["create".into()], warnings: Vec::new() };
         plan.limits(profile, container);
-        plan.rights(flavour, profile);
+        let (uid, gid) = plan.user(profile);
+        plan.rights(flavour, uid, gid);
+        // Where the image has such a folder its mode is kept, whatever is asked for: the owner is the program's user.
+        let owner = match flavour.owner {
+            Owner::Numbers => format!(",uid={uid},gid={gid}"),
+            Owner::Word => ",U".to_owned(),
+        };
         plan.labels(container);
         let mounts = Mounts::new(profile, engine, container)?;
         let refused = |path: &Path| {
@@ -66,7 +72,7 @@ impl Plan {
         let places = ["/tmp", "/var/tmp", "/run"].iter().map(Path::new).chain(has_home.then_some(home.as_path()));
         let places: BTreeSet<&Path> = places.chain(image.volumes.iter().map(PathBuf::as_path)).collect();
         for path in places {
-            plan.private(path, private).ok_or_else(|| refused(path))?;
+            plan.private(path, private, &owner).ok_or_else(|| refused(path))?;
         }
         plan.warnings.extend(mounts.warnings);
         let door = Path::new(FOLDER).join(DOOR);
@@ -106,9 +112,8 @@ impl Plan {
         }
     }
 
-    fn rights(&mut self, flavour: &Flavour, profile: &Profile) {
+    fn rights(&mut self, flavour: &Flavour, uid: u32, gid: u32) {
         self.push(["--cap-drop".into(), "ALL".into(), "--security-opt".into(), "no-new-privileges".into()]);
-        let (uid, gid) = self.user(profile);
         self.push(["--user".into(), format!("{uid}:{gid}").into()]);
         if syscall::effective_ids().0 != 0 {
             self.words.extend(flavour.rootless.iter().map(OsString::from));
@@ -124,7 +129,7 @@ impl Plan {
         if uid != 0 {
             return (uid, gid);
         }
-        match profile.workspace.metadata() {
+        match profile.workspace_source().metadata() {
             Ok(found) if found.uid() != 0 => (found.uid(), found.gid()),
             _ => {
                 let warning = "the workspace belongs to root, so the program is root in the container, without any \
@@ -152,12 +157,12 @@ impl Plan {
         Some(())
     }
 
-    fn private(&mut self, target: &Path, bytes: u64) -> Option<()> {
+    fn private(&mut self, target: &Path, bytes: u64, owner: &str) -> Option<()> {
         let path = target.as_os_str().as_bytes();
         if path.iter().any(|byte| b":,\n".contains(byte)) {
             return None;
         }
-        let options = format!(":rw,nosuid,nodev,exec,mode=1777,size={bytes}");
+        let options = format!(":rw,nosuid,nodev,exec,mode=1777,size={bytes}{owner}");
         let word = [path, options.as_bytes()].concat();
         self.push(["--tmpfs".into(), OsString::from_vec(word)]);
         Some(())
@@ -229,7 +234,10 @@ impl Mounts {
     fn workspace(&mut self, profile: &Profile, engine: &Engine) -> io::Result<()> {
         let map = inside(profile);
         let workspace = &profile.workspace;
-        self.add(workspace.clone(), PathBuf::from(WORKSPACE), ReadOnly::No);
+        self.add(profile.workspace_source().to_owned(), PathBuf::from(WORKSPACE), ReadOnly::No);
+        for path in profile.cow.iter().flat_map(CowView::mounts) {
+            self.add(path.clone(), map(path), ReadOnly::Yes);
+        }
         let hidden: BTreeSet<PathBuf> = profile.hidden.iter().filter_map(|path| path.canonicalize().ok()).collect();
         let is_hidden = |path: &Path| path.ancestors().any(|parent| hidden.contains(parent));
         for staged in &profile.staged {
@@ -294,7 +302,7 @@ mod tests {
         }
         let mut plan = Plan { words: Vec::new(), warnings: Vec::new() };
         for path in ["/a:b", "/a,b", "/a\nb"] {
-            assert_eq!(plan.private(OsStr::new(path).as_ref(), 1), None, "{path:?}");
+            assert_eq!(plan.private(OsStr::new(path).as_ref(), 1, ""), None, "{path:?}");
         }
         assert!(plan.words.is_empty());
     }

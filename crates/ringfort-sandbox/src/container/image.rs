@@ -54,7 +54,7 @@ pub(super) fn resolve(caller: &Caller<'_>, name: &str) -> Result<Image, LaunchEr
     if name.starts_with('-') {
         return Err(LaunchError::engine(format!("`{name}` is no name of an image"), caller.flavour.help_image));
     }
-    let said = caller.call(["image", "inspect", "--format", "{{json .}}", name]).map_err(|error| match &error {
+    let said = caller.call(["image", "inspect", name]).map_err(|error| match &error {
         ClientError::Failed { said, .. } if is_missing(said) => LaunchError::engine(
             format!("there is no image `{name}` here, and nothing is pulled for a run"),
             caller.flavour.help_image,
@@ -72,7 +72,7 @@ fn is_missing(said: &str) -> bool {
 }
 
 fn parse(output: &[u8]) -> Result<Image, String> {
-    let inspected: Inspected =
+    let [inspected]: [Inspected; 1] =
         serde_json::from_slice(output).map_err(|error| format!("the engine's answer is not understood: {error}"))?;
     let hex = inspected.id.strip_prefix("sha256:").unwrap_or(&inspected.id);
     if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -118,7 +118,7 @@ mod tests {
             ),
             (format!(r#"{{"Id":"{HEX}","Os":"linux"}}"#), image(&digest, DEFAULT_PATH, &[])),
         ] {
-            assert_eq!(parse(text.as_bytes()), Ok(expected), "{text}");
+            assert_eq!(parse(format!("[{text}]").as_bytes()), Ok(expected), "{text}");
         }
     }
 
@@ -126,14 +126,14 @@ mod tests {
     fn deny_what_is_no_image() {
         for text in [
             String::new(),
-            "[]".to_owned(),
+            format!(r#"{{"Id":"{HEX}","Os":"linux"}},{{"Id":"{HEX}","Os":"linux"}}"#),
             r#"{"Id":"alpine:3.20","Os":"linux"}"#.to_owned(),
             format!(r#"{{"Id":"sha256:{HEX}0","Os":"linux"}}"#),
             format!(r#"{{"Id":"{HEX}","Os":"windows"}}"#),
             format!(r#"{{"Id":"{HEX}","Os":"linux","Config":{{"Volumes":{{"/":{{}}}}}}}}"#),
             format!(r#"{{"Id":"{HEX}","Os":"linux","Config":{{"Volumes":{{"data":{{}}}}}}}}"#),
         ] {
-            assert!(parse(text.as_bytes()).is_err(), "{text}");
+            assert!(parse(format!("[{text}]").as_bytes()).is_err(), "{text}");
         }
     }
 

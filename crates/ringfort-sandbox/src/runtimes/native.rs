@@ -17,16 +17,19 @@ mod minimal;
 mod prepare;
 mod step;
 mod sweep;
+mod trace;
 mod view;
 mod wire;
 mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use ringfort_core::obligation::Promise;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 pub(crate) use self::keeper::BROKER;
 pub(crate) use self::landlock::ABI_MAX as LANDLOCK_ABI_MAX;
@@ -36,7 +39,7 @@ use self::witness::Findings;
 use super::{Leftover, Runtime};
 use crate::achieved::{Achieved, Degree, Held};
 use crate::group::Leaf;
-use crate::launch::{DoorSockets, Event, LaunchError, Spawn};
+use crate::launch::{DoorSockets, Event, LaunchError, Question, Spawn};
 use crate::profile::{DegreeRequest, Profile};
 use crate::syscall::{self, Answer, Errno, Patience};
 
@@ -55,6 +58,12 @@ pub enum ProfileError {
     Workspace {
         /// The path.
         path: PathBuf,
+    },
+    /// Programs are to be traced, which only the native runtime does.
+    #[error("the runtime `{runtime}` cannot trace what is started inside")]
+    Tracing {
+        /// The runtime's name.
+        runtime: String,
     },
     /// A path has to lie inside the workspace.
     #[error("`{}` lies outside the workspace", path.display())]
@@ -389,23 +398,48 @@ fn achieved(mode: Mode, abi: u32, findings: Findings, warnings: Vec<String>) -> 
     }
 }
 
-/// The next event of a cage; `None` when there is none yet.
-pub(crate) fn receive_event(control: &OwnedFd, patience: Patience) -> Option<Event> {
-    let mut buffer = [0; wire::EVENT_BYTES];
-    loop {
-        return match syscall::receive(control.as_raw_fd(), &mut buffer, patience) {
-            Err(Errno(libc::EINTR)) => continue,
-            Err(Errno(libc::EAGAIN)) => None,
-            Err(_) | Ok(0) => Some(Event::Lost),
-            Ok(length) => match buffer.get(..length).and_then(Message::decode) {
-                Some(Message::Exited(status)) => Some(Event::Exited(status)),
-                Some(Message::Signaled(signal)) => Some(Event::Signaled(signal)),
-                Some(Message::Stopped(signal)) => Some(Event::Stopped(signal)),
-                Some(Message::Continued) => Some(Event::Continued),
-                Some(Message::Signal(_) | Message::Door(_)) | None => Some(Event::Lost),
-            },
-        };
-    }
+/// The next event of a cage, and the descriptor that came with it; `None` when there is none yet.
+pub(crate) fn receive_event(control: &OwnedFd, patience: Patience) -> Option<(Event, Option<OwnedFd>)> {
+    let mut bytes = [0; wire::EVENT_BYTES];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let flags = match patience {
+        Patience::Wait => RecvFlags::CMSG_CLOEXEC,
+        Patience::Look => RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT,
+    };
+    let (received, descriptor) = loop {
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        match recvmsg(control, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => return None,
+            Err(_) => return Some((Event::Lost, None)),
+            Ok(received) => {
+                let descriptor = ancillary.drain().find_map(|message| match message {
+                    RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+                    _ => None,
+                });
+                break (received.bytes, descriptor);
+            }
+        }
+    };
+    let event = match bytes.get(..received).and_then(Message::decode) {
+        Some(Message::Exited(status)) => Event::Exited(status),
+        Some(Message::Signaled(signal)) => Event::Signaled(signal),
+        Some(Message::Stopped(signal)) => Event::Stopped(signal),
+        Some(Message::Continued) => Event::Continued,
+        Some(Message::Executed(number)) => Event::Executed(Question(number)),
+        // What only the keeper is told, the door (which comes first), an end without a message.
+        _ => Event::Lost,
+    };
+    Some((event, descriptor))
+}
+
+/// Tells the keeper what becomes of a program that waits.
+pub(crate) fn answer(control: &OwnedFd, number: i32, answer: crate::launch::Answer) -> Answer<()> {
+    let message = match answer {
+        crate::launch::Answer::Run => Message::MayRun(number),
+        crate::launch::Answer::End => Message::MayNotRun(number),
+    };
+    syscall::send(control.as_raw_fd(), &message.encode(), Patience::Look)
 }
 
 /// Asks the keeper to send a signal to the program's group.
@@ -433,6 +467,15 @@ pub(crate) fn try_rooted() -> Tried {
 
 fn tried(mode: Mode) -> Tried {
     prepare::try_plan(mode).map_or_else(|_| Tried::default(), |plan| keeper::try_out(mode.namespaces(), &plan))
+}
+
+/// Whether the workspace `lower` can be mounted with its changes kept in `upper`, inside new namespaces.
+pub(crate) fn try_layered(lower: &Path, upper: &Path, work: &Path) -> bool {
+    let works = |mode: Mode| {
+        let plan = prepare::try_layered_plan(mode, (lower, upper, work));
+        mode.is_namespaced() && plan.is_ok_and(|plan| keeper::try_out(mode.namespaces(), &plan).mounts)
+    };
+    modes(DegreeRequest::Auto, 0).into_iter().any(|(mode, _)| works(mode))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use ringfort_core::obligation::Promise;
 
 use super::Runtime;
 use super::native::Started;
-use crate::container::{self, Flavour};
+use crate::container::{self, Flavour, Owner};
 use crate::launch::{LaunchError, Spawn};
 use crate::profile::Profile;
 
@@ -21,6 +21,7 @@ static FLAVOUR: Flavour = Flavour {
     name: "podman",
     help: "`podman info` has to answer for this user; version 4.0 or later is needed",
     help_image: "`podman image ls` lists what is there; pull it yourself, or name another with `runtime.docker.image`",
+    owner: Owner::Word,
     // The caller keeps its number inside: files of the workspace belong to the same user on both sides.
     rootless: &["--userns", "keep-id"],
 };

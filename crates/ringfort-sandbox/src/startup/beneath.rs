@@ -24,7 +24,7 @@ const LISTING_BUFFER_BYTES: usize = 16 << 10;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     File,
     Directory,
     Link,
@@ -34,28 +34,28 @@ pub(super) enum Kind {
 
 /// A point in a file system's own time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment {
-    pub(super) seconds: i64,
-    pub(super) nanoseconds: u32,
+pub(crate) struct Moment {
+    pub(crate) seconds: i64,
+    pub(crate) nanoseconds: u32,
 }
 
 /// What the kernel says about one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) device: (u32, u32),
-    pub(super) inode: u64,
-    pub(super) kind: Kind,
+pub(crate) struct Identity {
+    pub(crate) device: (u32, u32),
+    pub(crate) inode: u64,
+    pub(crate) kind: Kind,
     /// Permission bits, set-user and set-group bits included.
-    pub(super) mode: u32,
-    pub(super) links: u32,
-    pub(super) size: u64,
-    pub(super) modified: Moment,
-    pub(super) changed: Moment,
+    pub(crate) mode: u32,
+    pub(crate) links: u32,
+    pub(crate) size: u64,
+    pub(crate) modified: Moment,
+    pub(crate) changed: Moment,
 }
 
 /// A folder, and everything below it.
 #[derive(Debug)]
-pub(super) struct Root {
+pub(crate) struct Root {
     fd: OwnedFd,
     /// Folders that were shut at or after this moment are opened up to look into them; others stay shut.
     opens_since: Option<Moment>,
@@ -63,36 +63,36 @@ pub(super) struct Root {
 
 /// One name of a listing.
 #[derive(Clone, Debug)]
-pub(super) struct Listed {
-    pub(super) name: OsString,
-    pub(super) kind: Kind,
+pub(crate) struct Listed {
+    pub(crate) name: OsString,
+    pub(crate) kind: Kind,
 }
 
 /// The names of a folder.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Listing {
-    pub(super) entries: Vec<Listed>,
+pub(crate) struct Listing {
+    pub(crate) entries: Vec<Listed>,
     /// Whether there were more than asked for.
-    pub(super) truncated: bool,
+    pub(crate) truncated: bool,
 }
 
 impl Root {
-    pub(super) fn open(path: &Path) -> Result<Self, Errno> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
         Ok(Self::from_fd(fd))
     }
 
-    pub(super) fn from_fd(fd: OwnedFd) -> Self {
+    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
         Self { fd, opens_since: None }
     }
 
     /// The same folder; what was shut in it since `moment` is opened up by giving its owner all rights.
-    pub(super) fn opening(&self, moment: Moment) -> Result<Self, Errno> {
+    pub(crate) fn opening(&self, moment: Moment) -> Result<Self, Errno> {
         Ok(Self { fd: self.directory(Path::new(""))?, opens_since: Some(moment) })
     }
 
-    pub(super) fn open_at(&self, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+    pub(crate) fn open_at(&self, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -106,7 +106,7 @@ impl Root {
     }
 
     /// The folder at `path` (empty: the root), for reading.
-    pub(super) fn directory(&self, path: &Path) -> Result<OwnedFd, Errno> {
+    pub(crate) fn directory(&self, path: &Path) -> Result<OwnedFd, Errno> {
         let open = || self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK, Mode::empty());
         match (open(), self.opens_since) {
             (Err(Errno::ACCESS), Some(since)) => {
@@ -132,7 +132,7 @@ impl Root {
     }
 
     /// The folder that holds `path`, and its name there. `None` for a path without a last name.
-    pub(super) fn parent<'a>(&self, path: &'a Path) -> Result<(Parent<'_>, &'a OsStr), Errno> {
+    pub(crate) fn parent<'a>(&self, path: &'a Path) -> Result<(Parent<'_>, &'a OsStr), Errno> {
         let name = path.file_name().ok_or(Errno::INVAL)?;
         match path.parent() {
             None => Ok((Parent::Borrowed(self.fd.as_fd()), name)),
@@ -147,7 +147,7 @@ impl Root {
     /// What stands at `path`; `None` if nothing does, or something on the way is no folder.
     ///
     /// A link on the way is `ELOOP`.
-    pub(super) fn identity(&self, path: &Path) -> Result<Option<Identity>, Errno> {
+    pub(crate) fn identity(&self, path: &Path) -> Result<Option<Identity>, Errno> {
         let found = self.parent(path).and_then(|(parent, name)| identity_at(parent.as_fd(), name));
         match found {
             Ok(identity) => Ok(Some(identity)),
@@ -157,7 +157,7 @@ impl Root {
     }
 
     /// The bytes of the regular file at `path`, with what it was when they were read; `None` beyond `bytes_max`.
-    pub(super) fn read(&self, path: &Path, bytes_max: usize) -> Result<Option<(Vec<u8>, Identity)>, Errno> {
+    pub(crate) fn read(&self, path: &Path, bytes_max: usize) -> Result<Option<(Vec<u8>, Identity)>, Errno> {
         let fd = self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty())?;
         let identity = identity_of(fd.as_fd())?;
         if identity.kind != Kind::File {
@@ -172,18 +172,18 @@ impl Root {
         Ok((bytes.len() <= bytes_max).then_some((bytes, identity)))
     }
 
-    pub(super) fn link_target(&self, path: &Path) -> Result<PathBuf, Errno> {
+    pub(crate) fn link_target(&self, path: &Path) -> Result<PathBuf, Errno> {
         let (parent, name) = self.parent(path)?;
         let target = rustix::fs::readlinkat(parent.as_fd(), name, Vec::new())?;
         Ok(PathBuf::from(OsStr::from_bytes(target.to_bytes())))
     }
 
-    pub(super) fn list(&self, path: &Path, entries_max: usize) -> Result<Listing, Errno> {
+    pub(crate) fn list(&self, path: &Path, entries_max: usize) -> Result<Listing, Errno> {
         list(self.directory(path)?.as_fd(), entries_max)
     }
 
     /// Makes the folders on the way to `path` where they are missing; never through a link.
-    pub(super) fn make_parents(&self, path: &Path) -> Result<(), Errno> {
+    pub(crate) fn make_parents(&self, path: &Path) -> Result<(), Errno> {
         let mut way = PathBuf::new();
         for part in path.parent().unwrap_or(Path::new("")) {
             way.push(part);
@@ -197,7 +197,7 @@ impl Root {
     }
 
     /// Puts a fresh file with `bytes` at `path`, replacing in one step what stands there. Synced.
-    pub(super) fn replace(&self, path: &Path, temporary: &OsStr, bytes: &[u8], mode: u32) -> Result<(), Errno> {
+    pub(crate) fn replace(&self, path: &Path, temporary: &OsStr, bytes: &[u8], mode: u32) -> Result<(), Errno> {
         let (parent, name) = self.parent(path)?;
         let file = write_fresh(parent.as_fd(), temporary, bytes, mode)?;
         let synced = file.sync_data().map_err(|e| errno(&e));
@@ -211,7 +211,7 @@ impl Root {
 }
 
 /// The folder that holds an entry.
-pub(super) enum Parent<'a> {
+pub(crate) enum Parent<'a> {
     Borrowed(BorrowedFd<'a>),
     Owned(OwnedFd),
 }
@@ -226,7 +226,7 @@ impl AsFd for Parent<'_> {
 }
 
 /// A new file `name` in `parent`, never an existing one.
-pub(super) fn write_fresh(parent: BorrowedFd<'_>, name: &OsStr, bytes: &[u8], mode: u32) -> Result<File, Errno> {
+pub(crate) fn write_fresh(parent: BorrowedFd<'_>, name: &OsStr, bytes: &[u8], mode: u32) -> Result<File, Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o600))?;
     let mut file = File::from(fd);
@@ -235,15 +235,15 @@ pub(super) fn write_fresh(parent: BorrowedFd<'_>, name: &OsStr, bytes: &[u8], mo
     Ok(file)
 }
 
-pub(super) fn errno(error: &std::io::Error) -> Errno {
+pub(crate) fn errno(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
-pub(super) fn identity_at(parent: BorrowedFd<'_>, name: &OsStr) -> Result<Identity, Errno> {
+pub(crate) fn identity_at(parent: BorrowedFd<'_>, name: &OsStr) -> Result<Identity, Errno> {
     identify(parent, name, AtFlags::SYMLINK_NOFOLLOW)
 }
 
-pub(super) fn identity_of(fd: BorrowedFd<'_>) -> Result<Identity, Errno> {
+pub(crate) fn identity_of(fd: BorrowedFd<'_>) -> Result<Identity, Errno> {
     identify(fd, OsStr::new(""), AtFlags::EMPTY_PATH)
 }
 
@@ -273,7 +273,7 @@ fn kind_of(kind: FileType) -> Kind {
 }
 
 /// The names in `directory`, at most `entries_max`.
-pub(super) fn list(directory: BorrowedFd<'_>, entries_max: usize) -> Result<Listing, Errno> {
+pub(crate) fn list(directory: BorrowedFd<'_>, entries_max: usize) -> Result<Listing, Errno> {
     let mut listing = Listing::default();
     listing.truncated = visit(directory, entries_max, |name, kind| {
         listing.entries.push(Listed { name: name.to_owned(), kind });
@@ -282,7 +282,7 @@ pub(super) fn list(directory: BorrowedFd<'_>, entries_max: usize) -> Result<List
 }
 
 /// Shows each name in `directory`, at most `entries_max`; says whether there are more.
-pub(super) fn visit(
+pub(crate) fn visit(
     directory: BorrowedFd<'_>,
     entries_max: usize,
     mut each: impl FnMut(&OsStr, Kind),
@@ -314,7 +314,7 @@ pub(super) fn visit(
 }
 
 /// Gives the owner all rights on the file or folder `name`, if it is one: what is unreadable cannot be judged.
-pub(super) fn make_accessible(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+pub(crate) fn make_accessible(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(parent, name, flags, Mode::empty())?;
     let identity = identity_of(fd.as_fd())?;

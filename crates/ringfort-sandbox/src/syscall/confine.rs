@@ -30,6 +30,11 @@ pub(crate) fn forbid_dump() -> Answer<()> {
     prctl(libc::PR_SET_DUMPABLE, [0; 4]).map(|_| ())
 }
 
+/// Equals may trace this process.
+pub(crate) fn allow_dump() -> Answer<()> {
+    prctl(libc::PR_SET_DUMPABLE, [1, 0, 0, 0]).map(|_| ())
+}
+
 /// Orphans below this process become its children.
 pub(crate) fn adopt_orphans() -> Answer<()> {
     prctl(libc::PR_SET_CHILD_SUBREAPER, [1, 0, 0, 0]).map(|_| ())

@@ -10,7 +10,6 @@
     reason = "tests end by panicking and say what they skipped"
 )]
 
-mod attacks;
 mod cage;
 mod calls;
 mod escape;
@@ -19,3 +18,4 @@ mod limits;
 mod network;
 mod network_inside;
 mod programs;
+mod traced;

@@ -42,7 +42,7 @@ pub struct World {
     victim: Victim,
     before: Manifest,
     startup: Manifest,
-    git_config: Vec<u8>,
+    git_config: String,
     _folder: TempDir,
 }
 
@@ -117,7 +117,7 @@ impl World {
         }
         let number = |word: u64| RandomState::new().hash_one(word);
         let tag = format!("{:012x}", number(1) >> 16);
-        let secret = format!("canary-{:016x}{:016x}", number(2), number(3));
+        let secret = format!("canary-{tag}-{:016x}{:016x}", number(2), number(3));
         furnish(&home, &outside, &secret)?;
         fs::write(format!("/tmp/ringfort-escape-{tag}"), format!("{secret}-temporary\n"))?;
         repository(&work)?;
@@ -137,7 +137,7 @@ impl World {
         let mut world = Self {
             before: Manifest::new(),
             startup: Manifest::new(),
-            git_config: fs::read(work.join(".git/config"))?,
+            git_config: fs::read_to_string(work.join(".git/config"))?,
             root,
             home,
             work,
@@ -203,9 +203,7 @@ impl World {
                 found.push(format!("`{}` gives rights to whoever runs it", path.display()));
             }
         }
-        if fs::read(self.work.join(".git/config")).ok().as_deref() != Some(&self.git_config) {
-            found.push("the settings of git have changed".to_owned());
-        }
+        found.extend(self.settings_of_git());
         // Before git runs here, which is not part of the attack.
         let startup = differences(&self.startup, &self.look_at_startup()?);
         if classes.contains("start-up files") {
@@ -234,6 +232,14 @@ impl World {
         std::thread::sleep(STAYS);
         let after = length();
         (after > before).then(|| format!("something still writes after the end: {before}, then {after} bytes"))
+    }
+
+    /// Settings that were not there, or a file that is none any more. What is harmless may be taken out.
+    fn settings_of_git(&self) -> Option<String> {
+        let now = fs::read_to_string(self.work.join(".git/config")).unwrap_or_default();
+        let is_there = now.contains("[core]");
+        let new: Vec<&str> = now.lines().filter(|line| !self.git_config.lines().any(|old| old == *line)).collect();
+        (!is_there || !new.is_empty()).then(|| format!("the settings of git have changed: {new:?}"))
     }
 
     /// New names that start something.

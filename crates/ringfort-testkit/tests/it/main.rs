@@ -5,6 +5,8 @@
 //! does.
 
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod escape;
 #[cfg(test)]
 mod failures;

@@ -37,11 +37,16 @@ impl Stage {
 
     /// A pipeline under `preset` that asks `provider` beside native.
     pub(crate) fn pipeline(&self, preset: Preset, provider: Arc<dyn SecurityProvider>) -> Pipeline {
+        self.pipeline_over(chain(preset), provider)
+    }
+
+    /// A pipeline over these policies that asks `provider` beside native.
+    pub(crate) fn pipeline_over(&self, chain: Arc<[Policy]>, provider: Arc<dyn SecurityProvider>) -> Pipeline {
         let clock: Arc<dyn Clock> = Arc::new(FakeClock::new(Timestamp(1_800_000_000_000)));
         let freeze = Freeze::new(self.place.path().join("freeze"));
         freeze.create().unwrap();
         Pipeline::new(PipelineParts {
-            chain: chain(preset),
+            chain,
             provider,
             guard: Guard::new(self.place.path().join("guard"), GuardLimits::default()),
             freeze,

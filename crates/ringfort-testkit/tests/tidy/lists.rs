@@ -52,7 +52,7 @@ fn module_fault(tree: &[SourceFile], folder: &str, module: &str) -> Option<Strin
         _ if matches!(module, "main" | "lib" | "build") => return None,
         Some((_, "benches" | "examples" | "tests" | "bin" | "fuzz_targets")) => return None,
         Some((_, "src")) => vec![format!("{folder}/lib.rs"), format!("{folder}/main.rs")],
-        Some((above, _)) if above.ends_with("/tests") => vec![format!("{folder}/main.rs")],
+        Some((above, _)) if above.ends_with("/tests") || above.ends_with("/bin") => vec![format!("{folder}/main.rs")],
         _ => vec![format!("{folder}.rs")],
     };
     let present: Vec<&SourceFile> = tree.iter().filter(|file| parents.contains(&file.path)).collect();

@@ -28,6 +28,7 @@ use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::Text;
 use ringfort_policy::config::{Network, RuntimeKind};
+use ringfort_runtime::cow::CowContext;
 use ringfort_runtime::egress::refusals;
 use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
@@ -35,10 +36,11 @@ use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
+use ringfort_sandbox::cow::Wish;
 use ringfort_sandbox::launch::LaunchError;
-use ringfort_sandbox::profile::{DegreeRequest, Profile};
+use ringfort_sandbox::profile::{DegreeRequest, Profile, Tracing};
 
-use super::{Common, Failure};
+use super::{Common, Failure, changes};
 use crate::output::remedy::Opening;
 use crate::output::{self, Detail, Widening};
 use crate::wiring::{RunWishes, World, engine, session_name, wire, workspace};
@@ -62,7 +64,8 @@ const SHOWN_CHARS_MAX: usize = 2000;
 const ODD_PATH_RULE: &str = "path-001";
 
 /// Options that a caller inside a cage has no say in.
-const OUTSIDE_ONLY: [&str; 7] = ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--runtime"];
+const OUTSIDE_ONLY: [&str; 8] =
+    ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--runtime", "--trace"];
 
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
@@ -76,6 +79,7 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run -- npm test
   ringfort run -- bash
   ringfort run --workspace ~/src/app -- make -j4
+  ringfort run --cow -- npm install
   ringfort run -- claude
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
@@ -90,6 +94,10 @@ pub(crate) struct RunArgs {
     /// How much isolation: `auto`, `full`, `reduced` (no user namespace) or `minimal` (Landlock and seccomp only)
     #[arg(long, value_name = "DEGREE", default_value = "auto")]
     pub(crate) degree: String,
+    /// Keep what changes in the workspace beside it until you apply or discard it: `ringfort changes`. An overlay where
+    /// that works, else a copy; `--cow=copy` always copies
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    pub(crate) cow: Option<String>,
     /// In what the program runs: `native`, `bubblewrap`, `docker` or `podman`; as configured unless named
     #[arg(long, value_name = "NAME")]
     pub(crate) runtime: Option<String>,
@@ -99,6 +107,9 @@ pub(crate) struct RunArgs {
     /// What must hold, or nothing runs: a degree (`full`, `reduced`) or promises; separated by commas, or repeated
     #[arg(long, value_name = "WHAT")]
     pub(crate) require: Vec<String>,
+    /// Rule on each program that the command starts, before its first instruction (slower)
+    #[arg(long)]
+    pub(crate) trace: bool,
     /// Redact output on a terminal as well
     #[arg(long)]
     pub(crate) redact: bool,
@@ -139,7 +150,11 @@ impl RunArgs {
             option("--network", OsStr::new(network));
         }
         self.require.iter().for_each(|what| option("--require", OsStr::new(what)));
-        for (flag, is_set) in [("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
+        if let Some(cow) = &self.cow {
+            words.push(format!("--cow={cow}").into());
+        }
+        let trace = ("--trace", self.trace);
+        for (flag, is_set) in [trace, ("--redact", self.redact), ("--verbose", self.verbose), ("--json", common.json)] {
             if is_set {
                 words.push(flag.into());
             }
@@ -159,6 +174,8 @@ struct Wishes {
     network: Option<Network>,
     degree: Option<DegreeRequest>,
     require: Requirement,
+    cow: Option<Wish>,
+    trace: bool,
     redact: bool,
     verbose: bool,
     command: Vec<OsString>,
@@ -213,9 +230,13 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             wishes.command = std::iter::once(word).chain(words).collect();
             break;
         }
-        let is_flag = matches!(name.as_str(), "--redact" | "--verbose" | "-v" | "--json");
+        let is_flag = matches!(name.as_str(), "--trace" | "--redact" | "--verbose" | "-v" | "--json");
         if is_flag && attached.is_some() {
             return Err(bad_option(&word));
+        }
+        if name == "--cow" {
+            wishes.cow = Some(cow_wish(attached.as_deref())?);
+            continue;
         }
         let mut value = || {
             attached
@@ -233,6 +254,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--network" => wishes.network = Some(network(&value()?)?),
             "--degree" => wishes.degree = Some(degree(&value()?)?),
             "--require" => wishes.require.add(&value()?)?,
+            "--trace" => wishes.trace = true,
             "--redact" => wishes.redact = true,
             "--verbose" | "-v" => wishes.verbose = true,
             "--json" => wishes.common.json = true,
@@ -253,6 +275,14 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
 fn bad_option(word: &OsString) -> Failure {
     let error = anyhow::anyhow!("unknown option `{}`", super::shown(word));
     Failure::usage(error).help("`ringfort run --help` lists the options; the command comes after `--`")
+}
+
+fn cow_wish(how: Option<&OsStr>) -> Result<Wish, Failure> {
+    match how.map(OsStr::to_str) {
+        None | Some(Some("auto")) => Ok(Wish::Auto),
+        Some(Some("copy")) => Ok(Wish::Copy),
+        Some(_) => Err(Failure::usage(anyhow::anyhow!("`--cow` stands alone, or is `--cow=auto` or `--cow=copy`"))),
+    }
 }
 
 fn degree(value: &OsStr) -> Result<DegreeRequest, Failure> {
@@ -364,6 +394,9 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         wired.session.warn(notice);
     }
     wishes.require.tighten(&mut wired.session.profile);
+    if wishes.trace {
+        wired.session.profile.tracing = Tracing::Programs;
+    }
 
     let words: Vec<Text> = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
     let principal = world.principal().map_err(|error| guard(Failure::guard(error)))?;
@@ -392,11 +425,15 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         approver: &approver,
         redact_terminal: wishes.redact || wired.loaded.config.redact.terminal,
         network: Some(&door),
+        cow: wishes.cow.map(|wish| CowContext { state: &wired.state, wish, progress: &changes::copying }),
         is_live: wishes.verbose && !world.is_for_agent(),
     };
     match run(&mut wired.session, &task, &context) {
         RunEnd::Ended(finished) => {
             report(&wired.session, &finished, &wishes, &wired.session.name);
+            if let Some(cow) = &finished.cow {
+                changes::summary(&wired.session, cow, wishes.common.state.as_deref());
+            }
             let reader = if world.is_for_agent() { refusals::Reader::Agent } else { refusals::Reader::Person };
             finished.refusals.lines(reader).iter().for_each(|line| wired.session.warn(line));
             Ok(ended(finished.ended))
@@ -550,6 +587,10 @@ fn write_denial(ruling: &Ruling, action: &Action, reader: &Reader<'_>, json: boo
 
 /// A run inside a cage: the supervisor outside decides, records and launches a sibling cage.
 fn nested(world: &World, wishes: Wishes) -> Result<End, Failure> {
+    if wishes.cow.is_some() {
+        let error = anyhow::anyhow!("`--cow` is not available inside a cage: it would share the workspace of the run");
+        return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });
+    }
     if let Some(option) = wishes.widening.first() {
         let error = anyhow::anyhow!("`{option}` is not available inside a cage: the supervisor outside decides");
         return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });

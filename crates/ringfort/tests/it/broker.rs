@@ -42,6 +42,15 @@ fn status_output_and_input_pass() {
 }
 
 #[test]
+fn a_home_with_a_folder_of_programs_has_the_client_beside_it() {
+    let place = Place::new();
+    place.write(place.home.join(".local/bin/tool"), "");
+    place.write("agent.sh", "ringfort run -- echo through; ls \"$HOME/.local/bin\"\n");
+    let ran = place.run(["sh", "agent.sh"]).output().exits(0);
+    assert_eq!(ran.out(), "through\ntool\n", "{ran}");
+}
+
+#[test]
 fn a_nested_run_writes_where_the_agent_may_and_nowhere_else() {
     let place = Place::new();
     let outside = place.outside.join("made");

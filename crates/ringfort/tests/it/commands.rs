@@ -12,12 +12,16 @@ use serde_json::Value;
 use crate::support::{Output, Place};
 
 /// Every subcommand, and its help.
-const HELP: [(&str, &str); 24] = [
+const HELP: [(&str, &str); 28] = [
     ("", include_str!("help/ringfort.txt")),
     ("run", include_str!("help/run.txt")),
     ("hook", include_str!("help/hook.txt")),
     ("setup", include_str!("help/setup.txt")),
     ("freeze", include_str!("help/freeze.txt")),
+    ("changes", include_str!("help/changes.txt")),
+    ("changes list", include_str!("help/changes-list.txt")),
+    ("changes apply", include_str!("help/changes-apply.txt")),
+    ("changes discard", include_str!("help/changes-discard.txt")),
     ("check", include_str!("help/check.txt")),
     ("scan", include_str!("help/scan.txt")),
     ("trail", include_str!("help/trail.txt")),

@@ -11,12 +11,14 @@
 
 mod agents;
 mod approvals;
-mod attack;
 mod attack_life;
 mod broker;
 mod commands;
+mod cow;
+mod cow_attack;
 mod degrees;
 mod egress;
+mod escape;
 mod explain;
 mod hook;
 mod hook_cage;
@@ -37,4 +39,5 @@ mod streams;
 mod support;
 mod terminal;
 mod tools;
+mod traced;
 mod widen;

@@ -3,7 +3,7 @@
 //! error after which nothing has run; nothing of a container is left behind, whatever happens to its supervisor.
 //!
 //! In: `RINGFORT_TEST_DOCKER_HOST`, the address of a Docker daemon with the image `ringfort-test:1` (see
-//! `scripts/engine.sh`), or `skip`. Out: statuses, output, files, and what the engine itself lists.
+//! `scripts/engine.sh`), or `skip`; `RINGFORT_TEST_PODMAN_CONF`, the settings of a Podman that has it too. Out: statuses, output, files, and what the engine itself lists.
 
 use std::ffi::OsString;
 use std::fs;
@@ -24,8 +24,8 @@ const DOCKER: &str = "/usr/bin/docker";
 #[derive(Clone, Debug)]
 struct Runtime {
     name: &'static str,
-    /// Where its engine is, for containers.
-    engine: Option<OsString>,
+    /// The variable that says where its engine is, for containers.
+    engine: Option<(&'static str, OsString)>,
 }
 
 impl Runtime {
@@ -43,7 +43,7 @@ impl Runtime {
         let options = ["run", "--verbose", "--policy", policy, "--workspace", work, "--"];
         let program = place.ringfort(options.iter().chain(words)).env("PATH", "/usr/bin:/bin");
         match &self.engine {
-            Some(engine) => program.env("DOCKER_HOST", engine),
+            Some((name, engine)) => program.env(name, engine),
             None => program,
         }
     }
@@ -65,7 +65,13 @@ fn docker() -> Option<Runtime> {
     if told.is_none() {
         eprintln!("skipped: RINGFORT_TEST_DOCKER_HOST names no engine");
     }
-    told.map(|engine| Runtime { name: "docker", engine: Some(engine) })
+    told.map(|engine| Runtime { name: "docker", engine: Some(("DOCKER_HOST", engine)) })
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever wants the second engine says where its settings are")]
+fn podman() -> Option<Runtime> {
+    let told = std::env::var_os("RINGFORT_TEST_PODMAN_CONF");
+    told.map(|settings| Runtime { name: "podman", engine: Some(("CONTAINERS_CONF", settings)) })
 }
 
 /// Every runtime that can be had here.
@@ -77,12 +83,14 @@ fn runtimes(place: &Place) -> Vec<Runtime> {
         assert!(!skips_are_errors() || !is_namespaced(place), "bubblewrap is not installed");
     }
     runtimes.extend(docker());
+    runtimes.extend(podman());
     runtimes
 }
 
 /// What a client of the engine says.
 fn ask(place: &Place, runtime: &Runtime, words: &[&str]) -> Output {
-    place.program(DOCKER, words).env("DOCKER_HOST", runtime.engine.as_ref().unwrap()).output()
+    let (name, engine) = runtime.engine.as_ref().unwrap();
+    place.program(DOCKER, words).env(name, engine).output()
 }
 
 /// The containers of runs whose session this place's trail names; others may run at the same time.
@@ -326,7 +334,11 @@ fn limits_of_a_container_hold() {
     let run = |script: &str| {
         place.write("script.sh", script);
         let words = ["run", "--policy", policy.to_str().unwrap(), "--", "sh", "script.sh"];
-        place.ringfort(words).env("DOCKER_HOST", runtime.engine.as_ref().unwrap()).env("PATH", "/usr/bin:/bin").output()
+        place
+            .ringfort(words)
+            .env("DOCKER_HOST", &runtime.engine.as_ref().unwrap().1)
+            .env("PATH", "/usr/bin:/bin")
+            .output()
     };
     // A private folder is memory too.
     let output = run("head -c 100000000 /dev/zero >/tmp/much; echo survived");
@@ -374,7 +386,7 @@ fn deny_a_run_without_the_runtime_that_was_asked_for() {
 #[test]
 fn deny_a_run_when_the_engine_does_not_answer() {
     let place = Place::new();
-    let runtime = |engine: &str| Runtime { name: "docker", engine: Some(engine.into()) };
+    let runtime = |engine: &str| Runtime { name: "docker", engine: Some(("DOCKER_HOST", engine.into())) };
     if Path::new(DOCKER).exists() {
         let program = runtime("unix:///nonexistent/socket").script(&place, TRACE);
         refused(&place, program, 125, &["Cannot connect to the Docker daemon", "docker info"]);
@@ -421,7 +433,7 @@ fn deny_an_image_that_is_not_there() {
         let text = format!("[runtime]\nkind = \"docker\"\n[runtime.docker]\nimage = \"{image}\"\n");
         fs::write(&policy, text).unwrap();
         let words = ["run", "--policy", policy.to_str().unwrap(), "--", "sh", "script.sh"];
-        let program = place.ringfort(words).env("DOCKER_HOST", runtime.engine.as_ref().unwrap());
+        let program = place.ringfort(words).env("DOCKER_HOST", &runtime.engine.as_ref().unwrap().1);
         refused(&place, program.env("PATH", "/usr/bin:/bin"), 125, &[said]);
     }
 }
@@ -437,7 +449,7 @@ fn deny_the_host_as_network_of_a_container() {
             format!("[runtime]\nkind = \"docker\"\n[runtime.docker]\nimage = \"{IMAGE}\"\nnetwork = \"{network}\"\n");
         fs::write(&policy, text).unwrap();
         let words = ["run", "--policy", policy.to_str().unwrap(), "--", "sh", "script.sh"];
-        let program = place.ringfort(words).env("DOCKER_HOST", runtime.engine.as_ref().unwrap());
+        let program = place.ringfort(words).env("DOCKER_HOST", &runtime.engine.as_ref().unwrap().1);
         refused(&place, program.env("PATH", "/usr/bin:/bin"), 125, &["is not served"]);
     }
 }

@@ -95,7 +95,8 @@ impl Walker<'_> {
         let mut at = 0;
         while let Some(arg) = args.get(at) {
             match arg.known() {
-                Some(b"--json" | b"--verbose" | b"-v" | b"--redact" | b"--degree=auto") => at += 1,
+                // Copy-on-write keeps back what the run does; what is kept back is applied by people alone.
+                Some(b"--json" | b"--verbose" | b"-v" | b"--redact" | b"--degree=auto" | b"--cow") => at += 1,
                 Some(b"--degree") if args.get(at + 1).and_then(Argument::known) == Some(b"auto") => at += 2,
                 Some(b"--") => {
                     at += 1;

@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** architecture and x32 are judged first; a call that stands in no group is refused, whatever it is; an
 //! argument that the kernel reads as 32 bits is compared on its low 32 bits, whatever stands above them.
-//! Pointers cannot be judged here, so `clone3` answers ENOSYS and libraries fall back to `clone`.
+//! Pointers cannot be judged here, so `clone3` and `openat2` answer ENOSYS and libraries fall back.
 
 mod groups;
 
@@ -55,6 +55,9 @@ const NEW_NAMESPACES: u32 = 0x7e02_0000;
 /// The time namespace; in `clone` this bit belongs to the exit signal, so only `unshare` knows it.
 const NEW_TIME: u32 = 0x80;
 
+/// In `clone`: the new process escapes from whoever traces this one. Nothing but an escape wants that.
+const UNTRACED: u32 = libc::CLONE_UNTRACED as u32;
+
 /// Terminal requests that put words into the input of a terminal, take its output or change its protocol.
 const TERMINAL_REQUESTS: [u32; 4] = [
     libc::TIOCSTI as u32,
@@ -77,14 +80,27 @@ const ON_OTHERS: &[(c_long, &[(u32, u32)])] = &[
     (libc::SYS_ioprio_set, &[(0, 1), (1, 0)]),  // IOPRIO_WHO_PROCESS
 ];
 
-/// Calls that set a file's mode, with the argument that is the mode.
+/// Calls that set a file's mode or make a file with one, with the argument that is the mode.
 const MODE_CALLS: &[(c_long, u32)] = &[
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_chmod, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_creat, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mknod, 1),
+    (libc::SYS_mknodat, 2),
     (libc::SYS_fchmod, 1),
     (libc::SYS_fchmodat, 2),
     (groups::FCHMODAT2, 2),
 ];
+/// Calls that open a file, with the argument that holds the flags; a mode follows it, and counts where one is made.
+const OPEN_CALLS: &[(c_long, u32)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, 1),
+    (libc::SYS_openat, 2),
+];
+/// Flags with which `open` makes a file (the second is the bit that only `O_TMPFILE` has).
+const MAKES_FILE: u32 = (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u32;
 
 /// A program under construction.
 struct Assembler {
@@ -203,7 +219,9 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
         body(&mut assembler);
         looks.push((number, assembler.program));
     };
-    for (number, flags) in [(libc::SYS_clone, NEW_NAMESPACES), (libc::SYS_unshare, NEW_NAMESPACES | NEW_TIME)] {
+    for (number, flags) in
+        [(libc::SYS_clone, NEW_NAMESPACES | UNTRACED), (libc::SYS_unshare, NEW_NAMESPACES | NEW_TIME)]
+    {
         look(number, &|body| {
             body.load_argument(0);
             body.push(JUMP_ANY_BIT, flags, 0, 1);
@@ -227,8 +245,16 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
     });
     look(libc::SYS_socketpair, &|body| {
         body.load_argument(0);
-        body.answer_if_equal(libc::AF_UNIX as u32, ALLOW);
+        body.push(JUMP_EQUAL, libc::AF_UNIX as u32, 1, 0);
         body.answer(errno(libc::EPERM));
+        if sockets == Sockets::Shared {
+            // One end of a pair of datagram sockets can be sent from, and connected, to any path.
+            body.load_argument(1);
+            body.push(AND, SOCKET_KIND_MASK, 0, 0);
+            body.answer_if_equal(libc::SOCK_DGRAM as u32, errno(libc::EPERM));
+            body.answer_if_equal(libc::SOCK_RAW as u32, errno(libc::EPERM)); // The same by its other name.
+        }
+        body.answer(ALLOW);
     });
     look(libc::SYS_socket, &|body| socket(body, sockets));
     if sockets == Sockets::Shared {
@@ -263,11 +289,22 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
             });
         }
     }
-    // A program that runs as its owner, left in the workspace, gives whoever starts it the caller's rights. Only these
-    // calls can make one: a file created with the bit loses it with the first byte written.
+    // A program that runs as its owner, left in the workspace, gives whoever starts it the caller's rights. A file that
+    // is made with the bit is empty, but where root writes to it later it keeps the bit.
     for (number, argument) in MODE_CALLS {
         look(*number, &|body| {
             body.load_argument(*argument);
+            body.push(JUMP_ANY_BIT, libc::S_ISUID, 0, 1);
+            body.answer(errno(libc::EPERM));
+            body.answer(ALLOW);
+        });
+    }
+    for (number, argument) in OPEN_CALLS {
+        look(*number, &|body| {
+            body.load_argument(*argument);
+            body.push(JUMP_ANY_BIT, MAKES_FILE, 1, 0);
+            body.answer(ALLOW);
+            body.load_argument(*argument + 1);
             body.push(JUMP_ANY_BIT, libc::S_ISUID, 0, 1);
             body.answer(errno(libc::EPERM));
             body.answer(ALLOW);

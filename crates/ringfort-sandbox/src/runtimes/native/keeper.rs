@@ -6,7 +6,7 @@
 //! **Invariant:** the order is the security model: identity, network, mounts, session, rights, then in the program's process
 //! limits, Landlock, seccomp last, probes, `execve`. Nothing here allocates: the supervisor may have threads.
 //! The keeper is the init of the pid namespace (or, without one, the reaper of orphans): it reaps, passes on what
-//! happens, and when it ends everything ends. It holds no rights and reads nothing but signals from the supervisor.
+//! happens, and when it ends everything ends. It holds no rights and reads nothing but signals and answers from the supervisor.
 
 use std::ffi::{CString, c_int, c_uint};
 
@@ -15,9 +15,11 @@ use super::filter::Sockets;
 use super::landlock::Rules;
 use super::step::{Step, StepFailure, ViewReport, build_view};
 use super::sweep;
+use super::trace::{self, Tracer};
 use super::wire::{EVENT_BYTES, Message, Report, Stage};
 use super::witness::Witness;
 use super::{Tried, ignore};
+use crate::profile::Tracing;
 use crate::syscall::{self, Answer, ChildChange, Errno, ExecVectors, Instruction, Patience, Which};
 
 /// Everything that the child needs, prepared before.
@@ -32,6 +34,7 @@ pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     pub(super) cwd: CString,
     pub(super) limits: Vec<(c_uint, u64)>,
+    pub(super) tracing: Tracing,
     pub(super) rules: Rules,
     pub(super) filter: Vec<Instruction>,
     pub(super) witness: Witness,
@@ -66,15 +69,15 @@ pub(super) const GROUPS_MAX: usize = 4;
 pub(crate) const BROKER: c_int = 3;
 
 /// Status of a process of ours that failed; the report says why.
-const EXIT_FAILED: u8 = 125;
+pub(super) const EXIT_FAILED: u8 = 125;
 
-struct Failure {
+pub(super) struct Failure {
     stage: Stage,
     index: u16,
     errno: Errno,
 }
 
-fn during(stage: Stage) -> impl Fn(Errno) -> Failure {
+pub(super) fn during(stage: Stage) -> impl Fn(Errno) -> Failure {
     move |errno| Failure { stage, index: u16::MAX, errno }
 }
 
@@ -129,7 +132,10 @@ fn prepare_and_start(plan: &Plan) -> Result<i32, Failure> {
     syscall::drop_capabilities().map_err(during(Stage::Rights))?;
     syscall::set_no_new_privileges().map_err(during(Stage::Rights))?;
     syscall::forbid_dump().map_err(during(Stage::Rights))?;
-    syscall::clone_borrowing(|| become_program(plan, view)).map_err(during(Stage::Fork))
+    match plan.tracing {
+        Tracing::Off => syscall::clone_borrowing(|| become_program(plan, view)).map_err(during(Stage::Fork)),
+        Tracing::Programs => trace::start(|| become_program(plan, view)),
+    }
 }
 
 /// Starts a session, unless whoever started this process has given it one of its own.
@@ -268,6 +274,7 @@ fn watch(plan: &Plan, program: i32) -> u8 {
         Ok(descriptor) => descriptor,
         Err(_) => return end(plan, program, None),
     };
+    let mut tracer = (plan.tracing == Tracing::Programs).then(Tracer::new);
     loop {
         let Ok([changed, commanded]) = syscall::poll_readable([changes, control], None) else {
             return end(plan, program, None);
@@ -276,11 +283,15 @@ fn watch(plan: &Plan, program: i32) -> u8 {
             let mut buffer = [0; SIGNAL_INFO_BYTES];
             // Only empties the descriptor; what happened is asked below.
             ignore(syscall::read(changes, &mut buffer));
-            if let Some(last) = reap(control, program) {
+            let last = match &mut tracer {
+                Some(tracer) => tracer.reap(control, program),
+                None => reap(control, program),
+            };
+            if let Some(last) = last {
                 return end(plan, program, Some(last));
             }
         }
-        if commanded && !obey(control, program) {
+        if commanded && !obey(control, program, tracer.as_mut()) {
             return end(plan, program, None);
         }
     }
@@ -311,15 +322,18 @@ fn reap(control: c_int, program: i32) -> Option<Message> {
 }
 
 /// Carries out one command; `false` when the supervisor is gone.
-fn obey(control: c_int, program: i32) -> bool {
+fn obey(control: c_int, program: i32, tracer: Option<&mut Tracer>) -> bool {
     let mut buffer = [0; EVENT_BYTES];
     match syscall::receive(control, &mut buffer, Patience::Look) {
         Err(Errno(libc::EAGAIN)) => true,
         Err(_) | Ok(0) => false,
         Ok(length) => {
-            if let Some(Message::Signal(signal)) = buffer.get(..length).and_then(Message::decode) {
+            match (buffer.get(..length).and_then(Message::decode), tracer) {
                 // The group may have no member left; the end of the program is reported by itself.
-                ignore(syscall::kill(program.saturating_neg(), signal));
+                (Some(Message::Signal(signal)), _) => ignore(syscall::kill(program.saturating_neg(), signal)),
+                (Some(Message::MayRun(number)), Some(tracer)) => tracer.answer(number, true),
+                (Some(Message::MayNotRun(number)), Some(tracer)) => tracer.answer(number, false),
+                _ => {}
             }
             true
         }
@@ -343,6 +357,7 @@ fn end(plan: &Plan, program: i32, last: Option<Message>) -> u8 {
 pub(super) struct TryPlan {
     /// `None` where no user namespace is made.
     pub(super) identity: Option<(CString, CString)>,
+    pub(super) workspace: CString,
     pub(super) steps: Vec<Step>,
 }
 
@@ -360,7 +375,7 @@ pub(super) fn try_out(namespaces: u64, plan: &TryPlan) -> Tried {
         {
             return TRIED_NOTHING;
         }
-        match build_view(c"/", &plan.steps) {
+        match build_view(&plan.workspace, &plan.steps) {
             Err(_) => TRIED_IDENTITY,
             Ok(view) if view.overlays_refused != 0 => TRIED_MOUNTS,
             Ok(_) => TRIED_OVERLAYS,

@@ -14,6 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use ringfort_core::obligation::Promise;
+use ringfort_core::syscalls::SyscallGroup;
 use rustix::fs::FileType;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -29,7 +30,7 @@ use super::witness::{self, Witness};
 use super::{Mode, ProfileError, minimal};
 use crate::achieved::Degree;
 use crate::launch::{LaunchError, Spawn, Stream};
-use crate::profile::{Network, Profile};
+use crate::profile::{CowView, Network, Profile};
 use crate::syscall::{self, ExecVectors};
 
 /// Most paths in each list of a profile.
@@ -129,6 +130,13 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
             return Err(ProfileError::Staged { path: staged.scratch.clone() });
         }
     }
+    let folders: Vec<&Path> = profile.cow.iter().flat_map(CowView::folders).collect();
+    if let Some(folder) =
+        folders.iter().find(|f| !is_plain_absolute(f) || f.starts_with(workspace) || workspace.starts_with(f))
+    {
+        // An overlay in itself, or a copy that the copied program writes as the real one.
+        return Err(ProfileError::Workspace { path: folder.to_path_buf() });
+    }
     door::check(&profile.network)?;
     for (what, count) in [
         ("hidden paths", profile.hidden.len()),
@@ -154,13 +162,22 @@ fn is_plain_relative(path: &Path) -> bool {
 /// Prepares one attempt.
 pub(super) fn prepare(
     mode: Mode,
-    profile: &Profile,
+    wanted: &Profile,
     require: &BTreeSet<Promise>,
     spawn: &Spawn,
     host: &Host<'_>,
 ) -> Result<Prepared, LaunchError> {
     let abi = host.abi;
     let (uid, gid) = syscall::effective_ids();
+    let moved;
+    let profile = match mode {
+        Mode::Namespaced | Mode::Rooted => wanted,
+        Mode::Minimal => {
+            let reason = "without mounts a copy-on-write workspace has to be a copy".to_owned();
+            moved = wanted.without_mounts().ok_or(LaunchError::Unavailable { reason })?;
+            &moved
+        }
+    };
     let mut rules = Rules::new(abi);
     let (steps, degraded) = match mode {
         Mode::Namespaced | Mode::Rooted => {
@@ -201,12 +218,13 @@ pub(super) fn prepare(
         steps,
         cwd: c_string(&profile.cwd)?,
         limits,
+        tracing: profile.tracing,
         rules,
         filter: filter::build(sockets, &profile.syscalls),
-        witness: make_witness(mode, profile, abi)?,
+        witness: make_witness(mode, (profile, wanted), abi)?,
         required,
         landlock_required: host.floor == Degree::Full,
-        exec: vectors(profile, spawn)?,
+        exec: vectors(profile, &wanted.moved(&spawn.program, profile), spawn)?,
         descriptors: channels.descriptors,
         started_by_main_thread: syscall::getpid() == syscall::gettid(),
     };
@@ -243,7 +261,8 @@ pub(super) fn view_grants(profile: &Profile, system: &[PathBuf]) -> Vec<(PathBuf
     system.chain(own).map(|(path, grant)| (path.clone(), grant)).chain(fixed).collect()
 }
 
-fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, LaunchError> {
+/// The profile as it is carried out, and as it was wanted: a workspace that was copied must not be written either.
+fn make_witness(mode: Mode, (profile, wanted): (&Profile, &Profile), abi: u32) -> Result<Witness, LaunchError> {
     let strings = |paths: &[&Path]| paths.iter().copied().map(c_string).collect::<Result<Vec<CString>, ProfileError>>();
     let home = c_string(&profile.home.path)?;
     let hidden: Vec<&Path> = profile.hidden.iter().map(PathBuf::as_path).chain([Path::new("/etc/shadow")]).collect();
@@ -252,6 +271,7 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Laun
     if !mode.is_namespaced() {
         outside.extend([Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm"), &profile.home.path]);
         outside.extend(profile.workspace.parent());
+        outside.extend((wanted.workspace != profile.workspace).then_some(wanted.workspace.as_path()));
     }
     let (network_outside, pids_outside) = witness::own_namespaces();
     let name = probe_name()?;
@@ -260,6 +280,7 @@ fn make_witness(mode: Mode, profile: &Profile, abi: u32) -> Result<Witness, Laun
     Ok(Witness {
         namespaced: mode.is_namespaced(),
         landlock_abi: abi,
+        is_traceable: mode != Mode::Minimal && profile.syscalls.contains(SyscallGroup::Debug),
         supervisor: syscall::getpid(),
         uncreatable: strings(&uncreatable)?,
         unreadable: strings(&hidden)?,
@@ -300,7 +321,7 @@ pub(super) fn c_path(path: &Path) -> Result<CString, ProfileError> {
     c_string(path)
 }
 
-fn vectors(profile: &Profile, spawn: &Spawn) -> Result<ExecVectors, ProfileError> {
+fn vectors(profile: &Profile, program: &Path, spawn: &Spawn) -> Result<ExecVectors, ProfileError> {
     let string = |bytes: &OsStr| CString::new(bytes.as_bytes()).map_err(|_| ProfileError::NullByte);
     let argv = spawn.argv.iter().map(|word| string(word)).collect::<Result<_, _>>()?;
     let variables = profile.environment.iter().map(|(name, value)| {
@@ -309,7 +330,7 @@ fn vectors(profile: &Profile, spawn: &Spawn) -> Result<ExecVectors, ProfileError
         line.push(value);
         string(&line)
     });
-    Ok(ExecVectors::new(c_string(&spawn.program)?, argv, variables.collect::<Result<_, _>>()?))
+    Ok(ExecVectors::new(c_string(program)?, argv, variables.collect::<Result<_, _>>()?))
 }
 
 /// The descriptors of an attempt.
@@ -393,5 +414,20 @@ pub(super) fn try_plan(mode: Mode) -> Result<TryPlan, ProfileError> {
         },
     ];
     let identity = (mode == Mode::Namespaced).then(|| (identity_line(uid), identity_line(gid)));
-    Ok(TryPlan { identity, steps })
+    Ok(TryPlan { identity, workspace: path("/")?, steps })
+}
+
+/// An overlay of a workspace and nothing else.
+pub(super) fn try_layered_plan(
+    mode: Mode,
+    (lower, upper, work): (&Path, &Path, &Path),
+) -> Result<TryPlan, ProfileError> {
+    let (uid, gid) = syscall::effective_ids();
+    let merged = c_string(Path::new("merged"))?;
+    let steps = vec![
+        Step::Folder { path: merged.clone(), mode: 0o755 },
+        Step::Layered { upper: c_string(upper)?, work: c_string(work)?, path: merged },
+    ];
+    let identity = (mode == Mode::Namespaced).then(|| (identity_line(uid), identity_line(gid)));
+    Ok(TryPlan { identity, workspace: c_string(lower)?, steps })
 }

@@ -41,6 +41,8 @@ pub(super) enum Step {
     Bind { source: Source, path: CString, depth: Depth, attributes: u64 },
     /// A tree from outside whose changes are thrown away, or a read-only bind where that fails.
     Overlay { source: CString, upper: CString, work: CString, path: CString, number: u8 },
+    /// The workspace with its changes kept elsewhere, both outside. Nothing takes its place where that fails.
+    Layered { upper: CString, work: CString, path: CString },
     /// Detaches what is mounted there.
     Detach { path: CString },
 }
@@ -56,7 +58,9 @@ impl Step {
             Self::Tmpfs { path, .. } | Self::Proc { path } | Self::Terminals { path } => {
                 format!("mounting a fresh file system at {}", show(path))
             }
-            Self::Bind { path, .. } | Self::Overlay { path, .. } => format!("mounting {}", show(path)),
+            Self::Bind { path, .. } | Self::Overlay { path, .. } | Self::Layered { path, .. } => {
+                format!("mounting {}", show(path))
+            }
             Self::Detach { path } => format!("detaching {}", show(path)),
         }
     }
@@ -153,12 +157,19 @@ impl Builder {
                 self.attach(mount, path)
             }
             Step::Overlay { source, upper, work, path, number } => {
-                if let Ok(mount) = self.overlay(source, upper, work) {
+                let lower = syscall::openat(libc::AT_FDCWD, source, libc::O_PATH | libc::O_DIRECTORY, 0)?;
+                let overlay = self.overlay(lower, (self.root, upper), (self.root, work));
+                syscall::close(lower);
+                if let Ok(mount) = overlay {
                     return self.attach(mount, path);
                 }
                 self.report.overlays_refused |= 1_u64.checked_shl(u32::from(*number)).unwrap_or(0);
                 let mount = syscall::open_tree_clone(libc::AT_FDCWD, source)?;
                 syscall::mount_setattr(mount, Depth::Tree, RDONLY | NOSUID | NODEV)?;
+                self.attach(mount, path)
+            }
+            Step::Layered { upper, work, path } => {
+                let mount = self.overlay(self.workspace, (libc::AT_FDCWD, upper), (libc::AT_FDCWD, work))?;
                 self.attach(mount, path)
             }
             Step::Detach { path } => {
@@ -201,10 +212,11 @@ impl Builder {
         attached
     }
 
-    fn overlay(&self, source: &CStr, upper: &CStr, work: &CStr) -> Answer<c_int> {
-        let lower = syscall::openat(libc::AT_FDCWD, source, libc::O_PATH | libc::O_DIRECTORY, 0)?;
-        let upper = syscall::openat(self.root, upper, libc::O_PATH | libc::O_DIRECTORY, 0)?;
-        let work = syscall::openat(self.root, work, libc::O_PATH | libc::O_DIRECTORY, 0)?;
+    /// An overlay of an open folder, and two that are named from another.
+    fn overlay(&self, lower: c_int, upper: (c_int, &CStr), work: (c_int, &CStr)) -> Answer<c_int> {
+        let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+        let upper = syscall::openat(upper.0, upper.1, flags, 0)?;
+        let work = syscall::openat(work.0, work.1, flags, 0)?;
         let context = syscall::fsopen(c"overlay")?;
         let mut result = Ok(());
         for (key, descriptor) in [(c"lowerdir+", lower), (c"upperdir", upper), (c"workdir", work)] {
@@ -216,7 +228,7 @@ impl Builder {
             .and_then(|()| syscall::fsconfig_flag(context, c"userxattr"))
             .and_then(|()| syscall::fsconfig_create(context))
             .and_then(|()| syscall::fsmount(context, NOSUID | NODEV));
-        for descriptor in [lower, upper, work, context] {
+        for descriptor in [upper, work, context] {
             syscall::close(descriptor);
         }
         mount

@@ -17,7 +17,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::ProfileError;
 use super::step::{Source, Step};
-use crate::profile::{BindMode, HomeView, Profile};
+use crate::profile::{BindMode, CowView, HomeView, Profile};
 use crate::syscall::{Depth, NODEV, NOEXEC, NOSUID, RDONLY};
 
 /// Parts of `/etc` that hold secrets or decide who may do what. Covered in every view.
@@ -231,9 +231,13 @@ impl<'a> Planner<'a> {
             layers.push((profile.home.path.join(&bind.target), layer));
         }
         layers.push((profile.workspace.clone(), Layer::Workspace));
+        let mounts = profile.cow.iter().flat_map(CowView::mounts);
+        layers.extend(mounts.filter(|path| !is_hidden(path)).map(|path| (path.clone(), Layer::Protected)));
         layers.extend(profile.writable.iter().map(|path| (path.clone(), Layer::Workspace)));
-        let protected: BTreeSet<&PathBuf> = profile.protected.iter().filter(|path| !is_hidden(path)).collect();
-        let staged = profile.staged.iter().enumerate().filter(|(_, staged)| !is_hidden(&staged.path));
+        // A mount over a path of the real workspace would be a way past the copy into it.
+        let is_covered = |path: &Path| profile.cow.is_some() || is_hidden(path);
+        let protected: BTreeSet<&PathBuf> = profile.protected.iter().filter(|path| !is_covered(path)).collect();
+        let staged = profile.staged.iter().enumerate().filter(|(_, staged)| !is_covered(&staged.path));
         let mut anchors = BTreeSet::new();
         for path in protected.iter().copied().chain(staged.clone().map(|(_, staged)| &staged.path)) {
             let parents = path.ancestors().skip(1).take_while(|parent| *parent != profile.workspace);
@@ -257,7 +261,7 @@ impl<'a> Planner<'a> {
             Layer::HomeRead(source) => self.bind(&source, path, RDONLY),
             Layer::HomeScratch(source) => self.scratch(&source, path),
             Layer::HomeWrite(source) => self.bind(&source, path, 0),
-            Layer::Workspace => self.bind(path, path, 0),
+            Layer::Workspace => self.workspace(path),
             Layer::Anchor => self.inside_workspace(path, 0),
             Layer::Protected => self.inside_workspace(path, RDONLY),
             Layer::Staged(number) => self.staged(path, number),
@@ -314,6 +318,20 @@ impl<'a> Planner<'a> {
         });
         self.mounts.insert(path.to_path_buf(), Backing::Host);
         Ok(())
+    }
+
+    /// A writable folder at its own path; the workspace itself may be a copy or an overlay.
+    fn workspace(&mut self, path: &Path) -> Result<(), ProfileError> {
+        match &self.profile.cow {
+            Some(CowView::Copy { folder, .. }) if path == self.profile.workspace => self.bind(folder, path, 0),
+            Some(CowView::Overlay { upper, work }) if path == self.profile.workspace => {
+                self.mount_point(path, Kind::Folder)?;
+                self.push(Step::Layered { upper: c_string(upper)?, work: c_string(work)?, path: c_path(path)? });
+                self.mounts.insert(path.to_path_buf(), Backing::Host);
+                Ok(())
+            }
+            _ => self.bind(path, path, 0),
+        }
     }
 
     fn scratch(&mut self, source: &Path, path: &Path) -> Result<(), ProfileError> {

@@ -29,9 +29,10 @@ pub(super) enum Stage {
     Signals,
     Group,
     Network,
+    Trace,
 }
 
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 14] = [
     Stage::Descriptors,
     Stage::Identity,
     Stage::View,
@@ -45,6 +46,7 @@ const STAGES: [Stage; 13] = [
     Stage::Signals,
     Stage::Group,
     Stage::Network,
+    Stage::Trace,
 ];
 
 impl Stage {
@@ -64,6 +66,7 @@ impl Stage {
             Self::Signals => "resetting signals",
             Self::Group => "entering the control group",
             Self::Network => "preparing the network",
+            Self::Trace => "tracing the program",
         }
     }
 }
@@ -144,7 +147,7 @@ fn pack_findings<const N: usize>(findings: Findings, overlays_refused: u64) -> [
     pack(&[&findings.faults, &[flags], &overlays_refused.to_le_bytes()])
 }
 
-/// What the keeper tells the supervisor, and the one thing that it is told.
+/// What the keeper tells the supervisor, and what it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Message {
     Exited(i32),
@@ -155,6 +158,12 @@ pub(super) enum Message {
     Signal(i32),
     /// This many listeners of the door come with the message. Always the first one.
     Door(i32),
+    /// A process has become another program and waits: the number of the question, with a descriptor for the process.
+    Executed(i32),
+    /// To the keeper: the program of this question may run.
+    MayRun(i32),
+    /// To the keeper: it may not, and its process is ended.
+    MayNotRun(i32),
 }
 
 impl Message {
@@ -166,6 +175,9 @@ impl Message {
             Self::Continued => (4, 0),
             Self::Signal(signal) => (5, signal),
             Self::Door(count) => (6, count),
+            Self::Executed(number) => (7, number),
+            Self::MayRun(number) => (8, number),
+            Self::MayNotRun(number) => (9, number),
         };
         pack(&[&[kind], &value.to_le_bytes()])
     }
@@ -181,6 +193,9 @@ impl Message {
             4 => Self::Continued,
             5 => Self::Signal(value),
             6 => Self::Door(value),
+            7 => Self::Executed(value),
+            8 => Self::MayRun(value),
+            9 => Self::MayNotRun(value),
             _ => return None,
         })
     }
@@ -217,7 +232,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_survive_the_wire(value: i32, kind in 1_u8..7, noise: [u8; 6]) {
+        fn messages_survive_the_wire(value: i32, kind in 1_u8..10, noise: [u8; 6]) {
             let mut bytes = vec![kind];
             bytes.extend(value.to_le_bytes());
             let message = Message::decode(&bytes);

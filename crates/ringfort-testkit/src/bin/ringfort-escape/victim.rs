@@ -173,7 +173,7 @@ fn live(place: &Place, shared: &Shared, mut ready: std::io::PipeWriter) -> Resul
     ));
     listen(place, [tcp, any].into_iter().chain(tcp6).collect(), udp)?;
     lures(lure, format!("{abstract_name}-lure"), secret.clone());
-    write!(ready, "{scene}ready\n")?;
+    writeln!(ready, "{scene}ready")?;
     drop(ready);
     let mut number = 0u64;
     loop {

@@ -64,7 +64,7 @@ const EVERYWHERE: Table = &[
         SYS_sync_file_range, SYS_readahead, SYS_fadvise64, CACHESTAT,
     ]),
     (SyscallGroup::Files, &[
-        SYS_openat, SYS_openat2, SYS_newfstatat, SYS_fstat, SYS_statx, SYS_faccessat, SYS_faccessat2, SYS_getdents64,
+        SYS_openat, SYS_newfstatat, SYS_fstat, SYS_statx, SYS_faccessat, SYS_faccessat2, SYS_getdents64,
         SYS_mkdirat, SYS_mknodat, SYS_linkat, SYS_symlinkat, SYS_unlinkat, SYS_renameat2, SYS_readlinkat, SYS_getcwd,
         SYS_chdir, SYS_fchdir, SYS_truncate, SYS_ftruncate, SYS_fallocate, SYS_flock, SYS_sync, SYS_syncfs, SYS_umask,
         SYS_fchmod, SYS_fchmodat, FCHMODAT2, SYS_fchown, SYS_fchownat, SYS_utimensat, SYS_statfs, SYS_fstatfs,

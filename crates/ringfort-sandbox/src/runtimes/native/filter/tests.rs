@@ -110,6 +110,16 @@ fn escape_by_system_call_is_refused() {
         (Sockets::Shared, libc::SYS_mq_open, [0; 6], EPERM),
         (Sockets::Namespaced, libc::SYS_shmget, [0; 6], ALLOW),
         (Sockets::Shared, libc::SYS_socketpair, [1, 1, 0, 0, 0, 0], ALLOW),
+        (Sockets::Shared, libc::SYS_socketpair, [1, 0x8_0005, 0, 0, 0, 0], ALLOW),
+        (Sockets::Shared, libc::SYS_socketpair, [1, 0x8_0002, 0, 0, 0, 0], EPERM),
+        (Sockets::Shared, libc::SYS_socketpair, [1, upper | 3, 0, 0, 0, 0], EPERM),
+        (Sockets::Namespaced, libc::SYS_socketpair, [1, 2, 0, 0, 0, 0], ALLOW),
+        (Sockets::Namespaced, libc::SYS_openat2, [0; 6], ENOSYS),
+        (Sockets::Namespaced, libc::SYS_openat, [0, 0, 0o101, 0o2755, 0, 0], ALLOW),
+        (Sockets::Namespaced, libc::SYS_openat, [0, 0, 0o101, 0o4755, 0, 0], EPERM),
+        (Sockets::Namespaced, libc::SYS_openat, [0, 0, libc::O_TMPFILE as u64 | 1, upper | 0o4755, 0, 0], EPERM),
+        (Sockets::Namespaced, libc::SYS_openat, [0, 0, libc::O_DIRECTORY as u64, 0o4755, 0, 0], ALLOW), // no mode then
+        (Sockets::Namespaced, libc::SYS_mknodat, [0, 0, 0o104_755, 0, 0, 0], EPERM),
     ] {
         let answer = run(&usual(sockets), ARCHITECTURE, call(number), arguments);
         assert_eq!(answer, Some(expected), "call {number} with {arguments:x?} under {sockets:?}");
@@ -166,7 +176,7 @@ fn every_call_of_the_header_was_judged() {
         eprintln!("skipped: there is no {header}");
         return;
     };
-    const GONE: [&str; 18] = [
+    const GONE: [&str; 19] = [
         "create_module",
         "get_kernel_syms",
         "query_module",
@@ -181,6 +191,7 @@ fn every_call_of_the_header_was_judged() {
         "set_thread_area",
         "get_thread_area",
         "clone3",
+        "openat2",
         "nfsservctl",
         "uselib",
         "_sysctl",

@@ -18,6 +18,7 @@ use rustix::net::{
 };
 
 use super::brief::{BRIEF_BYTES_MAX, Brief, c_string};
+use crate::profile::Tracing;
 use crate::runtimes::native::filter::Sockets;
 use crate::runtimes::native::keeper::{self, Descriptors, GROUPS_MAX, Plan};
 use crate::runtimes::native::landlock::Rules;
@@ -119,17 +120,20 @@ fn plan(received: Received) -> Option<(Plan, Vec<OwnedFd>)> {
     let plan = Plan {
         sockets: Sockets::Namespaced,
         namespaced: false,
+        tracing: Tracing::Off,
         identity: None,
         network: brief.network_plan(),
         workspace: CString::default(),
         steps: Vec::new(),
         cwd: c_string(&brief.cwd)?,
         limits: brief.limits.clone(),
+        tracing: Tracing::Off,
         rules,
         filter: brief.filter.clone(),
         witness: Witness {
             namespaced: true,
             landlock_abi: brief.landlock_abi,
+            is_traceable: brief.is_traceable,
             supervisor: 0,
             uncreatable: list(&brief.uncreatable)?,
             unreadable: list(&brief.unreadable)?,

@@ -110,6 +110,8 @@ impl Depicted {
                 self.warnings.push(format!("`{}` is read-only: this runtime has no scratch folders", path.display()));
                 self.items.push(Item::Bind { source: outside(source), path, read_only: true });
             }
+            // Refused before: there is no workspace without it.
+            Step::Layered { .. } => {}
             Step::Link { .. } | Step::Tmpfs { .. } | Step::Terminals { .. } | Step::Detach { .. } => {}
         }
     }

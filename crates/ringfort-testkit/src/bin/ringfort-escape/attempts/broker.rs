@@ -82,16 +82,27 @@ fn asked_with(packet: &[u8], files: Files, patience: Duration, output: Option<i3
         Files::Count(count) => vec![nothing; count],
     };
     sys::send_files(door, packet, &numbers)?;
-    sys::quietly(sys::call(if cfg!(target_arch = "x86_64") { 3 } else { 57 }, [usize::try_from(theirs).unwrap_or(0)]));
+    close(usize::try_from(theirs).unwrap_or(0));
+    let mine = usize::try_from(mine).unwrap_or(0);
+    let answer = heard(mine, patience);
+    close(mine);
+    answer
+}
+
+fn heard(channel: usize, patience: Duration) -> Result<String, Blocked> {
     let start = Instant::now();
     loop {
-        match sys::receive(usize::try_from(mine).unwrap_or(0), 1 << 18) {
+        match sys::receive(channel, 1 << 18) {
             Ok(bytes) if bytes.is_empty() => return Err("dropped without an answer".into()),
             Ok(bytes) => return Ok(shown(&bytes)),
             Err(sys::Errno(11)) if start.elapsed() < patience => std::thread::sleep(Duration::from_millis(5)),
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+fn close(file: usize) {
+    sys::quietly(sys::call(if cfg!(target_arch = "x86_64") { 3 } else { 57 }, [file]));
 }
 
 fn unheard(packet: &[u8], files: Files) -> Outcome {

@@ -29,7 +29,7 @@ pub(crate) static ATTEMPTS: &[Attempt] = &[
     answer(339, "traces a child of its own", |_| { let child = sys::split()?; if child == 0 { std::thread::sleep(std::time::Duration::from_secs(5)); sys::end(0); } let pid = usize::try_from(child).unwrap_or(0); let traced = sys::call(sys::PTRACE, [SEIZE, pid, 0, 0]); sys::quietly(sys::call(sys::KILL, [pid, 9])); sys::wait(child, false); done(traced) }),
     answer(340, "lets itself be traced", |_| done(sys::call(sys::PTRACE, [0, 0, 0, 0]))),
     answer(341, "compares open files with the process outside", |s| reaches(sys::call(sys::KCMP, [s.victim(), std::process::id() as usize, 0, 0, 0]))).needs("no Yama"),
-    answer(342, "advises on memory outside", |s| { let process = sys::call(sys::PIDFD_OPEN, [s.victim(), 0]).unwrap_or(sys::NONE); reaches(sys::call(sys::PROCESS_MADVISE, [process, 0, 0, 20, 0])) }),
+    answer(342, "advises on memory outside", |s| { let process = sys::call(sys::PIDFD_OPEN, [s.victim(), 0]).unwrap_or(sys::NONE); reaches(sys::call(sys::PROCESS_MADVISE, [process, 0, 0, 20, 0])) }).needs("root"),
     answer(343, "frees memory outside", |s| { let process = sys::call(sys::PIDFD_OPEN, [s.victim(), 0]).unwrap_or(sys::NONE); reaches(sys::call(sys::PROCESS_MRELEASE, [process, 0])) }),
     answer(344, "moves memory outside", |s| reaches(sys::call(sys::MOVE_PAGES, [s.victim(), 0, 0, 0, 0, 0]))).needs("NUMA"),
     answer(345, "reads the memory of its own parent", |_| { let parent = std::os::unix::process::parent_id(); done(File::open(format!("/proc/{parent}/mem"))).and_then(|how| if parent == 1 { Ok(how) } else { Err("the parent is its own".into()) }) }).needs("a keeper"),

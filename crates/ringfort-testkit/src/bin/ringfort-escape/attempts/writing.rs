@@ -53,7 +53,26 @@ pub(crate) static ATTEMPTS: &[Attempt] = &[
     answer(78, "makes a file beside the programs of the system", |_| opens("/usr", TMPFILE | WRITE)).needs("root"),
     answer(79, "makes a file beside the settings of the system", |_| opens("/etc", TMPFILE | WRITE)).needs("root"),
     answer(80, "makes a file beside the jobs of the system", |_| opens("/etc/cron.d", TMPFILE | WRITE)).needs("root and cron"),
+    effect(81, "makes one as it is opened", |s| { let path = sys::c(s.work.join("owner4")); done(sys::call(sys::OPENAT, [sys::HERE, sys::at(&path), 0o101, 0o4755])) }),
+    effect(82, "makes one by the newest call to open", |s| { let path = sys::c(s.work.join("owner5")); let how = [0o101u64, 0o4755, 0]; done(sys::call(sys::OPENAT2, [sys::HERE, sys::at(&path), how.as_ptr() as usize, 24])) }),
+    effect(83, "makes one without a name, then names it", |s| { let folder = sys::c(&s.work); let file = sys::call(sys::OPENAT, [sys::HERE, sys::at(&folder), TMPFILE | WRITE, 0o4755])?; name_it(file, &s.work.join("owner6")) }).needs("O_TMPFILE"),
+    answer(84, "replaces the program that would be its client", own_binary).needs("a cage with it"),
 ];
+
+/// Only where there is a broker: elsewhere it would be the caller's own.
+fn own_binary(s: &Scene) -> Outcome {
+    if std::env::var_os("RINGFORT_BROKER").is_none() {
+        return Err("there is no broker here".into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for folder in std::env::split_paths(&path) {
+        let program = folder.join("ringfort");
+        if program.exists() && (opens(&program, WRITE).is_ok() || fs::rename(made(s, "evil")?, &program).is_ok()) {
+            return Ok(program.display().to_string());
+        }
+    }
+    Err("it is read-only, or not there".into())
+}
 
 /// A new file in the workspace.
 pub(super) fn made(s: &Scene, name: &str) -> Result<std::path::PathBuf, Blocked> {
