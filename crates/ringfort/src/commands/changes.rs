@@ -264,7 +264,7 @@ impl Desk<'_> {
         let mut out = anstream::stdout().lock();
         let name = folder.name.clone();
         if self.common.json {
-            let left_out: Vec<_> = applied.left_out.iter().map(|one| show::refusal_json(one)).collect();
+            let left_out: Vec<_> = applied.left_out.iter().map(show::refusal_json).collect();
             let counted = serde_json::to_value(counts).map_err(Failure::guard)?;
             let value = json!({ "name": name, "applied": counted, "left_out": left_out, "left": left.len() });
             output::json_line(&mut out, &value)?;

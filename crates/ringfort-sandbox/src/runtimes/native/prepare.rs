@@ -14,6 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use ringfort_core::obligation::Promise;
+use ringfort_core::syscalls::SyscallGroup;
 use rustix::fs::FileType;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -279,6 +280,7 @@ fn make_witness(mode: Mode, (profile, wanted): (&Profile, &Profile), abi: u32) -
     Ok(Witness {
         namespaced: mode.is_namespaced(),
         landlock_abi: abi,
+        is_traceable: mode != Mode::Minimal && profile.syscalls.contains(SyscallGroup::Debug),
         supervisor: syscall::getpid(),
         uncreatable: strings(&uncreatable)?,
         unreadable: strings(&hidden)?,

@@ -91,6 +91,8 @@ const PIDS: &std::ffi::CStr = c"/proc/self/ns/pid";
 pub(super) struct Witness {
     pub(super) namespaced: bool,
     pub(super) landlock_abi: u32,
+    /// Whether processes inside may trace each other.
+    pub(super) is_traceable: bool,
     /// The supervisor's process id, to try a signal on (without a pid namespace).
     pub(super) supervisor: i32,
     /// Files that do not exist, in folders outside that must not be writable.
@@ -135,7 +137,7 @@ impl Witness {
                 Promise::ProtectStartup => self.startup(),
                 Promise::NoNetwork => self.network(),
                 Promise::ConfineProcesses => self.processes(),
-                Promise::ConfineSyscalls => calls(),
+                Promise::ConfineSyscalls => calls(self.is_traceable),
                 Promise::NoPrivilege => rights(status),
                 Promise::KillAll => self.end(),
                 _ => continue,
@@ -144,7 +146,7 @@ impl Witness {
         }
         Findings {
             faults,
-            seccomp: calls().is_ok() && status.is_some_and(|status| status.filtered),
+            seccomp: calls(self.is_traceable).is_ok() && status.is_some_and(|status| status.filtered),
             no_new_privileges: status.is_some_and(|status| status.no_new_privileges),
             capabilities_dropped: status.is_some_and(|status| status.no_capabilities),
             landlock: landlock.is_ok(),
@@ -312,9 +314,11 @@ const FORBIDDEN: [(c_long, libc::c_ulong, i32); 8] = [
 /// A command number that no kernel knows.
 const INVALID: libc::c_ulong = 0x7fff_ff00;
 
-fn calls() -> Verdict {
+/// `is_traceable`: the profile opens tracing inside, so that `ptrace` is no sign of a missing filter.
+fn calls(is_traceable: bool) -> Verdict {
     let all = FORBIDDEN
         .iter()
+        .filter(|(number, ..)| !(is_traceable && *number == libc::SYS_ptrace))
         .all(|(number, first, expected)| syscall::try_forbidden(*number, *first) == Err(Errno(*expected)));
     if all { Ok(()) } else { Err(Fault::CallAnswered) }
 }
@@ -394,10 +398,11 @@ mod tests {
     #[test]
     fn deny_what_an_unconfined_process_would_promise() {
         // This process is not confined, so the same attempts succeed here and every promise is broken.
-        assert_eq!(calls(), Err(Fault::CallAnswered));
+        assert_eq!(calls(false), Err(Fault::CallAnswered));
         let findings = Witness {
             namespaced: true,
             landlock_abi: 7,
+            is_traceable: false,
             supervisor: syscall::getpid(),
             uncreatable: vec![CString::new("/tmp/.ringfort-probe-test").unwrap()],
             unreadable: vec![CString::new("/etc/passwd").unwrap()],

@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
+use ringfort_core::syscalls::SyscallGroup;
 use serde::{Deserialize, Serialize};
 
 use super::super::door::{NetworkPlan, Rights};
@@ -85,6 +86,7 @@ pub(crate) struct Brief {
     pub(super) network: Network,
     pub(super) rights: Rights,
     pub(super) landlock_required: bool,
+    pub(super) is_traceable: bool,
     /// Which descriptors come after the three standard ones.
     pub(super) terminal: bool,
     pub(super) broker: bool,
@@ -146,6 +148,7 @@ impl Brief {
             network: profile.network.clone(),
             rights,
             landlock_required: floor(profile) == Degree::Full,
+            is_traceable: profile.syscalls.contains(SyscallGroup::Debug),
             groups,
             terminal: spawn.terminal.is_some(),
             broker: spawn.broker.is_some(),

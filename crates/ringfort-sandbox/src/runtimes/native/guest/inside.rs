@@ -127,11 +127,13 @@ fn plan(received: Received) -> Option<(Plan, Vec<OwnedFd>)> {
         steps: Vec::new(),
         cwd: c_string(&brief.cwd)?,
         limits: brief.limits.clone(),
+        tracing: Tracing::Off,
         rules,
         filter: brief.filter.clone(),
         witness: Witness {
             namespaced: true,
             landlock_abi: brief.landlock_abi,
+            is_traceable: brief.is_traceable,
             supervisor: 0,
             uncreatable: list(&brief.uncreatable)?,
             unreadable: list(&brief.unreadable)?,
