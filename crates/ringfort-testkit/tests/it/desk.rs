@@ -337,8 +337,11 @@ fn deny_more_connections_than_the_record_keeps() {
     let mut answered = Vec::new();
     for connection in 0..2500 {
         scene.wants(connection, "a.example:80", Some(("GET", &path)));
-        desk.serve();
-        answered.append(&mut scene.answers());
+        // A turn has room for this many, and one sync is enough for all of them.
+        if connection % 50 == 49 {
+            desk.serve();
+            answered.append(&mut scene.answers());
+        }
     }
     assert_eq!((answered.first().map(String::as_str), answered.last().map(String::as_str)), (Some("allow"), Some("guard-006")));
     let bytes = scene.stage.record().len();
