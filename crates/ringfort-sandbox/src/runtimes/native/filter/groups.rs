@@ -6,17 +6,20 @@
 //! **Invariant:** a call stands in one place only. One that stands nowhere does not exist inside: it answers ENOSYS, as
 //! on a kernel that is older than the call. A refused one answers EPERM, because programs expect it to exist.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
 use std::ffi::c_long;
 
 use libc::*;
 use ringfort_core::syscalls::SyscallGroup;
 
 #[cfg(target_arch = "aarch64")]
-#[path = "aarch64.rs"]
-mod here;
+use self::aarch64 as here;
 #[cfg(target_arch = "x86_64")]
-#[path = "x86_64.rs"]
-mod here;
+use self::x86_64 as here;
 
 /// Calls of a group, on every architecture.
 type Table = &'static [(SyscallGroup, &'static [c_long])];
