@@ -261,8 +261,8 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             _ => return Err(bad_option(&word)),
         }
         let degree_asked = name == "--degree" && wishes.degree != Some(DegreeRequest::Auto);
-        let network_asked = name == "--network" && wishes.network != Some(Network::Off);
-        if OUTSIDE_ONLY.contains(&name.as_str()) || degree_asked || network_asked {
+        // `off` too: the sibling that the supervisor starts would have a door all the same.
+        if OUTSIDE_ONLY.contains(&name.as_str()) || degree_asked || name == "--network" {
             wishes.widening.push(name);
         }
     }
