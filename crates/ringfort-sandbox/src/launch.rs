@@ -129,6 +129,8 @@ pub enum LaunchError {
         required: Degree,
         /// What is missing.
         reason: String,
+        /// The way out.
+        help: &'static str,
     },
     /// A limit is asked for that nothing on this host holds.
     #[error("this host cannot hold the limit `{limit}`: {reason}")]
@@ -199,11 +201,17 @@ impl LaunchError {
         Self::Missing { promise, reason: reason.to_owned(), help }
     }
 
+    /// A degree that cannot be had: for want of Landlock, or of namespaces.
+    pub(crate) fn degree(required: Degree, reason: String, lacks_landlock: bool) -> Self {
+        let help = if lacks_landlock { HELP_KERNEL } else { HELP_NAMESPACES };
+        Self::Degree { required, reason, help }
+    }
+
     /// The way out, where there is one.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Missing { help, .. } | Self::Engine { help, .. } => Some(help),
-            Self::Unavailable { .. } | Self::Degree { .. } => Some(HELP_NAMESPACES),
+            Self::Missing { help, .. } | Self::Degree { help, .. } | Self::Engine { help, .. } => Some(help),
+            Self::Unavailable { .. } => Some(HELP_NAMESPACES),
             Self::Limit { .. } => Some(HELP_LIMIT),
             _ => None,
         }

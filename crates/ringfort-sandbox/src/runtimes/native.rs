@@ -225,7 +225,7 @@ fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Resul
     let reason = warnings.join("; ");
     Err(match floor {
         Degree::Minimal => LaunchError::Unavailable { reason },
-        required => LaunchError::Degree { required, reason },
+        required => LaunchError::degree(required, reason, abi < landlock::ABI_WITH_SCOPES),
     })
 }
 
@@ -350,7 +350,7 @@ fn judge(
                 .next();
             if found.is_none() && plan.landlock_required && !findings.landlock {
                 let reason = "Landlock does not refuse what it should".to_owned();
-                return Err(LaunchError::Degree { required: Degree::Full, reason }.into());
+                return Err(LaunchError::degree(Degree::Full, reason, true).into());
             }
             let (promise, fault) = found.unwrap_or((Promise::ConfineWrites, witness::UNPROBED));
             Err(LaunchError::missing(promise, witness::sentence(fault), mode == Mode::Minimal).into())

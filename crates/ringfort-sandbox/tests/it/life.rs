@@ -197,7 +197,9 @@ fn escape_by_double_fork_ends_with_the_program() {
         ] {
             let outcome = place.shell(script);
             assert_eq!(outcome.exit, Exit::Exited(0), "{script}");
-            assert!(outcome.achieved.holds(Promise::KillAll));
+            // Without a process namespace it is a promise only where Landlock keeps signals inside.
+            let scoped = outcome.achieved.landlock_abi >= Some(6);
+            assert!(outcome.achieved.holds(Promise::KillAll) || !scoped, "{degree:?}: {outcome:?}");
         }
     }
 }
@@ -327,7 +329,7 @@ fn streams_can_be_opened_again_with_the_access_that_they_have() {
         let mut spawn = spawn("/bin/sh", &["sh", "-c", "echo one >/dev/stdout; cat </dev/stdout && echo ESCAPED"]);
         spawn.stdout = File::options().create(true).append(true).open(&log).unwrap().into();
         start(&place, spawn).unwrap().wait();
-        assert_eq!(std::fs::read_to_string(&log).unwrap(), "one\n");
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "one\n", "{degree:?}");
     }
 }
 

@@ -539,12 +539,8 @@ fn report(session: &Session, finished: &Finished, wishes: &Wishes, name: &str) {
 fn report_limits(session: &Session, finished: &Finished) {
     let hits = finished.hits;
     if hits.memory_kills > 0 {
-        let ended = if hits.memory_kills == 1 {
-            "a process was".to_owned()
-        } else {
-            format!("{} processes were", hits.memory_kills)
-        };
-        session.warn(&format!("the memory was used up and {ended} ended (`memory_mb` under `[sandbox.limits]`)"));
+        // The kernel counts a victim more than once where it ends the whole group: no number.
+        session.warn("the memory was used up and processes were ended (`memory_mb` under `[sandbox.limits]`)");
     }
     if hits.starts_refused > 0 {
         let refused = hits.starts_refused;

@@ -15,8 +15,8 @@ fn run(place: &Place, settings: &[&str], words: &[&str]) -> Program {
 
 fn last_outcome(place: &Place) -> serde_json::Value {
     let text = place.ringfort(["trail", "tail", "--count", "200", "--json"]).output().exits(0).out();
-    let entries = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let outcome = entries.filter(|entry| entry.pointer("/entry/facts/degree").is_some()).next_back();
+    let mut entries = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let outcome = entries.rfind(|entry| entry.pointer("/entry/facts/degree").is_some());
     outcome.unwrap_or_else(|| panic!("no outcome in {text}"))
 }
 
@@ -64,10 +64,10 @@ fn deny_a_fork_bomb_more_than_its_share() {
     // Never pauses, and each generation is in a session of its own.
     place.write(
         "bomb.sh",
-        "echo x >> count\nsetsid sh bomb.sh 2>/dev/null &\nsetsid sh bomb.sh 2>/dev/null &\nsleep 1\n",
+        "echo x >> count\nsetsid sh bomb.sh 2>/dev/null &\nsetsid sh bomb.sh 2>/dev/null &\nsleep 3\n",
     );
     let output =
-        run(&place, &["sandbox.limits.processes=24", "sandbox.limits.wall_secs=3"], &["/bin/sh", "bomb.sh"]).output();
+        run(&place, &["sandbox.limits.processes=24", "sandbox.limits.wall_secs=8"], &["/bin/sh", "bomb.sh"]).output();
     assert!(output.err().contains("starting a process was refused"), "{output}");
     assert!(output.err().contains("limit `processes`: 24 by cgroup-v"), "{output}");
     assert!(last_outcome(&place).pointer("/entry/facts/starts_refused").is_some());

@@ -109,7 +109,7 @@ fn judge(brief: &Brief, spawn: &Spawn, reports: (Option<Report>, Option<Report>)
             let broken = all.into_iter().find(|((required, fault), _)| *required && *fault != 0);
             if broken.is_none() && brief.landlock_required && !findings.landlock {
                 let reason = "Landlock does not refuse what it should".to_owned();
-                return Err(LaunchError::Degree { required: Degree::Full, reason });
+                return Err(LaunchError::degree(Degree::Full, reason, true));
             }
             let (promise, fault) =
                 broken.map_or((Promise::ConfineWrites, witness::UNPROBED), |((_, fault), promise)| (promise, fault));
