@@ -41,7 +41,9 @@ fn main() -> ExitCode {
         ["under", rest @ ..] => under::under(rest),
         ["show", file] => std::fs::read_to_string(file).and_then(|text| say(&text)),
         ["beat", file] => attempts::beat_at(Path::new(file)),
-        _ => Err(std::io::Error::other("list | run SCENE NUMBER… | victim … | race … | under … | show FILE | beat FILE")),
+        _ => {
+            Err(std::io::Error::other("list | run SCENE NUMBER… | victim … | race … | under … | show FILE | beat FILE"))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
