@@ -127,7 +127,6 @@ fn plan(received: Received) -> Option<(Plan, Vec<OwnedFd>)> {
         steps: Vec::new(),
         cwd: c_string(&brief.cwd)?,
         limits: brief.limits.clone(),
-        tracing: Tracing::Off,
         rules,
         filter: brief.filter.clone(),
         witness: Witness {
