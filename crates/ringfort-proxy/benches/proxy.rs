@@ -212,17 +212,8 @@ fn start() -> (ProxyHandle, SocketAddr) {
     (handle, address)
 }
 
-fn main() {
-    let before = resident();
-    let begun = Instant::now();
-    let (handle, proxy) = start();
-    println!(
-        "start: {:.0} us, resident {before} KiB before and {} KiB after",
-        begun.elapsed().as_secs_f64() * 1e6,
-        resident()
-    );
-    let server = server();
-
+/// Small requests, one after the other.
+fn bench_latency(server: SocketAddr, proxy: SocketAddr) {
     let (mut direct, mut absolute, mut tunnel) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..LATENCY_ROUNDS {
         direct.push(latency(Way::Direct, server, proxy));
@@ -233,7 +224,10 @@ fn main() {
     println!("latency, median of a small request: direct {direct:.1} us");
     println!("  absolute form {absolute:.1} us, added {:.1} us (at most 150)", absolute - direct);
     println!("  tunnel        {tunnel:.1} us, added {:.1} us (at most 150)", tunnel - direct);
+}
 
+/// One large body.
+fn bench_throughput(server: SocketAddr, proxy: SocketAddr) {
     let (mut direct, mut absolute, mut tunnel) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..BODY_ROUNDS {
         direct.push(throughput(Way::Direct, server, proxy));
@@ -244,18 +238,39 @@ fn main() {
     println!("throughput, 1 GiB: direct {:.0} MiB/s", median(direct.clone()));
     println!("  absolute form {:.0} MiB/s, ratio {:.2} (at least 0.80)", median(absolute.clone()), ratio(&absolute));
     println!("  tunnel        {:.0} MiB/s, ratio {:.2} (at least 0.80)", median(tunnel.clone()), ratio(&tunnel));
+}
 
+/// One client among many.
+fn bench_crowd(server: SocketAddr, proxy: SocketAddr) {
     let begun = Instant::now();
     let alone = latency(Way::Absolute, server, proxy);
     let before = resident();
     let crowd: Vec<TcpStream> = (0..CROWD).map(|_| open(Way::Tunnel, server, proxy)).collect();
     let among = latency(Way::Absolute, server, proxy);
     println!(
-        "{} connections open after {:.1} s, {} KiB more for proxy, server and client: a small request takes {among:.1} us, alone {alone:.1} us",
+        "{} connections open after {:.1} s, {} KiB more for proxy, server and client",
         crowd.len(),
         begun.elapsed().as_secs_f64(),
         resident().saturating_sub(before)
     );
-    drop(crowd);
+    println!("  a small request among them takes {among:.1} us, alone {alone:.1} us");
+}
+
+fn main() {
+    let before = resident();
+    let begun = Instant::now();
+    let (handle, proxy) = start();
+    let micros = begun.elapsed().as_secs_f64() * 1e6;
+    println!("start: {micros:.0} us, resident {before} KiB before and {} KiB after", resident());
+    let server = server();
+    let wanted = std::env::args().nth(1).filter(|word| !word.starts_with('-'));
+    type Bench = fn(SocketAddr, SocketAddr);
+    let all: [(&str, Bench); 3] =
+        [("latency", bench_latency), ("throughput", bench_throughput), ("crowd", bench_crowd)];
+    for (name, bench) in all {
+        if wanted.as_deref().is_none_or(|wanted| wanted == name) {
+            bench(server, proxy);
+        }
+    }
     handle.stop();
 }

@@ -236,6 +236,12 @@ impl Visitor {
         }
     }
 
+    /// The host that is meant by an address of the cage's own loopback, if it is any.
+    pub(crate) fn own(&self, dialed: SocketAddr) -> Option<Host> {
+        let judge = &self.cage.engine.judge;
+        dialed.ip().is_loopback().then(|| judge.own(self.cage.client.id, dialed)).flatten()
+    }
+
     /// A new account.
     pub(crate) fn ticket(&self, asked: Option<Asked>) -> Ticket {
         Ticket::new(&self.cage.engine, self.cage.client.id, self.connection, asked)

@@ -207,6 +207,13 @@ pub trait Judge: Send + Sync {
     /// Whether rules could ever allow this name. No person is asked for a lookup, nothing is recorded.
     fn lookup(&self, client: ClientId, name: &str) -> Lookup;
 
+    /// The host that a program means by an address of its own loopback, where the policy names this machine on that port:
+    /// a caught port is taken inside, so no server of the cage is behind it.
+    fn own(&self, client: ClientId, dialed: SocketAddr) -> Option<Host> {
+        let _ = (client, dialed);
+        None
+    }
+
     /// Tells that a connection ended, or was denied or refused. One call for each.
     fn closed(&self, report: Report);
 }

@@ -174,8 +174,8 @@ pub struct CowContext<'a> {
     pub state: &'a StateFolder,
     /// An overlay or a copy.
     pub wish: cow::Wish,
-    /// Hears how many entries and bytes were copied.
-    pub progress: &'a dyn Fn(usize, u64),
+    /// Hears how many entries and bytes were copied; nothing once that is over.
+    pub progress: &'a dyn Fn(Option<(usize, u64)>),
 }
 
 impl CowFolder {
@@ -196,9 +196,16 @@ impl CowFolder {
             _ => context.wish,
         };
         let guarded = session.profile.protected.clone();
-        let mut progress = |entries, bytes| (context.progress)(entries, bytes);
+        let mut is_told = false;
+        let mut progress = |entries, bytes| {
+            is_told = true;
+            (context.progress)(Some((entries, bytes)));
+        };
         let places = (session.profile.hidden.as_slice(), guarded.as_slice());
         let begun = cow::begin(&session.workspace, &path, wish, places, &mut progress);
+        if is_told {
+            (context.progress)(None);
+        }
         let Begun { view, layer, notes } = match begun {
             Ok(begun) => begun,
             Err(error) => {

@@ -34,7 +34,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use self::create::Plan;
 use crate::client::{Client, ClientError, Said};
 use crate::launch::{LaunchError, Spawn};
-use crate::profile::{Container, DegreeRequest, Engine, Network, Profile};
+use crate::profile::{Container, DegreeRequest, Engine, Profile};
 use crate::runtimes::Leftover;
 use crate::runtimes::native::Started;
 use crate::runtimes::native::guest::{self, Brief, Place, Rights};
@@ -108,11 +108,6 @@ pub(crate) fn start(
     let door = Door::open(&engine.folder)?;
     let plan = Plan::new(flavour, profile, engine, container, &image)?;
     warnings.extend(plan.warnings.iter().cloned());
-    if matches!(&profile.network, Network::Door(door) if door.names || !door.caught_ports.is_empty()) {
-        warnings.push(
-            "the door takes connections to the proxy only: no caught ports and no names in a container".to_owned(),
-        );
-    }
     let made = caller.call(plan.words.iter().cloned()).map_err(|error| caller.failed(&error))?;
     warnings.extend(made.errors.lines().map(|line| format!("{}: {}", flavour.name, line.trim())));
     let id = String::from_utf8_lossy(&made.output).trim().to_owned();

@@ -7,6 +7,12 @@
 
 use std::path::PathBuf;
 
+use ringfort_proxy::wire::chunk::Chunks;
+use ringfort_proxy::wire::head::Scanner;
+use ringfort_proxy::wire::hello::{Peek, peek};
+use ringfort_proxy::wire::request::{Entry, Wish};
+use ringfort_proxy::wire::{Found, dns, request, response, socks};
+
 use ringfort_core::action::{Action, Command};
 use ringfort_core::decision::{Decision, Risk};
 use ringfort_core::effect::Span;
@@ -114,6 +120,70 @@ pub fn hook_input(input: &[u8]) {
     }
 }
 
+/// A name in a ClientHello is a host name, and more bytes than were asked for never make it another one.
+pub fn client_hello(input: &[u8]) {
+    let Some(input) = input.get(..input.len().min(INPUT_BYTES_MAX)) else { return };
+    match peek(input) {
+        Ok(Peek::Tls(hello)) => {
+            let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+            assert!(hello.name.as_ref().is_none_or(|name| !name.is_empty() && name.bytes().all(good)), "{hello:?}");
+            assert_eq!(peek(&[input, b"more"].concat()), Ok(Peek::Tls(hello)));
+        }
+        Ok(Peek::More(needed)) => assert!(needed > input.len(), "{needed} of {}", input.len()),
+        Ok(Peek::Other) | Err(_) => {}
+    }
+}
+
+/// An answer repeats its question and is little longer than the query; a fault is answered with a header or not at all.
+pub fn dns_query(input: &[u8]) {
+    match dns::read(input) {
+        Ok(query) => {
+            assert!(query.name.len() <= 253 && !query.name.bytes().any(|byte| byte.is_ascii_uppercase()));
+            let answer = query.answer_address(std::net::Ipv4Addr::LOCALHOST);
+            assert!(answer.len() <= input.len() + 32 && answer.get(..2) == input.get(..2));
+            assert!(query.answer_code(dns::Code::NoName).len() <= input.len() + 16);
+        }
+        Err(fault) => assert!(fault.reply().is_none_or(|reply| reply.len() == 12)),
+    }
+}
+
+/// What goes onward is read again as the same request; chunks and SOCKS never claim more than there is.
+pub fn http_head(input: &[u8]) {
+    if let Ok(Some(end)) = Scanner::default().find(input)
+        && let Some(head) = input.get(..end)
+    {
+        if let Ok(first) = request::read(head, Entry::Proxy)
+            && matches!(first.wish, Wish::Path(_))
+        {
+            let onward = first.onward();
+            assert_eq!(Scanner::default().find(&onward), Ok(Some(onward.len())));
+            let entry = Entry::Fixed { host: &first.host, port: first.port };
+            let second = request::read(&onward, entry);
+            assert!(
+                second.is_ok_and(
+                    |second| (second.method, second.wish, second.body) == (first.method, first.wish, first.body)
+                ),
+                "{}",
+                String::from_utf8_lossy(&onward)
+            );
+        }
+        if let Ok(first) = response::read(head, "GET") {
+            let onward = first.onward(true);
+            assert_eq!(Scanner::default().find(&onward), Ok(Some(onward.len())));
+            assert!(response::read(&onward, "GET").is_ok_and(|second| second.body == first.body));
+        }
+    }
+    let mut chunks = Chunks::default();
+    if let Ok(taken) = chunks.advance(input) {
+        assert!(taken == input.len() || chunks.is_done() && taken < input.len());
+    }
+    for found in
+        [socks::request(input).map(|found| found.map(drop)), socks::greeting(input).map(|found| found.map(drop))]
+    {
+        assert!(!matches!(found, Ok(Found::Whole((), length)) if length > input.len()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +201,13 @@ mod tests {
         b"\x01{\"hook_event_name\":\"Stop\"}",
         b"\x07{\"event\":\"before_tool\",\"tool\":\"bash\"}",
         b"\x02{",
+        b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
+        b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x07example\x00\x00\x01\x00\x01",
+        b"GET http://a.example:81/?x HTTP/1.1\r\nHost: a.example:81\r\nConnection: x\r\nX: y\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST http://a.example HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n",
+        b"3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\ntail",
+        b"\x05\x01\x00\x03\x01a\x00\x50",
     ];
 
     #[test]
@@ -138,6 +215,9 @@ mod tests {
         for input in INPUTS {
             shell_parser(input);
             shell_ruling(input);
+            client_hello(input);
+            dns_query(input);
+            http_head(input);
             for agent in 0..hook::AGENTS.len() {
                 let first = u8::try_from(agent).unwrap_or(0);
                 hook_input(&[&[first], input.get(1..).unwrap_or(&[])].concat());

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -160,6 +161,17 @@ impl Judge for Rules {
         let is_named = self.chain.first().is_some_and(|policy| policy.names_host(&to.host, program.as_deref()));
         // A name that is only unlisted gets an address: the connection is judged, and what is refused is seen.
         if reach(&to.host) == Reach::Private && !is_named { Lookup::Deny } else { Lookup::Answer }
+    }
+
+    fn own(&self, client: ClientId, dialed: SocketAddr) -> Option<Host> {
+        let program = self.program(client);
+        let policy = self.chain.first()?;
+        let is_named = |host: &Host| {
+            let to = Destination { scheme: None, host: host.clone(), port: Some(dialed.port()) };
+            policy.names(&to, program.as_deref())
+        };
+        let names = ["localhost", "127.0.0.1"].into_iter().filter_map(|name| parse_host(name).ok());
+        names.into_iter().find(is_named)
     }
 
     fn closed(&self, report: Report) {

@@ -429,10 +429,14 @@ fn give_door(
         otherwise => wishes.network.unwrap_or(otherwise),
     };
     let kind = wishes.runtime.unwrap_or(loaded.config.runtime.kind);
-    let has_door = matches!(kind, RuntimeKind::Native | RuntimeKind::Bubblewrap);
+    // A container with a network of the engine is not led through a door.
+    let is_container = matches!(kind, RuntimeKind::Docker | RuntimeKind::Podman);
+    let has_door = !is_container || loaded.config.runtime.docker.network == "none";
     if wished == Network::Off || !has_door {
         if wishes.network == Some(Network::Door) && wished != Network::Off {
-            inside.notices.push("this runtime has no door to the network; the native one has".to_owned());
+            inside.notices.push(
+                "there is no door beside a network of the engine; set `runtime.docker.network` to `none`".to_owned(),
+            );
         }
         return loaded;
     }

@@ -5,7 +5,8 @@
 //! whose name that address stands for.
 //!
 //! **Invariant:** the name of the address is the only name that counts; `Host` and the server name in TLS must agree with
-//! it before anybody is asked. An address that stands for no name leads nowhere.
+//! it before anybody is asked. An address that stands for no name leads nowhere; one of the cage's own loopback does
+//! where the judge says which host it is.
 
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ const SILENCE: Duration = Duration::from_millis(300);
 pub(super) async fn serve(visitor: &Visitor, mut client: Inbox) {
     let Ok(dialed) = client.socket.local_addr() else { return };
     let name = visitor.cage.names.borrow_mut().name(dialed.ip());
-    let Some(Ok(host)) = name.map(|name| parse_host(&name)) else {
+    let named = name.and_then(|name| parse_host(&name).ok());
+    let Some(host) = named.or_else(|| visitor.own(dialed)) else {
         let denial = Denial::new(NO_NAME, format!("no name belongs to the address `{dialed}`"));
         return visitor.refused(None, Ending::Denied(denial));
     };

@@ -212,7 +212,8 @@ impl<'a> BrokerServer<'a> {
         }
         // Two mounts of one overlay are undefined: the kernel does not promise what either of them shows.
         if matches!(session.profile.cow, Some(CowView::Overlay { .. })) {
-            let why = "there are no nested runs inside a copy-on-write run; the command can be started as it is";
+            let why =
+                "there are no nested runs on the overlay of a copy-on-write run; the command can be started as it is";
             self.refuse(words, &why);
             return Some(Reply::Failed(why.to_owned()));
         }

@@ -130,8 +130,10 @@ pub fn begin(
     // What is hidden is found by what its links lead to, as the cage does.
     let hidden: Vec<PathBuf> = hidden.iter().filter_map(|path| path.canonicalize().ok()).collect();
     let mounts = mounts_below(workspace);
+    let inode = facts_of(root.directory(Path::new("")).map_err(read)?.as_fd()).map_err(read)?.inode;
     let mut layer = Layer {
         workspace: workspace.to_owned(),
+        inode,
         form: Form::Overlay,
         started,
         copied: started,

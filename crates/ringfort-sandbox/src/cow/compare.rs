@@ -123,6 +123,10 @@ impl Comparer<'_> {
         let (new, old) = (facts_beneath(self.new, path), facts_beneath(self.real, path));
         let new = new.map_err(Self::layer_error(path))?;
         let old = old.map_err(Self::real_error(path))?;
+        if old.is_none_or(|old| old.inode != self.layer.inode) {
+            let source = io::Error::other("another folder stands at the path of the workspace");
+            return Err(ReadError::Workspace { path: path.to_owned(), source });
+        }
         if let (Some(new), Some(old)) = (new, old) {
             self.folder_attributes(path, &old, &new)?;
         }

@@ -31,16 +31,16 @@ const ACCEPTED: &str = "applied";
 /// Name of the file with what the real entries were when the run ended.
 const SEEN: &str = "seen";
 
-/// Which entry is meant, whatever its name is.
+/// Which entry is meant, whatever its name is. All lie in one mount, whose device may have another number after the
+/// machine was started anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Which {
-    pub(super) device: (u32, u32),
     pub(super) inode: u64,
 }
 
 impl From<&Facts> for Which {
     fn from(facts: &Facts) -> Self {
-        Self { device: facts.device, inode: facts.inode }
+        Self { inode: facts.inode }
     }
 }
 

@@ -100,6 +100,8 @@ impl<'de> Deserialize<'de> for RelativePath {
 pub struct Layer {
     /// The real workspace, absolute.
     pub workspace: PathBuf,
+    /// The inode of the workspace folder: another folder at its path is not the workspace.
+    pub inode: u64,
     /// How its changes are kept.
     pub form: Form,
     /// What changed in the real workspace after this moment changed during the run or later.

@@ -215,6 +215,16 @@ fn deny_a_link_in_the_real_tree_as_a_way_out() {
 }
 
 #[test]
+fn deny_another_folder_at_the_path_of_the_workspace() {
+    let place = Place::new(Form::Overlay, &[("a", "before")]);
+    write(&place.new_at("a"), "inside");
+    fs::rename(place.work(""), place.root.path().join("moved")).unwrap();
+    write(&place.work("a"), "before");
+    assert!(matches!(place.apply(), Err(ApplyError::Read(ReadError::Workspace { .. }))));
+    assert_eq!(fs::read_to_string(place.work("a")).unwrap(), "before");
+}
+
+#[test]
 fn deny_what_changed_between_the_look_and_the_rename() {
     let place = Place::new(Form::Overlay, &[("a", "before"), ("b", "before"), ("c", "before")]);
     for name in ["a", "b"] {

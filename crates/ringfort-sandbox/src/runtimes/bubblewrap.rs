@@ -167,6 +167,10 @@ impl<'a> Words<'a> {
                 let number = self.open_in_workspace(relative)?;
                 self.push(&[if *read_only { &"--ro-bind-fd" } else { &"--bind-fd" }, &number, path]);
             }
+            Item::Replaced { path, content } => {
+                let number = self.content(content)?;
+                self.push(&[&"--perms", &"0444", &"--ro-bind-data", &number, path]);
+            }
             Item::Cover { path, is_folder: true } => {
                 self.push(&[&"--perms", &"0000", &"--tmpfs", path, &"--remount-ro", path]);
             }

@@ -51,6 +51,8 @@ pub(crate) struct Identity {
     pub(crate) size: u64,
     pub(crate) modified: Moment,
     pub(crate) changed: Moment,
+    /// When it was made, where the file system tells: the number of a file that is gone is given to others.
+    pub(crate) born: Moment,
 }
 
 /// A folder, and everything below it.
@@ -248,7 +250,7 @@ pub(crate) fn identity_of(fd: BorrowedFd<'_>) -> Result<Identity, Errno> {
 }
 
 fn identify(fd: BorrowedFd<'_>, name: &OsStr, flags: AtFlags) -> Result<Identity, Errno> {
-    let stat = rustix::fs::statx(fd, name, flags, StatxFlags::BASIC_STATS)?;
+    let stat = rustix::fs::statx(fd, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
     let moment = |t: &rustix::fs::StatxTimestamp| Moment { seconds: t.tv_sec, nanoseconds: t.tv_nsec };
     let mode = u32::from(stat.stx_mode);
     Ok(Identity {
@@ -260,6 +262,7 @@ fn identify(fd: BorrowedFd<'_>, name: &OsStr, flags: AtFlags) -> Result<Identity
         size: stat.stx_size,
         modified: moment(&stat.stx_mtime),
         changed: moment(&stat.stx_ctime),
+        born: moment(&stat.stx_btime),
     })
 }
 

@@ -145,6 +145,7 @@ impl Quarantine {
             size: bytes.len() as u64,
             modified: zero,
             changed: zero,
+            born: zero,
         };
         let (item, _) = self.item(workspace, change, &identity)?;
         let file = beneath::write_fresh(item.fd.as_fd(), OsStr::new("content"), bytes, 0o600)?;

@@ -8,6 +8,9 @@
 //! the workspace handle taken by the plan. Whoever still writes in the workspace can change it again afterwards, but
 //! cannot make this write, move or follow anything outside, nor apply a setting that was not judged.
 
+mod uncovered;
+
+use self::uncovered::UNCOVERED;
 use super::beneath::{Identity, Kind};
 use super::gitconfig::{CONFIG_BYTES_MAX, Config};
 use super::gitkeys::{Place, Submodule};
@@ -36,7 +39,9 @@ static SETTLEMENTS: AtomicU64 = AtomicU64::new(0);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enforcement {
     /// The cage mounted them read-only and the staged ones as copies. A difference was made outside the cage, or a
-    /// protection failed: it is reported as a fault and left alone.
+    /// protection failed: it is reported as a fault and left alone. But the kernel takes a mount away when somebody
+    /// outside replaces what lies below it (git and editors write a new file and rename it): from then on the new one
+    /// could be changed inside, so it is undone and kept in quarantine, or judged as git's settings are.
     Mounted,
     /// Nothing did (no mount namespace): a difference is undone from the copy taken at the start, and reported.
     Unenforced,
@@ -55,6 +60,7 @@ pub fn settle(plan: &Plan, enforcement: Enforcement, quarantine_dir: &Path) -> S
     // What was shut inside (a folder that can be entered but not listed) must not hide anything.
     let opening = snapshot.root.opening(snapshot.started);
     let mut settling = Settling {
+        plan,
         snapshot,
         enforcement,
         quarantine: Quarantine::open(quarantine_dir, prefix),
@@ -77,6 +83,7 @@ pub fn settle(plan: &Plan, enforcement: Enforcement, quarantine_dir: &Path) -> S
 }
 
 struct Settling<'a> {
+    plan: &'a Plan,
     snapshot: &'a Snapshot,
     enforcement: Enforcement,
     quarantine: Quarantine,
@@ -275,6 +282,8 @@ impl Settling<'_> {
         let judged = item.trigger.treatment == Treatment::Inspect;
         if self.enforcement == Enforcement::Unenforced || bypassed || judged {
             self.put_back(path, item, why);
+        } else if self.is_uncovered(path) {
+            self.put_back(path, item, UNCOVERED);
         } else {
             let why = format!("{why} although it was read-only inside: by something outside, or a protection failed");
             self.fault(path, &what(item.trigger), &why);
@@ -285,6 +294,7 @@ impl Settling<'_> {
         let what = what(item.trigger);
         match self.enforcement {
             Enforcement::Unenforced => self.quarantine(path, &what, "new in a protected folder"),
+            Enforcement::Mounted if self.is_uncovered(path) => self.quarantine(path, &what, UNCOVERED),
             Enforcement::Mounted => {
                 self.fault(
                     path,
@@ -400,6 +410,9 @@ impl Settling<'_> {
         for (path, scratch) in &self.snapshot.staged {
             let Some(Item { trigger, body: Body::Bytes(base), .. }) = self.snapshot.items.get(path) else { continue };
             let what = what(trigger);
+            if self.enforcement == Enforcement::Mounted && self.is_uncovered(path) {
+                self.distrust(path, base, &what);
+            }
             let inside = match self.enforcement {
                 Enforcement::Mounted => self.snapshot.scratch.read(scratch, CONFIG_BYTES_MAX),
                 Enforcement::Unenforced => self.snapshot.root.read(path, CONFIG_BYTES_MAX),
@@ -417,19 +430,9 @@ impl Settling<'_> {
 
     /// Nothing written inside can be used.
     fn lose(&mut self, path: &Path, base: &[u8], what: &str, why: &str) {
-        if self.enforcement == Enforcement::Mounted {
-            return self.fault(path, what, why);
-        }
-        if !matches!(self.snapshot.root.identity(path), Ok(None)) {
-            self.quarantine(path, what, why);
-        }
-        let temporary = self.quarantine.fresh_name();
-        let mode = self.snapshot.items.get(path).map_or(0o644, |item| item.identity.mode & 0o777);
-        let way = self.make_way(path);
-        let written = way.and_then(|()| self.snapshot.root.replace(path, &temporary, base, mode));
-        match written {
-            Ok(()) => push(&mut self.settled.restored, &mut self.settled.omitted, change(path, what, why)),
-            Err(error) => self.fault(path, what, &format!("{why}; it could not be put back: {error}")),
+        match self.enforcement {
+            Enforcement::Mounted => self.fault(path, what, why),
+            Enforcement::Unenforced => self.reset(path, base, what, why),
         }
     }
 

@@ -368,11 +368,14 @@ impl Desk<'_> {
 }
 
 /// Says at a terminal how far the copy of a workspace has come.
-pub(crate) fn copying(entries: usize, bytes: u64) {
+pub(crate) fn copying(progress: Option<(usize, u64)>) {
     let mut err = std::io::stderr();
     if err.is_terminal() {
+        let text = progress.map(|(entries, bytes)| {
+            format!("ringfort: copying the workspace: {entries} entries, {}", show::size(bytes))
+        });
         // Nobody is left to tell if it cannot be written.
-        drop(write!(err, "\rringfort: copying the workspace: {entries} entries, {}\u{1b}[K\r", show::size(bytes)));
+        drop(write!(err, "\r{}\u{1b}[K", text.unwrap_or_default()));
     }
 }
 

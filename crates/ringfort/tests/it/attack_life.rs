@@ -12,9 +12,6 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Place, Running, TIME_MAX, is_namespaced, until};
 
-const RACE: &str = include_str!("../attack/race.py");
-/// Length of the race in the short form. Seconds.
-const RACE_SECONDS: u64 = 20;
 /// Promises that the degree `minimal` keeps.
 const MINIMAL: &str = "[sandbox]\nrequire = [\"confine-writes\", \"confine-reads\", \"no-network\", \"confine-syscalls\", \"no-privilege\"]\n";
 
@@ -235,60 +232,4 @@ fn a_workspace_through_a_link_and_a_git_file_are_protected() {
     fs::write(tree.join("try.sh"), "(echo gitdir: /tmp/x > .git; rm -f .git; mv .git x) 2>/dev/null; true\n").unwrap();
     place.run(["/bin/sh", "try.sh"]).cwd(&tree).output().exits(0);
     assert_eq!(fs::read_to_string(tree.join(".git")).unwrap(), git);
-}
-
-#[expect(clippy::disallowed_methods, reason = "the long form is asked for by the script")]
-fn race_seconds() -> u64 {
-    std::env::var("RINGFORT_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(RACE_SECONDS)
-}
-
-/// Threads inside swap what is protected; then they do so while further sessions start and end in the same workspace.
-#[test]
-fn escape_by_races_on_start_up_files() {
-    for crowd in [Crowd::Alone, Crowd::Others] {
-        let place = Place::new();
-        if !is_namespaced(&place) {
-            return;
-        }
-        with_startup_files(&place.work);
-        let secret = place.write(place.outside.join("tasks.json"), "outside");
-        fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
-        place.write("race.py", RACE);
-        let outside = place.outside.to_str().unwrap().to_owned();
-        let mut program = place.run(["python3", "race.py", &(race_seconds() / 2).to_string(), "7", &outside]);
-        program.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut racer = program.spawn();
-        let mut sessions = 0;
-        while racer.0.try_wait().unwrap().is_none() {
-            if crowd == Crowd::Others {
-                sessions += 1;
-                // It may fail to start while its ground is moved; it must not hang, and must not do harm.
-                place.run(["/bin/echo", &sessions.to_string()]).output();
-            } else {
-                std::thread::park_timeout(Duration::from_millis(20));
-            }
-        }
-        assert_eq!(racer.wait(TIME_MAX).code(), Some(0), "the racer itself ends well");
-        startup_files_are_unchanged(&place.work, "after the race");
-        assert_eq!(fs::read_to_string(&secret).unwrap(), "outside");
-        assert_eq!(fs::read_dir(&place.outside).unwrap().count(), 1, "something was made outside");
-        place.ringfort(["trail", "verify"]).output().exits(0);
-        if crowd == Crowd::Others {
-            assert!(sessions > 1, "no session started beside it");
-            continue;
-        }
-        let folders = ["sub", "other", "scratch-0", "scratch-1", "scratch-2", "scratch-3"];
-        let within = [".vscode/tasks.json", ".envrc", ".git/hooks/post-merge"];
-        let names = folders.iter().flat_map(|folder| within.map(|name| format!("{folder}/{name}")));
-        for name in names.chain([".cursor/mcp.json", ".husky/pre-push"].map(str::to_owned)) {
-            assert!(!place.work.join(&name).is_file(), "`{name}` is still there");
-        }
-    }
-}
-
-/// Whether further sessions share the workspace.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Crowd {
-    Alone,
-    Others,
 }

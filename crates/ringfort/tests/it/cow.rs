@@ -69,6 +69,10 @@ pub(crate) enum Form {
     Copy,
     /// No mounts at all: the program works in the copy.
     Minimal,
+    /// Another program makes the mounts; a copy.
+    Bubblewrap,
+    /// An overlay without a user namespace, as root.
+    Reduced,
 }
 
 impl Form {
@@ -82,6 +86,8 @@ impl Form {
         let words: &[&str] = match self {
             Self::Overlay => &["--cow"],
             Self::Copy => &["--cow=copy"],
+            Self::Bubblewrap => &["--runtime", "bubblewrap", "--cow"],
+            Self::Reduced => &["--degree", "reduced", "--cow"],
             Self::Minimal => &["--degree", "minimal", "--policy", policy.to_str().unwrap(), "--cow"],
         };
         words.iter().map(|word| (*word).to_owned()).collect()
@@ -246,6 +252,42 @@ fn the_whole_workspace_is_deleted_and_made_anew() {
     for form in Form::all(&place()) {
         discard_and_apply(form, torture, job);
     }
+}
+
+#[test]
+fn other_runtimes_and_degrees_keep_the_same_promise() {
+    if !is_namespaced(&place()) {
+        return;
+    }
+    if is_there("bwrap") {
+        discard_and_apply(Form::Bubblewrap, torture, TORTURE);
+    }
+    discard_and_apply(Form::Reduced, torture, TORTURE);
+}
+
+#[test]
+fn another_file_system_in_the_workspace_is_seen_and_stays_as_it_is() {
+    let place = place();
+    if !rustix::process::geteuid().is_root() || !is_namespaced(&place) {
+        return; // Only root can mount something there.
+    }
+    place.write("file", "1\n");
+    fs::create_dir(place.work.join("mnt")).unwrap();
+    place.program("mount", ["-t", "tmpfs", "none", "mnt"]).output().exits(0);
+    place.write("mnt/inside", "there\n");
+    let job = "grep -q there mnt/inside && ! rm mnt/inside 2>/dev/null && ! touch mnt/new 2>/dev/null && echo 2 >> file && \
+        ! rmdir mnt 2>/dev/null && ! mv mnt elsewhere 2>/dev/null";
+    let output = inside(&place, Form::Overlay, job);
+    let found = list(&place);
+    let applied = changes(&place, &["apply"]);
+    let kept = fs::read_to_string(place.work.join("mnt/inside"));
+    place.program("umount", ["mnt"]).output().exits(0);
+    output.exits(0);
+    assert_eq!(found["form"], "copy", "{found:#}");
+    assert_eq!(found["changes"].as_array().unwrap().len(), 1, "{found:#}");
+    applied.exits(0);
+    assert_eq!(kept.unwrap(), "there\n");
+    assert_eq!(fs::read_to_string(place.work.join("file")).unwrap(), "1\n2\n");
 }
 
 const GIT: &str = "git -c user.name=Test -c user.email=test@example.org -c gc.auto=0";

@@ -15,8 +15,8 @@ fn run(place: &Place, settings: &[&str], words: &[&str]) -> Program {
 
 fn last_outcome(place: &Place) -> serde_json::Value {
     let text = place.ringfort(["trail", "tail", "--count", "200", "--json"]).output().exits(0).out();
-    let entries = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let outcome = entries.filter(|entry| entry.pointer("/entry/facts/degree").is_some()).next_back();
+    let mut entries = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let outcome = entries.rfind(|entry| entry.pointer("/entry/facts/degree").is_some());
     outcome.unwrap_or_else(|| panic!("no outcome in {text}"))
 }
 

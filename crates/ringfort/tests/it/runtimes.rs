@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::pty::Pty;
 use crate::support::{Output, Place, Program, Running, is_namespaced, skips_are_errors, until};
 
 /// The image that `scripts/engine.sh` makes.
@@ -481,5 +482,65 @@ fn deny_another_runtime_inside() {
         assert_eq!(output.out(), "nested\n", "{}: {output}", runtime.name);
         let output = nested("--runtime native -- true");
         assert_eq!(output.code(), Some(126), "{}: {output}", runtime.name);
+    }
+}
+
+/// Says something to the proxy: with bash, or with the `nc` of an image that has no bash.
+const SAY: &str = "say() { if command -v bash >/dev/null; then bash -c 'exec 3<>/dev/tcp/127.0.0.1/3128; \
+    printf \"$0\" >&3; cat <&3' \"$1\"; else (printf \"$1\"; sleep 1) | nc 127.0.0.1 3128; fi; }\n";
+
+#[test]
+fn the_door_leads_to_listed_hosts_and_no_other_in_every_runtime() {
+    for runtime in runtimes(&Place::new()) {
+        let Some(site) = crate::egress::Site::start() else { return };
+        let place = &site.place;
+        let (port, listed) = (site.http, site.listed());
+        place.write(
+            "script.sh",
+            format!(
+                "{SAY}say 'GET http://localhost:{port}/echo HTTP/1.0\\r\\nHost: localhost:{port}\\r\\n\\r\\n'\n\
+                 echo; echo ---\n\
+                 say 'CONNECT forbidden.example:443 HTTP/1.1\\r\\nHost: forbidden.example\\r\\n\\r\\n' | head -n 1\n\
+                 echo ---; echo $http_proxy; sed 1d /proc/net/route\n"
+            ),
+        );
+        let program = runtime.run(place, &["sh", "script.sh"]);
+        let words: Vec<OsString> = program.command.get_args().map(OsString::from).collect();
+        let (run, rest) = words.split_first().unwrap();
+        let words = [run.clone(), "--set".into(), listed.into()].into_iter().chain(rest.iter().cloned());
+        let mut program = place.ringfort(words).env("PATH", "/usr/bin:/bin");
+        if let Some((name, engine)) = &runtime.engine {
+            program = program.env(name, engine);
+        }
+        let output = program.output().exits(0);
+        let out = output.out();
+        let mut parts = out.split("---\n");
+        let (got, refused, rest) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+        assert!(got.starts_with("HTTP/1.") && got.contains(" 200 "), "{}: {output}", runtime.name);
+        assert!(refused.contains(" 403 "), "{}: {output}", runtime.name);
+        assert_eq!(rest, "http://127.0.0.1:3128\n", "{}: {output}", runtime.name);
+    }
+}
+
+#[test]
+fn a_terminal_is_one_in_every_runtime() {
+    for runtime in runtimes(&Place::new()) {
+        let place = Place::new();
+        let script = "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo terminal-$((1+1)); : </dev/tty && echo own-$((1+1))\n\
+                      stty size; read line; echo got-\"$line\"-; stty size; sleep 1000";
+        eprintln!("in {}", runtime.name);
+        let mut pty = Pty::start(&runtime.script(&place, script));
+        for text in ["terminal-2", "own-2", "24 80"] {
+            pty.wait_for(text);
+        }
+        pty.resize(100, 30);
+        pty.send("words\r");
+        for text in ["got-words-", "30 100"] {
+            pty.wait_for(text);
+        }
+        // The key that interrupts goes to the program, and the program's end is the run's.
+        pty.send("\x03");
+        let ended = pty.ended();
+        assert_eq!(ended.signal().or(ended.code().map(|code| code - 128)), Some(2), "{}: {ended}", runtime.name);
     }
 }

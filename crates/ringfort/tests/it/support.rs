@@ -76,12 +76,22 @@ impl Place {
         program: impl AsRef<OsStr>,
         words: impl IntoIterator<Item = W>,
     ) -> Program {
-        #[expect(clippy::disallowed_methods, reason = "a test starts the binary as a user does")]
-        let mut command = Command::new(program);
-        command.args(words).current_dir(&self.work).env_clear();
-        command.env("HOME", &self.home).env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
-        Program { command, input: Vec::new(), time_max: TIME_MAX }
+        program_in(program, words, &self.work, &self.home)
     }
+}
+
+/// Any program with these words, in this folder and with this home, outside every cage.
+pub(crate) fn program_in<W: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    words: impl IntoIterator<Item = W>,
+    folder: &Path,
+    home: &Path,
+) -> Program {
+    #[expect(clippy::disallowed_methods, reason = "a test starts the binary as a user does")]
+    let mut command = Command::new(program);
+    command.args(words).current_dir(folder).env_clear();
+    command.env("HOME", home).env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
+    Program { command, input: Vec::new(), time_max: TIME_MAX }
 }
 
 /// A program that is about to be started. Standard input is empty unless a test says otherwise.

@@ -56,6 +56,8 @@ const HARMLESS: &[Harmless] = &[
     },
     Harmless { words: &[b"scan"], flags: &[b"--batch", b"--redact"], values: &[], operands: Operands::None },
     Harmless { words: &[b"trail", b"verify"], flags: &[], values: &[], operands: Operands::None },
+    Harmless { words: &[b"changes", b"list"], flags: &[], values: &[], operands: Operands::None },
+    Harmless { words: &[b"changes"], flags: &[b"--diff", b"--last"], values: &[], operands: Operands::None },
     Harmless { words: &[b"doctor"], flags: &[], values: &[], operands: Operands::None },
     Harmless { words: &[b"providers"], flags: &[], values: &[], operands: Operands::None },
     Harmless { words: &[b"policy", b"schema"], flags: &[b"--project"], values: &[], operands: Operands::None },

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{CURL, Site, outcomes, record};
+use super::{CURL, Site, record};
 
 /// Whether a program is there for everybody.
 fn is_there(program: &str) -> bool {
@@ -108,15 +108,56 @@ fn a_websocket_passes() {
 }
 
 #[test]
-fn java_and_node_reach_only_the_door() {
+fn a_program_without_proxies_reaches_a_listed_port_of_this_machine() {
+    let Some(site) = Site::start() else { return };
+    let script = "import socket, sys\n\
+                  s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 10)\n\
+                  s.sendall(('GET /echo HTTP/1.1\\r\\nHost: %s:%s\\r\\nConnection: close\\r\\n\\r\\n' % tuple(sys.argv[1:])).encode())\n\
+                  print(s.makefile().read())\n";
+    site.place.write("direct.py", script);
+    for (listed, host, works) in [
+        (format!("localhost:{}", site.http), "localhost", true),
+        (format!("127.0.0.1:{}", site.http), "127.0.0.1", true),
+        (format!("localhost:{}", site.https), "localhost", false),
+    ] {
+        let setting = format!("egress.domains=[\"{listed}\"]");
+        let out = site.run(&setting, &format!("python3 direct.py {host} {}", site.http)).output();
+        assert_eq!(out.out().contains("GET /echo"), works, "{listed}: {out}");
+    }
+    // What listens inside on another port is the cage's own.
+    let text = "python3 -m http.server 8123 --bind 127.0.0.1 2> log & sleep 1; curl -sS -o /dev/null -w '%{http_code}' \
+                http://localhost:8123/; kill %1";
+    let out = site.run("egress.domains=[\"a.example\"]", text).output();
+    assert_eq!(out.out(), "200", "{out}");
+}
+
+#[test]
+fn node_and_java_reach_only_the_door() {
     let Some(site) = Site::start() else { return };
     if is_there("node") {
         // Whether it knows of proxies depends on its version; either way it meets the same answer.
-        let script = "fetch('http://unlisted.example/').then(r => r.text()).then(t => console.log('got', t), e => \
-                      console.log('failed', String(e)))";
+        let script = format!(
+            "const get = url => fetch(url).then(r => r.text()).then(t => console.log('got', t), e => console.log('failed', \
+             String(e)));\nawait get('http://localhost:{}/echo/node');\nawait get('http://unlisted.example/');\n",
+            site.http
+        );
         site.place.write("get.mjs", script);
         let out = site.run(&site.listed(), "node get.mjs").output().exits(0);
+        assert!(out.out().contains("GET /echo/node"), "{out}");
         assert!(out.err().contains("unlisted.example:80"), "{out}");
     }
-    assert_eq!(outcomes(&site.place, "closed").len(), 0);
+    if is_there("java") {
+        let script = "import java.net.*; import java.net.http.*;\n\
+                      class Get {\n  \
+                        public static void main(String[] args) throws Exception {\n    \
+                          for (String url : args) try {\n      \
+                            var request = HttpRequest.newBuilder(URI.create(url)).version(HttpClient.Version.HTTP_1_1).build();\n      \
+                            System.out.println(HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).body());\n    \
+                          } catch (java.io.IOException error) { System.out.println(\"failed \" + error); }\n  }\n}\n";
+        site.place.write("Get.java", script);
+        let text = format!("java Get.java http://localhost:{}/echo/java http://unlisted.example/", site.http);
+        let out = site.run(&site.listed(), &text).output().exits(0);
+        assert!(out.out().contains("GET /echo/java"), "{out}");
+        assert!(out.err().contains("unlisted.example:80"), "{out}");
+    }
 }

@@ -78,6 +78,20 @@ fn npm_installs() {
 }
 
 #[test]
+fn node_fetches_without_knowing_of_a_proxy() {
+    let place = Place::new();
+    let script = "const r = await fetch(process.argv[2]); const t = await r.json(); console.log('name', t.name);";
+    place.write("get.mjs", script);
+    let registry = as_configured(place.program("npm", ["config", "get", "registry"])).output().out();
+    let text = format!("node get.mjs '{}is-number'", registry.trim());
+    if !is_namespaced(&place) || !works_outside(&place, &text, None) {
+        return;
+    }
+    let out = inside(&place, "npm", &text, None).output().exits(0);
+    assert_eq!(out.out(), "name is-number\n", "{out}");
+}
+
+#[test]
 fn pip_installs() {
     let place = Place::new();
     let make =

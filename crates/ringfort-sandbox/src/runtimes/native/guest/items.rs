@@ -36,6 +36,8 @@ pub(crate) enum Item {
     Bind { source: PathBuf, path: PathBuf, read_only: bool },
     /// A part of the workspace over itself: it can be neither renamed nor replaced.
     Pinned { relative: PathBuf, path: PathBuf, read_only: bool },
+    /// A file of our own in the place of one of the system.
+    Replaced { path: PathBuf, content: Vec<u8> },
     /// Nothing, without rights, over what is to be hidden.
     Cover { path: PathBuf, is_folder: bool },
 }
@@ -50,6 +52,8 @@ pub(crate) struct Depicted {
     pub(crate) canary: PathBuf,
     /// What is narrower than asked for.
     pub(crate) warnings: Vec<String>,
+    /// Files of the store, by name, and what they hold.
+    stored: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// The view of `profile`.
@@ -63,6 +67,7 @@ pub(crate) fn depict(profile: &Profile) -> Result<Depicted, ProfileError> {
         grants,
         canary: PathBuf::from(CANARY),
         warnings: view.scratch_files.iter().map(read_only).collect(),
+        stored: Vec::new(),
     };
     for step in &view.steps {
         depicted.step(step, profile);
@@ -125,6 +130,9 @@ impl Depicted {
     }
 
     fn file(&mut self, path: PathBuf, mode: u32, content: &[u8]) {
+        if let Ok(name) = path.strip_prefix(Path::new("/").join(STORE)) {
+            self.stored.push((name.to_owned(), content.to_vec()));
+        }
         // An empty file that anybody may read is the place of a mount.
         let is_place = content.is_empty() && mode == MOUNT_POINT && path != Path::new(CANARY);
         if !is_place && !is_made_otherwise(&path) {
@@ -146,11 +154,18 @@ impl Depicted {
             "no-folder" => self.items.push(Item::Cover { path, is_folder: true }),
             "no-file" => self.items.push(Item::Cover { path, is_folder: false }),
             "home" => self.items.push(Item::Private { path, mode: 0o700, bytes }),
+            _ if self.stored.iter().any(|(stored, _)| *stored == Path::new(name)) => self.replaced(name, path),
             _ => match FRESH.iter().find(|(fresh, _, _)| *fresh == name) {
                 Some((_, _, mode)) => self.items.push(Item::Private { path, mode: *mode, bytes }),
                 None => self.staged(path, profile),
             },
         }
+    }
+
+    fn replaced(&mut self, name: &str, path: PathBuf) {
+        let found = self.stored.iter().find(|(stored, _)| *stored == Path::new(name));
+        let content = found.map(|(_, content)| content.clone()).unwrap_or_default();
+        self.items.push(Item::Replaced { path, content });
     }
 
     /// The link of a staged file: it leads to a folder that is not there, so the file itself is protected.
@@ -167,7 +182,7 @@ const MOUNT_POINT: u32 = 0o644;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::Staged;
+    use crate::profile::{DoorView, Network, Staged};
 
     fn depicted(change: impl FnOnce(&mut Profile, &Path)) -> (Depicted, PathBuf, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -198,6 +213,21 @@ mod tests {
         let at = |wanted: &Item| depicted.items.iter().position(|item| item == wanted).unwrap();
         assert!(at(&pinned(".git", false)) < at(&pinned(".git/hooks", true)));
         assert_eq!(depicted.warnings.len(), 1, "{:?}", depicted.warnings);
+    }
+
+    #[test]
+    fn questions_for_names_are_led_to_the_door() {
+        let (depicted, ..) = depicted(|profile, _| {
+            profile.network = Network::Door(DoorView { caught_ports: Vec::new(), names: true });
+        });
+        let found = depicted.items.iter().find_map(|item| match item {
+            Item::Replaced { path, content } if path == Path::new("/etc/resolv.conf") => Some(content),
+            _ => None,
+        });
+        if Path::new("/etc/resolv.conf").exists() {
+            assert!(found.unwrap().ends_with(b"nameserver 127.0.0.1\n"), "{:#?}", depicted.items);
+        }
+        assert_eq!(depicted.warnings, [""; 0]);
     }
 
     #[test]
