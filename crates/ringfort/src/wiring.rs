@@ -432,7 +432,8 @@ fn give_door(
     let is_container = matches!(kind, RuntimeKind::Docker | RuntimeKind::Podman);
     let has_door = !is_container || loaded.config.runtime.docker.network == "none";
     if wished == Network::Off || !has_door {
-        let lists = loaded.chain.first().is_some_and(ringfort_policy::rule::Policy::lists_hosts) || !loaded.config.egress.presets.is_empty();
+        let lists = loaded.chain.first().is_some_and(ringfort_policy::rule::Policy::lists_hosts)
+            || !loaded.config.egress.presets.is_empty();
         if wished == Network::Door || (lists && wished != Network::Off) {
             inside.notices.push(
                 "there is no door beside a network of the engine; set `runtime.docker.network` to `none`".to_owned(),
