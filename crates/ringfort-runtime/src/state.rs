@@ -11,6 +11,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use ringfort_sandbox::profile::COVER_FOLDER;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
 
 use crate::freeze::Freeze;
@@ -203,7 +204,7 @@ impl StateFolder {
             }
             let name = entry.file_name().to_string_lossy().into_owned();
             end(&name);
-            if std::fs::remove_dir_all(&path).is_ok() {
+            if remove_run(&path).is_ok() {
                 swept.push(name);
             }
         }
@@ -234,8 +235,15 @@ impl RunFolder {
 impl Drop for RunFolder {
     fn drop(&mut self) {
         // What cannot be removed now is swept at the next start.
-        drop(std::fs::remove_dir_all(&self.path));
+        drop(remove_run(&self.path));
     }
+}
+
+/// Removes the folder of a run; a folder without rights in it, which a container was given, goes first.
+fn remove_run(path: &Path) -> io::Result<()> {
+    // It is there in few runs only.
+    drop(std::fs::remove_dir(path.join(COVER_FOLDER)));
+    std::fs::remove_dir_all(path)
 }
 
 /// Makes a folder with mode 0700 if it is missing, and refuses one that others may enter.

@@ -21,7 +21,7 @@ use crate::group::Group;
 
 mod engine;
 
-pub use self::engine::{CONTAINER_PROCESSES, Container, Engine, WORKSPACE};
+pub use self::engine::{CONTAINER_PROCESSES, COVER_FOLDER, Container, Engine, WORKSPACE};
 
 /// What a caged program may see and use.
 #[derive(Clone, Debug, Serialize)]

@@ -306,3 +306,108 @@ impl Carrier for Carried {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use ringfort_policy::load::validate;
+    use ringfort_proxy::judge::Kind;
+
+    use super::*;
+
+    const POLICY: &str = "[egress]\ndomains = [\"a.example\", \"*.wild.example\", \"box.internal\", \"localhost:80\"]\n\
+                          denied_domains = [\"*.bad.example\", \"part.example:22\"]\n\
+                          [[egress.rules]]\nhost = \"ruled.example\"\npaths = [\"/v1/*\"]\n";
+
+    fn rules() -> Rules {
+        let policy = Policy::from_config(&validate(std::path::Path::new("test"), POLICY).unwrap());
+        Rules {
+            chain: Arc::from(vec![policy]),
+            workspace: PathBuf::from("/w"),
+            programs: Mutex::default(),
+            line: Arc::new(Line {
+                wake: eventfd(0, EventfdFlags::CLOEXEC).unwrap(),
+                sender: Mutex::new(channel().0),
+                waiting: AtomicUsize::new(0),
+            }),
+        }
+    }
+
+    #[test]
+    fn deny_names_that_no_rule_could_allow() {
+        for (name, expected) in [
+            ("a.example", Lookup::Answer),
+            ("x.wild.example", Lookup::Answer),
+            ("unlisted.example", Lookup::Answer),
+            ("part.example", Lookup::Answer),
+            ("box.internal", Lookup::Answer),
+            ("localhost", Lookup::Answer),
+            ("x.bad.example", Lookup::Deny),
+            ("other.internal", Lookup::Deny),
+            ("printer", Lookup::Deny),
+            ("metadata.google.internal", Lookup::Deny),
+            ("169.254.169.254", Lookup::Deny),
+            ("1.2.3.4", Lookup::Deny),
+            ("bad name", Lookup::Deny),
+            ("", Lookup::Deny),
+        ] {
+            assert_eq!(rules().lookup(ClientId(0), name), expected, "`{name}`");
+        }
+    }
+
+    #[test]
+    fn a_further_request_is_held_to_the_rules() {
+        for (host, path, allowed) in [
+            ("ruled.example", "/v1/x?q", true),
+            ("ruled.example", "/v2", false),
+            ("ruled.example", "/v1/../v2", false),
+            ("a.example", "/anything", true),
+            // A person said yes to it, or there would be no connection.
+            ("asked.example", "/anything", true),
+            ("x.bad.example", "/", false),
+        ] {
+            let asked = Asked {
+                client: ClientId(0),
+                connection: 1,
+                peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+                kind: Kind::Http,
+                host: parse_host(host).unwrap(),
+                port: 80,
+                method: Some("GET".to_owned()),
+                path: Some(path.to_owned()),
+            };
+            assert_eq!(rules().review(&asked) == Review::Allow, allowed, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn deny_ports_of_this_machine_that_are_not_listed() {
+        let own = |address: &str| rules().own(ClientId(0), address.parse().unwrap()).map(|host| host.to_string());
+        assert_eq!(own("127.0.0.1:80").as_deref(), Some("localhost"));
+        assert_eq!(own("127.0.0.1:81"), None);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_denied() {
+        let rules = rules();
+        rules.line.waiting.store(WAITING_MAX, Ordering::Release);
+        let report = |request| Report {
+            client: ClientId(0),
+            connection: 1,
+            asked: None,
+            request,
+            address: None,
+            protocol: Protocol::Silent,
+            sent_bytes: 0,
+            received_bytes: 0,
+            requests: 0,
+            duration: std::time::Duration::ZERO,
+            ending: ask::Ending::Closed,
+        };
+        rules.closed(report(None));
+        assert_eq!(rules.line.waiting.load(Ordering::Acquire), WAITING_MAX, "dropped");
+        rules.closed(report(Some(ringfort_core::digest::Digest::of(b"x"))));
+        assert_eq!(rules.line.waiting.load(Ordering::Acquire), WAITING_MAX + 1, "kept: it was admitted");
+    }
+}

@@ -79,9 +79,10 @@ fn deny_writing_to_the_real_configuration() {
     assert!(homes.own().join(".claude/link").symlink_metadata().is_err(), "no link is copied");
     // What the agent has written stays; a newer credential comes in.
     fs::write(homes.own().join(".claude/projects/a/b.jsonl"), "more").unwrap();
-    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
-    fs::write(homes.home().join(".claude/.credentials.json"), "new").unwrap();
-    fs::File::open(homes.home().join(".claude/.credentials.json")).unwrap().set_modified(later).unwrap();
+    let credentials = homes.home().join(".claude/.credentials.json");
+    fs::write(&credentials, "new").unwrap();
+    let later = credentials.metadata().unwrap().modified().unwrap() + std::time::Duration::from_secs(60);
+    fs::File::options().append(true).open(&credentials).unwrap().set_modified(later).unwrap();
     homes.prepare("claude-code").unwrap();
     assert_eq!(homes.inside(".claude/projects/a/b.jsonl"), "more");
     assert_eq!(homes.inside(".claude/.credentials.json"), "new");

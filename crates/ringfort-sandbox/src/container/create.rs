@@ -18,7 +18,7 @@ use super::libraries::{self, FOLDER};
 use super::limits::{Bounds, KEEPER_PROCESSES};
 use super::{DOOR, Flavour, Owner, sweep};
 use crate::launch::LaunchError;
-use crate::profile::{Container, CowView, Engine, Profile, WORKSPACE};
+use crate::profile::{COVER_FOLDER, Container, CowView, Engine, Profile, WORKSPACE};
 use crate::syscall;
 
 /// Variables by which a loader would run what an image brings before our keeper; empty, they say nothing.
@@ -253,7 +253,7 @@ impl Mounts {
         for path in kept {
             self.add(path.to_owned(), map(path), ReadOnly::Yes);
         }
-        let (file, folder) = (engine.folder.join("no-file"), engine.folder.join("no-folder"));
+        let (file, folder) = (engine.folder.join("no-file"), engine.folder.join(COVER_FOLDER));
         empty_file(&file, 0)?;
         match std::fs::DirBuilder::new().mode(0o000).create(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

@@ -382,7 +382,7 @@ const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 fn place_of(root: &Path, one: usize, two: usize) -> PathBuf {
     let name = |n: usize| NAMES.get(n % NAMES.len()).copied().unwrap_or("a");
-    if two % 3 == 0 { root.join(name(one)) } else { root.join(name(one)).join(name(two)) }
+    if two.is_multiple_of(3) { root.join(name(one)) } else { root.join(name(one)).join(name(two)) }
 }
 
 fn carry_out(root: &Path, deeds: &[Deed]) {

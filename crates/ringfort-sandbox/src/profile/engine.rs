@@ -51,5 +51,9 @@ pub struct Container {
 /// Where the workspace is inside a container.
 pub const WORKSPACE: &str = "/workspace";
 
+/// A folder without rights in [`Engine::folder`], which covers what is hidden. Nobody but root can look into it to
+/// remove it with everything in it: it is empty, and is removed by itself.
+pub const COVER_FOLDER: &str = "no-folder";
+
 /// Most processes and threads of a container unless the policy says fewer.
 pub const CONTAINER_PROCESSES: u64 = 1024;

@@ -65,7 +65,8 @@ fn start(profile: &Profile, require: &BTreeSet<Promise>, spawn: &Spawn) -> Resul
         unreadable: profile.hidden.iter().cloned().chain([PathBuf::from("/etc/shadow")]).collect(),
         grants: if abi == 0 { Vec::new() } else { depicted.grants },
         canary: depicted.canary,
-        rights: Rights::Held,
+        // With a user of its own bubblewrap makes a second user namespace, without rights in the network's.
+        rights: if syscall::effective_ids().0 == 0 { Rights::Held } else { Rights::None },
         rlimits: limited.rlimits,
         groups: entrances.len(),
     };

@@ -167,7 +167,7 @@ fn deny_what_goes_around_the_door() {
          s.send(b'x')\""
         .to_owned(),
     ] {
-        let out = site.run(&site.listed(), &around).output();
+        let out = site.run(&format!("egress.domains=[\"localhost:{}\"]", site.http), &around).output();
         assert!(out.code() != Some(0), "`{around}`: {out}");
     }
     assert_eq!(outcomes(&site.place, "closed").len(), 0);
@@ -248,6 +248,11 @@ fn a_nested_run_has_a_door_of_its_own() {
     let out = site.run(&site.listed(), &text).output();
     assert!(out.out().contains("GET /echo"), "{out}");
     assert!(out.err().contains("unlisted.example:80"), "the user is told at the end of the outer run: {out}");
+    for network in ["door", "off"] {
+        let out =
+            site.run(&site.listed(), &format!("ringfort run --network {network} -- true; echo status-$?")).output();
+        assert!(out.out().contains("status-126"), "{network}: {out}");
+    }
 }
 
 #[test]

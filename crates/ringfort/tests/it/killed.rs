@@ -102,7 +102,7 @@ fn escape_by_a_supervisor_that_is_killed_at_any_moment() {
     let degrees: &[&str] = if is_namespaced(&Place::new()) { &["full", "reduced", "minimal"] } else { &["minimal"] };
     for degree in degrees {
         let (kills, left) = kill_again_and_again(degree);
-        println!("{degree}: {kills} kills, {left} left something for the next start");
+        eprintln!("{degree}: {kills} kills, {left} left something for the next start");
         assert!(kills > 3, "{degree}: only {kills} kills");
     }
 }

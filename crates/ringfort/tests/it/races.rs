@@ -99,7 +99,7 @@ fn races(kind: &str) {
     let ways = if is_namespaced(&Place::new()) { full.as_slice() } else { &[] };
     for (degree, crowd) in ways.iter().chain(&[("minimal", Crowd::Others)]) {
         let (steps, sessions) = race(kind, degree, *crowd);
-        println!("{kind} in {degree}: {steps}, {sessions} sessions beside, no win");
+        eprintln!("{kind} in {degree}: {steps}, {sessions} sessions beside, no win");
     }
 }
 
