@@ -8,6 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -216,6 +217,8 @@ async fn accept(cage: Rc<Cage>, listener: TcpListener, entrance: Entrance) {
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => cage.welcome(socket, peer, entrance),
+            // The program gave up before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }

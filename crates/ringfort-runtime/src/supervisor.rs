@@ -25,6 +25,7 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal as UnixSignal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use ringfort_core::clock::Clock;
+use ringfort_sandbox::footprint;
 use ringfort_sandbox::launch::{Answer, Cage, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{tcgetwinsize, tcsetwinsize};
@@ -165,6 +166,7 @@ impl Bounds<'_> {
 /// The supervisor itself failed; the cage has been killed.
 pub fn supervise(supervision: Supervision<'_>) -> io::Result<Ended> {
     let mut supervisor = Supervisor::new(supervision)?;
+    footprint::forget_start();
     let ended = supervisor.run();
     supervisor.end_cages();
     if let Some(terminal) = supervisor.terminal {

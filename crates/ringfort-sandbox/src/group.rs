@@ -315,6 +315,10 @@ impl Folder {
         if self.version == Version::V2 {
             // A move needs the right to write the list of the group above both.
             File::options().write(true).open(place.join("cgroup.procs"))?;
+            let kind = self.read("cgroup.type")?;
+            if kind.trim() != "domain" {
+                return Err(io::Error::other(format!("a group there is `{}`, which takes no processes", kind.trim())));
+            }
         }
         Ok(())
     }
@@ -389,8 +393,14 @@ impl Folder {
     }
 }
 
-/// Lets groups below `place` have the controllers. Refused where processes are in it, or where it is not ours to say.
+/// Lets groups below `place` have the controllers. Refused where it is not ours to say.
 fn delegate(place: &Path, wanted: &[(Controller, u64)]) {
+    // Some controllers can be handed on by a group with processes of its own, which then becomes one of threads: that
+    // would change what others made, and the groups in it would take no processes. The root alone has no type.
+    let has_processes = std::fs::read_to_string(place.join("cgroup.procs")).is_ok_and(|list| !list.is_empty());
+    if has_processes && place.join("cgroup.type").exists() {
+        return;
+    }
     let given = std::fs::read_to_string(place.join("cgroup.subtree_control")).unwrap_or_default();
     for (controller, _) in wanted {
         let name = controller.as_str();

@@ -13,6 +13,7 @@ pub mod achieved;
 mod client;
 mod container;
 pub mod cow;
+pub mod footprint;
 pub mod group;
 pub mod guest;
 pub mod inherit;

@@ -7,7 +7,8 @@
 //! **Invariant:** nobody else reads the environment. Variables and flags that widen count only for a caller that
 //! nobody governs; inside a cage they are refused here, before anything is loaded.
 
-use std::collections::BTreeMap;
+mod sweep;
+
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
@@ -18,7 +19,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use ringfort_audit::{Options as TrailOptions, Trail};
 use ringfort_core::clock::{Clock, Timestamp};
-use ringfort_core::entry::Entry;
 use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
 use ringfort_policy::config::{Network, RuntimeKind};
@@ -35,7 +35,6 @@ use ringfort_runtime::providers::{self, PROVIDERS};
 use ringfort_runtime::session::Session;
 use ringfort_runtime::state::StateFolder;
 use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
-use ringfort_sandbox::group::sweep_groups;
 use ringfort_sandbox::orphans;
 use ringfort_sandbox::profile::{DegreeRequest, Profile};
 use ringfort_store::ApprovalDb;
@@ -359,7 +358,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(&state, &clock)?);
     let mut notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
-    sweep(&state, &trail, &mut notices)?;
+    sweep::sweep(&state, &trail, &mut notices)?;
 
     let effective = loaded.effective();
     let binary = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
@@ -462,42 +461,6 @@ fn give_door(
         inside.environment.append(&mut variables);
     }
     loaded
-}
-
-/// Ends and removes what killed sessions left: processes, control groups, private folders. Says so, and records it.
-///
-/// # Errors
-///
-/// It cannot be recorded; nothing has started.
-fn sweep(state: &StateFolder, trail: &Trail, notices: &mut Vec<String>) -> Result<(), Failure> {
-    let mut ended = BTreeMap::new();
-    let swept = state.sweep(|name| {
-        if let Some(count) = orphans::mark_of(name).map(orphans::sweep) {
-            ended.insert(name.to_owned(), count);
-        }
-    });
-    if swept.is_empty() {
-        return Ok(());
-    }
-    let groups = sweep_groups().len();
-    for name in swept {
-        let processes = ended.get(&name).copied().unwrap_or(0);
-        let left = match processes {
-            0 => String::new(),
-            1 => "one process that it left was ended, ".to_owned(),
-            count => format!("{count} processes that it left were ended, "),
-        };
-        notices.push(format!(
-            "session {name} was killed: {left}what it left in the state folder was removed; start-up files in its \
-             workspace were not inspected"
-        ));
-        let entry = Entry::event("session.swept").fact("session", name).fact("processes", processes);
-        trail.append(&entry, ringfort_audit::Durability::Written).map_err(Failure::guard)?;
-    }
-    if groups > 0 {
-        notices.push(format!("{groups} control groups of killed sessions were removed"));
-    }
-    Ok(())
 }
 
 /// The profile of the agent that was named, or that the program is; `none` is none.

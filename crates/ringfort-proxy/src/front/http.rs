@@ -210,7 +210,9 @@ async fn forward(
             }
             Ok(After::Close) => {
                 upstream.ticket.end(Ending::Closed);
-                crate::stream::close_writing(&client.socket);
+                drop(upstream);
+                // The program may still be sending a body that the server did not want.
+                farewell(client, &[]).await;
                 return Next::End;
             }
             // The server closed while the request was on its way to it; a new connection is a new verdict.

@@ -276,6 +276,26 @@ fn deny_responses_that_are_read_in_two_ways() {
 }
 
 #[test]
+fn an_early_answer_arrives_although_the_body_was_not_read() {
+    let world = World::new();
+    let site = server(|mut socket| {
+        drop(read_head(&mut socket));
+        socket.write_all(b"HTTP/1.1 413 No\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig").unwrap();
+        socket.shutdown(Shutdown::Both).unwrap();
+    });
+    world.site("site.example", 80, site);
+    let mut socket = world.connect();
+    socket
+        .write_all(b"PUT http://site.example/ HTTP/1.1\r\nHost: site.example\r\nContent-Length: 900000\r\n\r\n")
+        .unwrap();
+    let mut writer = socket.try_clone().unwrap();
+    let sending = std::thread::spawn(move || drop(writer.write_all(&vec![b'x'; 200_000])));
+    let answer = read_response(&mut socket);
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.ends_with("\r\n\r\nbig"), "{answer}");
+    sending.join().unwrap();
+}
+
+#[test]
 fn a_response_that_is_cut_is_seen_as_cut() {
     let world = World::new();
     let site = server(|mut socket| {

@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use ringfort_proxy::judge::{Ending, Kind, Protocol, Verdict};
+use ringfort_proxy::judge::{Denial, Ending, Kind, Protocol, Review, Verdict};
 
-use crate::world::{Ruling, World, admission, connect, http_server, read_all, read_head, server};
+use crate::world::{Ruling, Start, World, admission, connect, http_server, read_all, read_head, server};
 
 fn run16(bytes: &[u8]) -> Vec<u8> {
     [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
@@ -145,6 +145,25 @@ fn deny_http_in_a_tunnel_that_names_another_host() {
     }
     let kept = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
     assert_eq!(kept, "GET /a HTTP/1.1\r\nHost: site.example\r\n\r\n");
+}
+
+#[test]
+fn deny_a_path_that_rules_deny_inside_a_tunnel() {
+    let review = |asked: &ringfort_proxy::judge::Asked| match asked.path.as_deref() {
+        Some("/secret") => Review::Deny(Denial::new("egress-010", "the rule does not name this path")),
+        _ => Review::Allow,
+    };
+    let world = World::start(Start { review: Box::new(review), ..Start::default() });
+    let (site, kept) = http_server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    world.site("site.example", 80, site);
+    for mut socket in [tunnel(&world, "site.example:80"), socks(&world, "site.example", 80)] {
+        for (path, expected) in [("/secret", "403"), ("/a", "200"), ("/secret", "403")] {
+            socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: site.example\r\n\r\n").as_bytes()).unwrap();
+            let answer = crate::world::read_response(&mut socket);
+            assert_eq!(&answer[9..12], expected, "{path}: {answer}");
+        }
+    }
+    assert!(!String::from_utf8(kept.lock().unwrap().clone()).unwrap().contains("secret"));
 }
 
 #[test]
@@ -294,7 +313,7 @@ fn deny_socks4_and_socks_without_a_method() {
 
 #[test]
 fn deny_socks_without_the_credential_of_the_run() {
-    let world = World::start(crate::world::Start { credential: Some("run:s3cret"), ..crate::world::Start::default() });
+    let world = World::start(Start { credential: Some("run:s3cret"), ..Start::default() });
     let (site, _) = echo();
     world.site("site.example", 9, site);
     let target = [&[5, 1, 0, 3, 12][..], b"site.example", &[0, 9]].concat();

@@ -97,3 +97,31 @@ fn deny_silence_about_what_cannot_be_bounded() {
         assert!(group.missing(Controller::Memory).is_none(), "nobody asked");
     }
 }
+
+#[test]
+fn deny_controllers_to_groups_with_processes_of_their_own() {
+    let (folder, _) = pretend(&["cgroup.subtree_control", "cgroup.procs", "cgroup.type"]);
+    let path = folder.path();
+    let given = || std::fs::read_to_string(path.join("cgroup.subtree_control")).unwrap();
+    std::fs::write(path.join("cgroup.procs"), "1\n2\n").unwrap();
+    delegate(path, &[(Controller::Pids, 5)]);
+    assert_eq!(given(), "");
+    // Without processes, and at the root, it is allowed.
+    std::fs::write(path.join("cgroup.procs"), "").unwrap();
+    delegate(path, &[(Controller::Pids, 5)]);
+    assert_eq!(given(), "+pids");
+    std::fs::write(path.join("cgroup.procs"), "1\n").unwrap();
+    std::fs::write(path.join("cgroup.subtree_control"), "").unwrap();
+    std::fs::remove_file(path.join("cgroup.type")).unwrap();
+    delegate(path, &[(Controller::Pids, 5)]);
+    assert_eq!(given(), "+pids");
+}
+
+#[test]
+fn deny_a_group_of_threads() {
+    for (kind, enters) in [("domain\n", true), ("domain invalid\n", false), ("threaded\n", false)] {
+        let (folder, group) = pretend(&["cgroup.procs", "cgroup.type"]);
+        std::fs::write(folder.path().join("cgroup.type"), kind).unwrap();
+        assert_eq!(group.may_enter(folder.path()).is_ok(), enters, "{kind}");
+    }
+}

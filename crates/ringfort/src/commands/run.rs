@@ -7,7 +7,8 @@
 //! **Invariant:** options are read by hand here, because this is paid for at every command. Inside a cage this is a
 //! client of the inherited socket and options that could widen are refused.
 
-use std::collections::BTreeSet;
+mod require;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
@@ -20,9 +21,8 @@ use clap::Args;
 use ringfort_core::action::{Action, Command, PathAccess, PathOp};
 use ringfort_core::advice::message_for_agent;
 use ringfort_core::decision::Decision;
-use ringfort_core::degree::Degree;
 use ringfort_core::door::DoorKind;
-use ringfort_core::obligation::{ApprovalChannel, Promise};
+use ringfort_core::obligation::ApprovalChannel;
 use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
@@ -38,8 +38,9 @@ use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_runtime::supervisor::{Ended, Signals};
 use ringfort_sandbox::cow::Wish;
 use ringfort_sandbox::launch::LaunchError;
-use ringfort_sandbox::profile::{DegreeRequest, Profile, Tracing};
+use ringfort_sandbox::profile::{DegreeRequest, Tracing};
 
+use self::require::Requirement;
 use super::{Common, Failure, changes};
 use crate::output::remedy::Opening;
 use crate::output::{self, Detail, Widening};
@@ -290,43 +291,6 @@ fn degree(value: &OsStr) -> Result<DegreeRequest, Failure> {
         .to_str()
         .and_then(DegreeRequest::parse)
         .ok_or_else(|| Failure::usage(anyhow::anyhow!("`--degree` is `auto`, `full`, `reduced` or `minimal`")))
-}
-
-/// What must hold besides what the policy requires.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Requirement {
-    degree: Option<Degree>,
-    promises: BTreeSet<Promise>,
-}
-
-impl Requirement {
-    /// Adds words separated by commas.
-    fn add(&mut self, words: &OsStr) -> Result<(), Failure> {
-        for word in words.to_string_lossy().split(',') {
-            let promise = Promise::ALL.into_iter().find(|promise| promise.as_str() == word);
-            match (Degree::parse(word), promise) {
-                // The stronger one counts.
-                (Some(degree), _) => self.degree = Some(self.degree.map_or(degree, |before| before.min(degree))),
-                (None, Some(promise)) => drop(self.promises.insert(promise)),
-                (None, None) => {
-                    let promises: Vec<&str> = Promise::ALL.iter().map(|promise| promise.as_str()).collect();
-                    let error = anyhow::anyhow!("`--require` knows no `{}`", super::shown(&word.into()));
-                    return Err(Failure::usage(error)
-                        .help(format!("it takes `full`, `reduced`, `minimal`, or promises: {}", promises.join(", "))));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Only ever makes the profile stricter.
-    fn tighten(&self, profile: &mut Profile) {
-        profile.require.extend(&self.promises);
-        profile.degree_min = self.degree.map_or(profile.degree_min, |degree| degree.min(profile.degree_min));
-        if let Some(degree) = self.degree {
-            profile.require.extend(degree.promises());
-        }
-    }
 }
 
 fn network(value: &OsStr) -> Result<Network, Failure> {

@@ -107,6 +107,22 @@ fn escape_attempts_are_stopped_in_a_cage_with_a_door() {
 }
 
 #[test]
+fn escape_attempts_are_stopped_in_a_traced_cage() {
+    if is_namespaced(&Place::new()) {
+        Setup::native(&["--require", "full", "--trace"], None).check();
+    }
+}
+
+#[test]
+fn escape_attempts_are_stopped_in_a_copy_on_write_cage() {
+    if is_namespaced(&Place::new()) {
+        // It has no nested runs.
+        let offers = Offers { startup: true, broker: false };
+        Setup { offers, ..Setup::native(&["--require", "full", "--cow"], None) }.check();
+    }
+}
+
+#[test]
 fn escape_attempts_are_stopped_in_the_reduced_cage() {
     if is_namespaced(&Place::new()) {
         Setup::native(&["--degree", "reduced"], Some("reduced")).check();

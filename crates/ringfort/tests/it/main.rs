@@ -25,6 +25,7 @@ mod hook;
 mod hook_cage;
 mod hook_child;
 mod hostile;
+mod inherited;
 mod inline_code;
 mod killed;
 mod limits;

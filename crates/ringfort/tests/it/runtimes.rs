@@ -14,7 +14,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::pty::Pty;
-use crate::support::{Output, Place, Program, Running, is_namespaced, skips_are_errors, until};
+use crate::support::{Dice, Output, Place, Program, Running, is_namespaced, skips_are_errors, until};
 
 /// The image that `scripts/engine.sh` makes.
 const IMAGE: &str = "ringfort-test:1";
@@ -301,6 +301,43 @@ fn deny_life_after_the_supervisor_in_a_container() {
     running.wait(Duration::from_secs(10));
     let gone = until(Duration::from_secs(60), || containers(&place, &runtime).is_empty().then_some(()));
     assert!(gone.is_some(), "the container outlives its supervisor");
+}
+
+#[test]
+fn escape_by_a_supervisor_killed_at_any_moment_ends_everything_inside() {
+    let mut dice = Dice::new(41);
+    for runtime in runtimes(&Place::new()) {
+        let place = Place::new();
+        // A number that no other process sleeps for.
+        let mark = format!("{}.{}", std::process::id(), dice.pick(1_000_000));
+        place.write("script.sh", format!("setsid sleep {mark} & (trap '' TERM INT HUP; sleep {mark}) & sleep {mark}"));
+        let latest = if runtime.is_container() { 1_200 } else { 60 };
+        for _ in 0..8 {
+            let mut running = start(runtime.run(&place, &["sh", "script.sh"]));
+            std::thread::park_timeout(Duration::from_millis(dice.pick(latest) as u64));
+            running.0.kill().unwrap();
+            running.wait(Duration::from_secs(10));
+        }
+        let gone = until(Duration::from_secs(30), || (!is_running(&mark)).then_some(()));
+        assert!(gone.is_some(), "{}: a process outlives its supervisor", runtime.name);
+        // What was made and never started is found by the next start.
+        place.write("script.sh", "true");
+        runtime.run(&place, &["sh", "script.sh"]).output().exits(0);
+        if runtime.name == "docker" {
+            let gone = until(Duration::from_secs(30), || containers(&place, &runtime).is_empty().then_some(()));
+            assert!(gone.is_some(), "{:?}", containers(&place, &runtime));
+        }
+        let runs = fs::read_dir(place.state.join("run")).unwrap().count();
+        assert_eq!(runs, 0, "{}: folders of runs are left", runtime.name);
+    }
+}
+
+/// Whether a process has `mark` among its words.
+fn is_running(mark: &str) -> bool {
+    fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == mark.as_bytes())
+    })
 }
 
 #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A hostile program: it tries to escape from wherever it is started, and says what it believes it achieved.
 //!
-//! In: `list`, `run SCENE NUMBER…`, `victim …`, `race …`, `show FILE`, `beat FILE`. Out: one line for each attempt. What
+//! In: `list`, `run SCENE NUMBER…`, `victim …`, `race …`, `under …`, `show FILE`, `beat FILE`. Out: one line for each attempt. What
 //! it says is a hint; `ringfort_testkit::escape` judges from outside by what really happened.
 //!
 //! **Invariant:** standard library only, one file to link statically, so that it runs in any container; every attempt
@@ -16,6 +16,7 @@ mod attempts;
 mod race;
 mod scene;
 mod sys;
+mod under;
 mod victim;
 
 use std::io::Write;
@@ -37,9 +38,12 @@ fn main() -> ExitCode {
         ["run", scene, numbers @ ..] => run(Path::new(scene), numbers),
         ["victim", rest @ ..] => victim::serve(rest),
         ["race", rest @ ..] => race::race(rest),
+        ["under", rest @ ..] => under::under(rest),
         ["show", file] => std::fs::read_to_string(file).and_then(|text| say(&text)),
         ["beat", file] => attempts::beat_at(Path::new(file)),
-        _ => Err(std::io::Error::other("list | run SCENE NUMBER… | victim … | race … | show FILE | beat FILE")),
+        _ => {
+            Err(std::io::Error::other("list | run SCENE NUMBER… | victim … | race … | under … | show FILE | beat FILE"))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -64,7 +64,31 @@ pub(crate) static ATTEMPTS: &[Attempt] = &[
     answer(499, "connects to the engine of containers", |_| done(UnixStream::connect("/var/run/docker.sock"))).needs("Docker"),
     answer(500, "connects to the bus of the system", |_| done(UnixStream::connect("/run/dbus/system_bus_socket"))).needs("D-Bus"),
     effect(501, "hands a datagram to the log of the system outside", |s| { let (socket, _other) = pair()?; send_to(socket, Path::new("/dev/log")).and_then(|_| send_to(socket, &s.outside.join("datagram"))) }).needs("a log"),
+    effect(502, "asks the door for a listener of the machine", |s| through_door(&format!("CONNECT 127.0.0.1:{0} HTTP/1.1\r\nHost: 127.0.0.1:{0}\r\n\r\n", s.number("tcp")).into_bytes())).needs(DOOR),
+    effect(503, "asks the door by another spelling of the address", |s| { for host in ["2130706433", "0x7f.1", "0177.0.0.1", "127.1", "[::ffff:127.0.0.1]", "localhost", "LOCALHOST.", "0", "[::]", "127.0.0.1.nip.io"] { through_door(&format!("CONNECT {host}:{0} HTTP/1.1\r\nHost: {host}:{0}\r\n\r\n", s.number("tcp_any")).into_bytes())?; } Err("none of them".into()) }).needs(DOOR),
+    effect(504, "asks the door for a page of a listener of the machine", |s| through_door(&format!("GET http://127.0.0.1:{0}/ HTTP/1.1\r\nHost: allowed.example\r\n\r\n", s.number("tcp")).into_bytes())).needs(DOOR),
+    effect(505, "asks the door by the other protocol, for an address", |s| { let [high, low] = port(s, "tcp").to_be_bytes(); through_door(&[5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, high, low]) }).needs(DOOR),
+    effect(506, "asks the door by the other protocol, for a name", |s| { let [high, low] = port(s, "tcp").to_be_bytes(); through_door(&[&[5, 1, 0, 5, 1, 0, 3, 9][..], b"localhost", &[high, low]].concat()) }).needs(DOOR),
+    effect(507, "smuggles a second request behind a first", |s| through_door(&format!("POST http://allowed.example/ HTTP/1.1\r\nHost: allowed.example\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET http://127.0.0.1:{}/ HTTP/1.1\r\nHost: x\r\n\r\n", s.number("tcp")).into_bytes())).needs(DOOR),
 ];
+
+/// The door is the only listener that a cage has; without a network there is none.
+const DOOR: &str = "a door";
+/// Where it listens.
+const DOOR_PORT: u16 = 3128;
+
+/// Says something to the door and shows what comes back.
+fn through_door(words: &[u8]) -> Outcome {
+    let mut door = TcpStream::connect_timeout(&([127, 0, 0, 1], DOOR_PORT).into(), WAIT)?;
+    door.set_read_timeout(Some(WAIT))?;
+    door.write_all(words)?;
+    let mut said = Vec::new();
+    let mut part = [0u8; 512];
+    while let Ok(length @ 1..) = door.read(&mut part) {
+        said.extend_from_slice(part.get(..length).unwrap_or(&part));
+    }
+    Ok(shown(&said))
+}
 
 fn port(s: &Scene, name: &str) -> u16 {
     u16::try_from(s.number(name)).unwrap_or(0)

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the supervisor inherits cannot make it promise what does not hold: layers of Landlock until there is room for no
+//! more, and a filter that answers success to whoever restricts itself.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::support::{Output, Place, binary};
+
+/// Promises that the degree `minimal` keeps.
+const MINIMAL: &str = "[sandbox]\nrequire = [\"confine-writes\", \"confine-reads\", \"no-network\", \"confine-syscalls\", \"no-privilege\"]\n";
+
+/// `ringfort run` under what the hostile program hands on.
+fn under(place: &Place, what: &str, options: &[&str]) -> Output {
+    let program = place.outside.join("escape");
+    std::fs::write(&program, ringfort_testkit::escape::program()).unwrap();
+    let policy = place.write(place.outside.join("minimal.toml"), MINIMAL);
+    // By a shell, which also makes it executable: this process may be starting others meanwhile.
+    let line = "cp \"$0\" \"$0.run\" && chmod 755 \"$0.run\" && exec \"$0.run\" \"$@\"";
+    let mut words: Vec<OsString> = vec!["-c".into(), line.into(), program.into(), "under".into(), what.into()];
+    words.push(binary().into());
+    words.extend(["run", "--policy"].map(OsString::from));
+    words.push(policy.into());
+    words.extend(options.iter().chain(&["--", "/bin/touch", "ran"]).map(OsString::from));
+    place.program("/bin/sh", words).output()
+}
+
+fn has_run(place: &Place) -> bool {
+    Path::new(&place.work).join("ran").exists()
+}
+
+#[test]
+fn deny_to_start_where_landlock_has_no_room() {
+    for degree in ["auto", "minimal"] {
+        let place = Place::new();
+        let output = under(&place, "layers", &["--degree", degree]).exits(125);
+        assert!(!has_run(&place), "{degree}: {output}");
+    }
+}
+
+#[test]
+fn deny_to_believe_a_filter_that_fakes_success() {
+    let place = Place::new();
+    let output = under(&place, "filter", &["--degree", "minimal"]).exits(125);
+    assert!(!has_run(&place), "{output}");
+    assert!(output.err().contains("confine-writes"), "it names the promise: {output}");
+    // With namespaces the view still holds, but it is not the full degree, and nobody may be told so.
+    let place = Place::new();
+    let output = under(&place, "filter", &["--require", "full"]).exits(125);
+    assert!(!has_run(&place), "{output}");
+}
