@@ -12,11 +12,14 @@ use libc::*;
 use ringfort_core::syscalls::SyscallGroup;
 
 #[cfg(target_arch = "aarch64")]
-#[path = "aarch64.rs"]
-mod here;
+mod aarch64;
 #[cfg(target_arch = "x86_64")]
-#[path = "x86_64.rs"]
-mod here;
+mod x86_64;
+
+#[cfg(target_arch = "aarch64")]
+use self::aarch64 as here;
+#[cfg(target_arch = "x86_64")]
+use self::x86_64 as here;
 
 /// Calls of a group, on every architecture.
 type Table = &'static [(SyscallGroup, &'static [c_long])];
