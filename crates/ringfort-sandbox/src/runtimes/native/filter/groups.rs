@@ -6,15 +6,15 @@
 //! **Invariant:** a call stands in one place only. One that stands nowhere does not exist inside: it answers ENOSYS, as
 //! on a kernel that is older than the call. A refused one answers EPERM, because programs expect it to exist.
 
-#[cfg(target_arch = "aarch64")]
-mod aarch64;
-#[cfg(target_arch = "x86_64")]
-mod x86_64;
-
 use std::ffi::c_long;
 
 use libc::*;
 use ringfort_core::syscalls::SyscallGroup;
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
 use self::aarch64 as here;
