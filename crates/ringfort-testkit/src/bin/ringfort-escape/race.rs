@@ -81,7 +81,7 @@ pub(crate) fn race(words: &[&str]) -> Result<()> {
     for number in 1..=MOVERS {
         let (scene, steps) = (Arc::clone(&scene), Arc::clone(&steps));
         threads.push(std::thread::spawn(move || {
-            let mut dice = Dice(number * 0x9e37_79b9_7f4a_7c15 | 1);
+            let mut dice = Dice(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
             let scratch = PathBuf::from(format!("scratch-{number}"));
             while Instant::now() < end {
                 // Most steps fail: that is what is tried.
