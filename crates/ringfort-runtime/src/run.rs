@@ -9,7 +9,7 @@
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringfort_core::decision::Risk;
@@ -23,7 +23,7 @@ use ringfort_sandbox::achieved::{Achieved, HeldLimit};
 use ringfort_sandbox::cow::{Changes, ReadError};
 use ringfort_sandbox::group::{Group, Hits};
 use ringfort_sandbox::launch::{Cage, LaunchError};
-use ringfort_sandbox::profile::{DegreeRequest, NATIVE, Staged};
+use ringfort_sandbox::profile::{BindMode, DegreeRequest, HomeBind, NATIVE, Staged};
 use ringfort_sandbox::startup::{self, Change, Enforcement, Notice, PlanError, Settled, StagedFile};
 use serde_json::Value;
 
@@ -206,6 +206,15 @@ fn in_cage(
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let (inside, outside) = stdio::prepare(stdin.as_fd(), stdout.as_fd(), stderr.as_fd())?;
     let (socket, inner) = broker::pair().map_err(RunError::Supervise)?;
+    let post = match session.holds_agent {
+        true => {
+            let (post, source) = broker::post(context.folder.path()).map_err(RunError::Supervise)?;
+            let target = PathBuf::from(broker::BROKER_PLACE);
+            session.profile.home.binds.push(HomeBind { source, target, mode: BindMode::ReadOnly });
+            Some(post)
+        }
+        false => None,
+    };
     let principal = agent_of(task)?;
     let for_siblings = inner.try_clone().map_err(RunError::Supervise)?;
     let bounds_of = admitted.ruling.clone();
@@ -235,6 +244,7 @@ fn in_cage(
         principal,
         socket,
         inside: for_siblings,
+        post,
         desk: desk.as_ref(),
     };
     let supervision = Supervision {

@@ -54,6 +54,8 @@ pub struct Session {
     pub home: PathBuf,
     /// What every cage of this session shares.
     pub profile: Profile,
+    /// Whether a known agent runs in it: what it starts finds the broker without an inherited descriptor too.
+    pub holds_agent: bool,
     /// Bounds on every run.
     pub limits: LimitObligation,
     /// Longest run of a command that an agent starts.

@@ -34,9 +34,9 @@ use ringfort_runtime::profile::{self, Caller};
 use ringfort_runtime::providers::{self, PROVIDERS};
 use ringfort_runtime::session::Session;
 use ringfort_runtime::state::StateFolder;
-use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE};
+use ringfort_runtime::supervisor::broker::{BROKER_FD, BROKER_VARIABLE, ask_for};
 use ringfort_sandbox::orphans;
-use ringfort_sandbox::profile::{DegreeRequest, Profile};
+use ringfort_sandbox::profile::{DegreeRequest, NATIVE, Profile};
 use ringfort_store::ApprovalDb;
 
 use crate::clients::{self, Asking, Clients, Look};
@@ -135,7 +135,11 @@ impl World {
     /// The inherited socket of the supervisor, if this process runs inside a cage.
     pub(crate) fn broker(&self) -> Option<OwnedFd> {
         let number = self.variable(BROKER_VARIABLE)?.to_str()?.parse::<i32>().ok()?;
-        if number == BROKER_FD { ringfort_sandbox::inherit::socket(number) } else { None }
+        if number != BROKER_FD {
+            return None;
+        }
+        // The place first: an agent that closes descriptors may have another socket of its own under this number.
+        ask_for(&self.home).or_else(|| ringfort_sandbox::inherit::socket(number))
     }
 
     /// Where things are kept, by option, variable and the XDG base directories.
@@ -397,6 +401,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         name: wishes.session,
         workspace: wishes.workspace,
         home: world.home.clone(),
+        holds_agent: known.is_some() && profile.runtime == NATIVE,
         profile,
         limits: effective.limits,
         agent_wall: effective.shell_timeout,

@@ -3,6 +3,9 @@
 //!
 //! In: one message and four descriptors over the socket that a cage inherits. Out: the fate of a sibling cage.
 //!
+//! A program that closes what it does not know leaves its children no descriptor: where a cage holds a known agent, the
+//! socket can be asked for at a place in the private home as well ([`post`]).
+//!
 //! The inherited socket carries only the introduction: a client makes a socket pair of its own, sends one end with its
 //! request and its three standard streams, and waits on the other. Both are `SOCK_SEQPACKET`, one JSON object a packet.
 //!
@@ -12,16 +15,18 @@
 use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use ringfort_core::ruling::{Remedy, Ruling};
 use ringfort_core::text::Text;
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, open};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect, listen, recvmsg, sendmsg,
+    socket_with, socketpair,
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +108,71 @@ pub enum Reply {
 /// There is no broker.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Where the socket can be asked for, below the private home: many programs close what they do not know before they
+/// start another, and their children have no descriptor then.
+pub const BROKER_PLACE: &str = ".ringfort/broker";
+/// Callers that wait to be given the socket; one more waits in `connect`.
+const BACKLOG: i32 = 64;
+/// Longest wait of a program for the socket. Milliseconds.
+const HANDED_MS_MAX: i64 = 5_000;
+
+/// A socket in `folder` at which the broker's socket can be asked for, and its path.
+///
+/// # Errors
+///
+/// There is none.
+pub fn post(folder: &Path) -> io::Result<(OwnedFd, PathBuf)> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags(), None)?;
+    let name = "broker";
+    // By the folder's descriptor: the name of a socket holds 107 bytes, and a state folder may be deeper.
+    let handle = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    bind(&socket, &address(&handle, name)?)?;
+    listen(&socket, BACKLOG)?;
+    Ok((socket, folder.join(name)))
+}
+
+/// Gives the cage's end of the broker to whoever asks at `post`; answers whether somebody did.
+///
+/// Who can reach the post is inside: it appears in the cage's private home and nowhere else.
+pub fn hand_out(post: BorrowedFd<'_>, inside: BorrowedFd<'_>) -> bool {
+    let Ok(caller) = accept_with(post, flags()) else { return false };
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let given = [inside];
+    if ancillary.push(SendAncillaryMessage::ScmRights(&given)) {
+        // A caller that has gone needs nothing.
+        let sent = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let _gone: Result<usize, _> = sendmsg(&caller, &[IoSlice::new(b"1")], &mut ancillary, sent);
+    }
+    true
+}
+
+/// Asks for the broker's socket below the private home; `None` where there is none.
+pub fn ask_for(home: &Path) -> Option<OwnedFd> {
+    let place = home.join(BROKER_PLACE);
+    let handle = open(place.parent()?, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags(), None).ok()?;
+    connect(&socket, &address(&handle, place.file_name()?.to_str()?).ok()?).ok()?;
+    let wait = Timespec { tv_sec: HANDED_MS_MAX / 1000, tv_nsec: 0 };
+    poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&wait)).ok().filter(|ready| *ready > 0)?;
+    let (mut byte, mut space) = ([0_u8; 1], [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))]);
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    recvmsg(&socket, &mut [IoSliceMut::new(&mut byte)], &mut ancillary, RecvFlags::CMSG_CLOEXEC).ok()?;
+    ancillary.drain().find_map(|part| match part {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    })
+}
+
+fn flags() -> SocketFlags {
+    SocketFlags::CLOEXEC | SocketFlags::NONBLOCK
+}
+
+fn address(folder: &OwnedFd, name: &str) -> io::Result<SocketAddrUnix> {
+    let path = format!("/proc/self/fd/{}/{name}", folder.as_raw_fd());
+    Ok(SocketAddrUnix::new(path)?)
 }
 
 /// Takes one introduction from the inherited socket; `None` if it was malformed and dropped.

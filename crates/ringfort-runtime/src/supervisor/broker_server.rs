@@ -23,7 +23,7 @@ use ringfort_sandbox::launch::{Cage, DoorSockets, Event, Question};
 use ringfort_sandbox::profile::CowView;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::broker::{self, Introduction, Operation, Reply, for_agents, receive, reply};
+use super::broker::{self, Introduction, Operation, Reply, for_agents, hand_out, receive, reply};
 use super::starts::Starts;
 use super::stdio::Inside;
 use crate::approve::Approver;
@@ -62,6 +62,8 @@ pub struct Service<'a> {
     pub socket: OwnedFd,
     /// The cage's end, for siblings.
     pub inside: OwnedFd,
+    /// Where programs inside ask for that end.
+    pub post: Option<OwnedFd>,
     /// Serves the doors of siblings.
     pub desk: Option<&'a Desk<'a>>,
 }
@@ -111,7 +113,8 @@ impl<'a> BrokerServer<'a> {
                 PollFd::from_borrowed_fd(sibling.channel.as_fd(), PollFlags::empty()),
             ]
         });
-        std::iter::once(PollFd::from_borrowed_fd(self.service.socket.as_fd(), PollFlags::IN)).chain(siblings)
+        let own = std::iter::once(&self.service.socket).chain(&self.service.post);
+        own.map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)).chain(siblings)
     }
 
     /// Rules on a program that was started in the traced cage of the main program.
@@ -121,6 +124,12 @@ impl<'a> BrokerServer<'a> {
 
     /// Serves whatever is ready.
     pub(super) fn serve(&mut self) {
+        if let Some(post) = &self.service.post {
+            let mut given = 0;
+            while given < INTRODUCTIONS_PER_TURN && hand_out(post.as_fd(), self.service.inside.as_fd()) {
+                given += 1;
+            }
+        }
         for _ in 0..INTRODUCTIONS_PER_TURN {
             match receive(self.service.socket.as_fd()) {
                 Ok(Some(introduction)) => self.introduce(introduction),

@@ -193,7 +193,7 @@ impl Walker<'_> {
     /// Notes one entry; says whether a folder of that name is to be entered.
     fn entry(&mut self, path: &Path, depth: usize, name: &OsStr, kind: Kind) -> Inside {
         if name == ".git" {
-            self.git_entry(path.join(name), kind);
+            self.git_entry(path.join(name), depth, kind);
             return Inside::Leave;
         }
         let bytes = name.as_bytes();
@@ -216,9 +216,15 @@ impl Walker<'_> {
         inside
     }
 
-    fn git_entry(&mut self, path: PathBuf, kind: Kind) {
+    fn git_entry(&mut self, path: PathBuf, depth: usize, kind: Kind) {
         match kind {
-            Kind::Directory => self.found.git(path, GitKind::Main),
+            Kind::Directory => {
+                // Its objects are many; what other tools would start in it is asked for by name.
+                if depth < self.limits.depth_max {
+                    self.probe_all(&path, depth + 1);
+                }
+                self.found.git(path, GitKind::Main);
+            }
             Kind::Link | Kind::Other => self.found.hit(path, &GIT_FILE),
             Kind::File => {
                 match git_file_target(self.root, self.workspace, &path) {

@@ -127,6 +127,7 @@ impl Scene {
         let workspace = stage.path("work");
         std::fs::create_dir(&workspace).unwrap();
         let session = Session {
+            holds_agent: false,
             pipeline: stage.pipeline_over(chain.into(), native(Preset::Supervised)),
             name: "s1".to_owned(),
             profile: Profile::new(workspace.clone(), stage.path("home")),
