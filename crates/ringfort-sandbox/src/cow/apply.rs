@@ -204,6 +204,10 @@ fn end(real: &Root, journal: &Journal, folder: &Path) -> Result<(), ApplyError> 
     let staging = Path::new(&journal.staging);
     let top = real.directory(Path::new("")).map_err(|errno| partial(staging, errno))?;
     remove_at(top.as_fd(), OsStr::new(&journal.staging)).map_err(|errno| partial(staging, errno))?;
+    // The staging folder alone has changed the time of the folder around it, where no step did.
+    if !journal.steps.iter().any(|step| step.path.0.parent() == Some(Path::new(""))) {
+        restore_top(real, journal);
+    }
     commit::finish(real, journal).map_err(|failure| partial(&failure.path, failure.errno))?;
     remember(real, journal, folder).map_err(ApplyError::Folder)?;
     Journal::clear(folder).map_err(ApplyError::Folder)
