@@ -319,6 +319,9 @@ pub fn list(state: &StateFolder) -> Result<Vec<Listed>, CowError> {
         if is_name(&name) {
             let is_busy = matches!(lock(&entry.path(), &name), Err(CowError::Busy { .. }));
             runs.push(Listed { record: read_record(&entry.path()), name, is_busy });
+        } else if name.starts_with(cow::GONE) {
+            // What cannot be removed now is tried again the next time.
+            cow::remove_rest(&entry.path()).ok();
         }
     }
     runs.sort_by_key(|run| run.record.as_ref().map_or(0, |record| record.began.0));

@@ -29,7 +29,7 @@ pub use change::{Aspect, Change, Changes, ReadError, Side, What};
 pub use compare::changes;
 pub use facts::Kind;
 pub use layer::{Form, Layer, Mark, RelativePath};
-pub use remove::remove;
+pub use remove::{GONE, remove, remove_rest};
 
 use std::path::Path;
 

@@ -21,19 +21,42 @@ const DEPTH_MAX: usize = 64;
 /// Names that are read from a folder before they are removed.
 const BATCH: usize = 4_096;
 
-/// Removes the folder `path` and everything in it.
+/// Begins the name of a folder that is being removed.
+pub const GONE: &str = ".gone-";
+
+/// Removes the folder `path` and everything in it, under another name first: half a layer would read as other changes.
 ///
 /// # Errors
 ///
-/// Something could not be removed; the rest may be gone.
+/// Something could not be removed; what is left stands under a name that begins with [`GONE`], or all is as it was.
 pub fn remove(path: &Path) -> std::io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(std::io::ErrorKind::InvalidInput.into());
     };
     let parent = Root::open(parent)?;
     let folder = parent.directory(Path::new(""))?;
-    remove_at(folder.as_fd(), name)?;
-    Ok(())
+    let folder = folder.as_fd();
+    let mut gone = OsString::from(GONE);
+    gone.push(name);
+    remove_at(folder, &gone)?;
+    match rustix::fs::renameat(folder, name, folder, &gone) {
+        Ok(()) => Ok(remove_at(folder, &gone)?),
+        Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Goes on with a removal that was interrupted; `path` is what is left.
+///
+/// # Errors
+///
+/// Something could not be removed; the rest may be gone.
+pub fn remove_rest(path: &Path) -> std::io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    };
+    let folder = Root::open(parent)?.directory(Path::new(""))?;
+    Ok(remove_at(folder.as_fd(), name)?)
 }
 
 /// Removes `name` in `folder`; nothing there is no error.
