@@ -51,7 +51,7 @@ pub struct Profile {
     /// staged then: no change is real before a person applies it.
     pub cow: Option<CowView>,
     /// A folder outside the workspace, made by the caller, that is writable where the degree is
-    /// [`Degree::Minimal`](crate::achieved::Degree::Minimal): there is no private home or `/tmp` then.
+    /// [`Degree::Minimal`]: there is no private home or `/tmp` then.
     pub scratch: Option<PathBuf>,
     /// The environment, complete and final.
     #[serde(skip)]
