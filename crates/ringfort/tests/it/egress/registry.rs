@@ -84,7 +84,10 @@ fn node_fetches_without_knowing_of_a_proxy() {
     place.write("get.mjs", script);
     let registry = as_configured(place.program("npm", ["config", "get", "registry"])).output().out();
     let text = format!("node get.mjs '{}is-number'", registry.trim());
-    if !is_namespaced(&place) || !works_outside(&place, &text, None) {
+    // Node itself may not trust the registry's certificate where its own variables are missing; npm has settings for that.
+    let outside = as_configured(place.program("timeout", ["60", "sh", "-c", &text])).output();
+    if !is_namespaced(&place) || outside.code() != Some(0) {
+        eprintln!("skipped: node reaches no registry outside: {outside}");
         return;
     }
     let out = inside(&place, "npm", &text, None).output().exits(0);
