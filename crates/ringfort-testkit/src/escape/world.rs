@@ -167,6 +167,18 @@ impl World {
         format!("{}-{name}", self.secret)
     }
 
+    /// Variables of a caller with secrets, and with settings that start things: what a cage must not pass on.
+    pub fn caller_variables(&self) -> Vec<(&'static str, String)> {
+        let secrets = ["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"].map(|name| (name, self.secret("caller")));
+        let harmless = [
+            ("LD_LIBRARY_PATH", "/nonexistent"),
+            ("BASH_ENV", "/dev/null"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("SSH_AUTH_SOCK", "/nonexistent"),
+        ];
+        secrets.into_iter().chain(harmless.map(|(name, value)| (name, value.to_owned()))).collect()
+    }
+
     /// Home and outside, without the workspace and what changes by itself.
     fn look(&self) -> io::Result<Manifest> {
         let state = self.home.join(".local/state/ringfort");

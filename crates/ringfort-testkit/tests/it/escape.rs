@@ -38,17 +38,8 @@ fn uncaged(world: &World, words: &[String]) -> std::io::Result<Vec<u8>> {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg("exec 5<>\"$0\" 6<\"$1\"; shift; exec \"$@\"").arg(left_open).arg(&world.outside);
     shell.arg(world.attacker()).args(words).current_dir(&world.work).env("HOME", &world.home);
-    for name in ["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"] {
-        shell.env(name, world.secret("caller"));
-    }
-    let harmless = [
-        ("LD_LIBRARY_PATH", "/nonexistent"),
-        ("BASH_ENV", "/dev/null"),
-        ("GIT_CONFIG_GLOBAL", "/dev/null"),
-        ("SSH_AUTH_SOCK", "/nonexistent"),
-        ("RINGFORT_POLICY", "/nonexistent"),
-    ];
-    let output = shell.envs(harmless).stdin(Stdio::null()).stderr(Stdio::null()).output()?;
+    shell.envs(world.caller_variables()).env("RINGFORT_POLICY", "/nonexistent");
+    let output = shell.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
     Ok(output.stdout)
 }
 

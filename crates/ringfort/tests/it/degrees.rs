@@ -71,18 +71,21 @@ fn recorded(place: &Place, key: &str) -> serde_json::Value {
     facts.last().cloned().unwrap_or_else(|| panic!("no `{key}` in {text}"))
 }
 
+/// Kinds of hosts, and the degree that is had on each.
+const HOSTS: [(&str, &str); 5] = [
+    ("", "full"),
+    ("no-userns", "reduced"),
+    ("few-rights", "reduced"),
+    ("nobody", "minimal"),
+    ("container", "minimal"),
+];
+
 #[test]
 fn deny_the_same_on_lesser_hosts_and_say_what_is_missing() {
     if !is_full(&Place::new()) {
         return;
     }
-    for (kind, degree) in [
-        ("", "full"),
-        ("no-userns", "reduced"),
-        ("few-rights", "reduced"),
-        ("nobody", "minimal"),
-        ("container", "minimal"),
-    ] {
+    for (kind, degree) in HOSTS {
         let place = Place::new();
         let output = on_host(&place, kind, &[]).output().exits(0);
         let mut expected = vec!["done"];
@@ -157,13 +160,7 @@ fn deny_a_doctor_that_finds_everything_well_on_a_lesser_host() {
     if !is_full(&Place::new()) {
         return;
     }
-    for (kind, degree) in [
-        ("", "full"),
-        ("no-userns", "reduced"),
-        ("few-rights", "reduced"),
-        ("nobody", "minimal"),
-        ("container", "minimal"),
-    ] {
+    for (kind, degree) in HOSTS {
         let reports = doctor(&Place::new(), kind);
         let about = |words: &str| -> Vec<&str> {
             let of = reports.iter().filter(|one| one["message"].as_str().is_some_and(|text| text.starts_with(words)));

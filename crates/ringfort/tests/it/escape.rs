@@ -50,16 +50,7 @@ impl Setup {
         let words = words.iter().map(|word| if Path::new(word) == world.scene() { "scene" } else { word });
         shell.arg("./attacker").args(words).current_dir(&world.work);
         shell.env_clear().env("HOME", &world.home).env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
-        for name in ["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"] {
-            shell.env(name, world.secret("caller"));
-        }
-        let harmless = [
-            ("LD_LIBRARY_PATH", "/nonexistent"),
-            ("BASH_ENV", "/dev/null"),
-            ("GIT_CONFIG_GLOBAL", "/dev/null"),
-            ("SSH_AUTH_SOCK", "/nonexistent"),
-        ];
-        shell.envs(harmless).stdin(Stdio::null());
+        shell.envs(world.caller_variables()).stdin(Stdio::null());
         if let Some(engine) = &self.engine {
             shell.env("DOCKER_HOST", engine);
         }
