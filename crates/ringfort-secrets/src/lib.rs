@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Keys and secrets: the sealed store, the backends that keep its root key, signing keys, locked memory.
+//!
+//! In: values and what they may be used for; a source of the root key. Out: values, in locked memory, to whoever holds a
+//! permit or the person's own terminal; signatures.
+//!
+//! **Invariant:** a value is on disk only sealed; what cannot be verified is refused with the name of its fault and is
+//! left as it is; no backend stands in for another in silence.
+
+#[expect(unsafe_code, reason = "the one place of this crate where system calls are made by hand")]
+pub mod locked;
+
+pub mod id;
+pub mod keys;
+pub mod root;
