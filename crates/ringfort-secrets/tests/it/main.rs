@@ -2,5 +2,8 @@
 //! The crate from outside: the store's vectors, faults of files, processes that are killed, many processes at once.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod crash;
+mod faults;
+mod many;
 mod support;
 mod vectors;
