@@ -46,6 +46,13 @@ pub(crate) fn content(bytes: &[u8], keys: &Keys) -> Result<State, Fault> {
     State::read(header, &lines, end, keys)
 }
 
+/// Whether a file is, byte for byte, the one that `state` was read from or written to.
+pub(crate) fn is_same(bytes: &[u8], state: &State, keys: &Keys) -> bool {
+    let Ok(lines) = Lines::split(bytes) else { return false };
+    let is_end = End::parse(lines.end).is_some_and(|end| end == state.end);
+    is_end && keys.is_mac(Use::Mac, &[b"file", lines.before_end], &state.end.mac)
+}
+
 /// What is wrong where the last line is none: it is missing when what stands there is the line of an entry.
 fn no_end(lines: &Lines<'_>) -> Fault {
     if lines.end.is_empty() || EntryLine::parse(lines.end).is_some() { Fault::Truncated } else { Fault::End }

@@ -18,6 +18,7 @@ use crate::store::error::{Fault, StoreError};
 use crate::store::format::{End, EntryLine, Header, ValueLine, entry_end, entry_start};
 use crate::store::meta::{Change, Meta, Previous};
 use crate::store::seal::{self, Keys, NotOpened, OpenError, Place, UID_LEN, Use};
+use crate::store::used::Times;
 use crate::store::{ENTRIES_MAX, FILE_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// One entry: its line, and what is kept beside its value.
@@ -89,6 +90,21 @@ impl State {
             return Err(Fault::SameId { number: count });
         }
         Ok(Self { header, entries, end })
+    }
+
+    /// The times of last use.
+    pub(crate) fn times(&self) -> Times {
+        self.entries.values().filter_map(|entry| Some((entry.uid, entry.meta.used?))).collect()
+    }
+
+    /// Adds the times of last use.
+    pub(crate) fn mark(&mut self, times: &Times) {
+        for entry in self.entries.values_mut() {
+            let Some(time) = times.get(&entry.uid) else { continue };
+            if let Some(entry) = Arc::get_mut(entry) {
+                entry.meta.used = entry.meta.used.max(Some(*time));
+            }
+        }
     }
 
     /// The bytes of the file. Sets the count of entries and the end.

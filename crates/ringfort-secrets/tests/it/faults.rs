@@ -203,9 +203,8 @@ fn deny_a_new_store_where_only_the_previous_one_is_left() {
     assert!(place.path.join("store.previous").exists());
 }
 
-/// A mask that takes everything away, and one that takes nothing away, make the same files.
 #[test]
-fn files_have_their_modes_whatever_the_mask() {
+fn files_and_folders_are_made_for_their_owner_alone() {
     let place = Place::new();
     filled(&place);
     for (path, expected) in [
