@@ -17,3 +17,4 @@ pub mod owned;
 pub mod passphrase;
 pub mod root;
 pub mod root_file;
+pub mod store;
