@@ -6,7 +6,12 @@
 //! **Invariant:** a private half leaves its provider only sealed or as a reference into a device; a failure is an error,
 //! never an empty or an ordinary value.
 
+pub mod audit;
 pub mod public;
+pub mod record;
+pub mod ring;
+pub mod shelf;
+pub mod signer;
 pub mod software;
 pub mod sshsig;
 
