@@ -13,3 +13,4 @@ pub mod locked;
 pub mod id;
 pub mod keys;
 pub mod root;
+pub mod sealed_text;
