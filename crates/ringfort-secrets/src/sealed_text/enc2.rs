@@ -12,7 +12,7 @@ use chacha20poly1305::{ChaCha20Poly1305, KeyInit as _, Nonce, Tag};
 
 use super::key_file::Enc2Key;
 use super::{Form, SealedTextError, body, check_value};
-use crate::locked::Locked;
+use crate::locked::{Locked, wiping};
 
 /// Length of a nonce. Bytes.
 const NONCE_LEN: usize = 12;
@@ -27,7 +27,7 @@ const TAG_LEN: usize = 16;
 pub fn seal_enc2(key: &Enc2Key, value: &[u8]) -> Result<String, SealedTextError> {
     let mut nonce = [0; NONCE_LEN];
     getrandom::fill(&mut nonce).map_err(|_| SealedTextError::Cipher)?;
-    seal_with(key, value, nonce)
+    wiping(|| seal_with(key, value, nonce))
 }
 
 /// Seals with a nonce that was chosen; apart from the vectors only [`seal_enc2`] chooses one.
@@ -46,6 +46,10 @@ pub(super) fn seal_with(key: &Enc2Key, value: &[u8], nonce: [u8; NONCE_LEN]) -> 
 ///
 /// [`SealedTextError`]: it was changed, was sealed with another key, or is none.
 pub fn open_enc2(key: &Enc2Key, text: &str) -> Result<Locked, SealedTextError> {
+    wiping(|| open(key, text))
+}
+
+fn open(key: &Enc2Key, text: &str) -> Result<Locked, SealedTextError> {
     let malformed = |what| SealedTextError::Malformed { form: Form::Enc2, what };
     let bytes = unhex(body(text, Form::Enc2)?).ok_or_else(|| malformed("it is no lower-case hex"))?;
     let short = || malformed("it is cut short");

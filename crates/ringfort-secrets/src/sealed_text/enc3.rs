@@ -17,7 +17,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use super::{Form, SealedTextError, body, check_value};
-use crate::locked::Locked;
+use crate::locked::{Locked, wiping};
 use crate::root::{KEY_LEN, StoreId};
 
 /// The version that is written and read.
@@ -130,7 +130,7 @@ fn associated(head: &[u8; HEAD_LEN], key: &str) -> Vec<u8> {
 pub fn seal_enc3(text_key: &TextKey, key: &str, value: &[u8]) -> Result<String, SealedTextError> {
     let mut nonce = [0; NONCE_LEN];
     getrandom::fill(&mut nonce).map_err(|_| SealedTextError::Cipher)?;
-    seal_with(text_key, key, value, nonce)
+    wiping(|| seal_with(text_key, key, value, nonce))
 }
 
 /// Seals with a nonce that was chosen; apart from the vectors only [`seal_enc3`] chooses one.
@@ -159,6 +159,10 @@ pub(super) fn seal_with(
 ///
 /// [`SealedTextError`]: it belongs elsewhere, was changed, or is none.
 pub fn open_enc3(text_key: &TextKey, key: &str, text: &str) -> Result<Locked, SealedTextError> {
+    wiping(|| open(text_key, key, text))
+}
+
+fn open(text_key: &TextKey, key: &str, text: &str) -> Result<Locked, SealedTextError> {
     let parts = Enc3::parse(text)?;
     if parts.store != text_key.store {
         return Err(SealedTextError::OtherStore { sealed: parts.store, here: text_key.store });

@@ -6,72 +6,33 @@
 //! **Invariant:** the file is reached from the opened folder, without following a link, and what is judged (kind, owner,
 //! mode, names, length) is the opened file. A file that is there is never written; a new one appears whole or not at all.
 
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, fsync, linkat, open, openat, unlinkat};
-use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::enc2::hex;
 use crate::locked::{Locked, LockedError};
+use crate::owned::{OwnedError, OwnedFile};
 use crate::root::KEY_LEN;
 
 /// The name of the key file.
 pub const KEY_FILE: &str = ".secret_key";
 /// Longest content of a key file: the hex text and blanks around it. Bytes.
-const FILE_BYTES_MAX: u64 = 4 * KEY_LEN as u64;
-/// Most names that are tried for the file that becomes the key file.
-const NAMES_MAX: u32 = 16;
+const FILE_BYTES_MAX: usize = 4 * KEY_LEN;
 
 /// Why there is no key of a key file. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
     /// There is none.
-    #[error("there is no key file `{}`; copy the one that sealed the values, they cannot be opened without it", .0.display())]
+    #[error("there is no key file `{}`; the values can be opened only with the one that sealed them", .0.display())]
     Missing(PathBuf),
-    /// There is one already.
-    #[error("there is a key file `{}` already", .0.display())]
-    Exists(PathBuf),
-    /// It is a link, a folder, a pipe or a device.
-    #[error("the key file `{}` is not a regular file; a link is not followed", .0.display())]
-    NotRegular(PathBuf),
-    /// It belongs to somebody else.
-    #[error("the key file `{}` belongs to somebody else", .0.display())]
-    Owner(PathBuf),
-    /// Others may read or write it.
-    #[error("the key file `{}` is open to others (mode {mode:03o}); close it with `chmod 600` and take it for known", path.display())]
-    Mode {
-        /// The file.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
-    /// It has a second name somewhere.
-    #[error("the key file `{}` has {names} names (hard links); it must have one", path.display())]
-    Names {
-        /// The file.
-        path: PathBuf,
-        /// How many it has.
-        names: u64,
-    },
+    /// It is there already, or is not trusted, or the system refused.
+    #[error(transparent)]
+    File(OwnedError),
     /// It does not hold a key.
-    #[error("the key file `{}` does not hold 64 hex digits", .0.display())]
+    #[error("the key file `{}` does not hold {} hex digits", .0.display(), 2 * KEY_LEN)]
     Content(PathBuf),
-    /// The system refused.
-    #[error("cannot {what} the key file `{}`", path.display())]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
     /// There is no memory for the key.
     #[error(transparent)]
     Memory(#[from] LockedError),
@@ -92,55 +53,30 @@ impl Enc2Key {
         &self.0
     }
 
-    /// Reads the key file in `folder`.
+    /// Reads the key file in `folder`, which may be a link that its owner has set.
     ///
     /// # Errors
     ///
     /// [`KeyFileError`].
     pub fn read(folder: &Path) -> Result<Self, KeyFileError> {
-        let path = folder.join(KEY_FILE);
-        let handle = match open_folder(folder) {
-            Err(Errno::NOENT) => return Err(KeyFileError::Missing(path)),
-            other => other.map_err(|errno| system("reach", &path, errno))?,
+        let path = place(folder);
+        let text = match OwnedFile::at(&path).and_then(|file| file.read(FILE_BYTES_MAX)) {
+            Err(OwnedError::Absent { .. }) => return Err(KeyFileError::Missing(path)),
+            other => other.map_err(KeyFileError::File)?,
         };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = match openat(&handle, KEY_FILE, flags, Mode::empty()) {
-            Err(Errno::NOENT) => return Err(KeyFileError::Missing(path)),
-            Err(Errno::LOOP) => return Err(KeyFileError::NotRegular(path)),
-            other => File::from(other.map_err(|errno| system("open", &path, errno))?),
-        };
-        check(&file, &path)?;
-        let mut text = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX as usize + 1));
-        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(|source| KeyFileError::System {
-            what: "read",
-            path: path.clone(),
-            source,
-        })?;
-        parse(&text)?.map(Self).ok_or(KeyFileError::Content(path))
+        parse(text.expose())?.map(Self).ok_or(KeyFileError::Content(path))
     }
 
     /// Makes a key file in `folder`.
     ///
     /// # Errors
     ///
-    /// [`KeyFileError::Exists`]: there is one; it is as it was.
+    /// [`KeyFileError`]; one that is there is as it was.
     pub fn create(folder: &Path) -> Result<Self, KeyFileError> {
-        let path = folder.join(KEY_FILE);
-        let handle = open_folder(folder).map_err(|errno| system("reach", &path, errno))?;
         let key = Locked::random(KEY_LEN)?;
-        let (name, mut file) = new_file(&handle).map_err(|errno| system("make", &path, errno))?;
         let text = Zeroizing::new(hex(key.expose()));
-        let written = file
-            .write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(|source| KeyFileError::System { what: "write", path: path.clone(), source })
-            .and_then(|()| match linkat(&handle, &name, &handle, KEY_FILE, AtFlags::empty()) {
-                Err(Errno::EXIST) => Err(KeyFileError::Exists(path.clone())),
-                other => other.map_err(|errno| system("make", &path, errno)),
-            });
-        let removed = unlinkat(&handle, &name, AtFlags::empty());
-        written?;
-        removed.and_then(|()| fsync(&handle)).map_err(|errno| system("secure", &path, errno))?;
+        let file = OwnedFile::at(&place(folder)).map_err(KeyFileError::File)?;
+        file.create(text.as_bytes()).map_err(KeyFileError::File)?;
         Ok(Self(key))
     }
 
@@ -152,7 +88,7 @@ impl Enc2Key {
     pub fn read_or_create(folder: &Path) -> Result<Self, KeyFileError> {
         match Self::read(folder) {
             Err(KeyFileError::Missing(_)) => match Self::create(folder) {
-                Err(KeyFileError::Exists(_)) => Self::read(folder),
+                Err(KeyFileError::File(OwnedError::Exists { .. })) => Self::read(folder),
                 other => other,
             },
             other => other,
@@ -160,31 +96,9 @@ impl Enc2Key {
     }
 }
 
-fn open_folder(folder: &Path) -> Result<OwnedFd, Errno> {
-    open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-}
-
-fn system(what: &'static str, path: &Path, errno: Errno) -> KeyFileError {
-    KeyFileError::System { what, path: path.to_owned(), source: errno.into() }
-}
-
-fn check(file: &File, path: &Path) -> Result<(), KeyFileError> {
-    let metadata =
-        file.metadata().map_err(|source| KeyFileError::System { what: "look at", path: path.to_owned(), source })?;
-    let (path, mode) = (path.to_owned(), metadata.permissions().mode() & 0o777);
-    if !metadata.is_file() {
-        return Err(KeyFileError::NotRegular(path));
-    }
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return Err(KeyFileError::Owner(path));
-    }
-    if mode & 0o077 != 0 {
-        return Err(KeyFileError::Mode { path, mode });
-    }
-    if metadata.nlink() != 1 {
-        return Err(KeyFileError::Names { path, names: metadata.nlink() });
-    }
-    Ok(())
+/// Where the key file of a folder is. The folder is resolved here and checked, as it is then, when it is opened.
+fn place(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).join(KEY_FILE)
 }
 
 /// The key that 64 hex digits say, in either case; blanks around them count for nothing.
@@ -204,25 +118,10 @@ fn parse(text: &[u8]) -> Result<Option<Locked>, LockedError> {
     Ok(Some(key))
 }
 
-/// A new file beside the one that is to appear.
-fn new_file(folder: &OwnedFd) -> Result<(String, File), Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let process = rustix::process::Pid::as_raw(Some(rustix::process::getpid()));
-    let mut last = Errno::EXIST;
-    for number in 0..NAMES_MAX {
-        let name = format!("{KEY_FILE}.ringfort-{process}-{number}");
-        match openat(folder, &name, flags, Mode::RUSR | Mode::WUSR) {
-            Ok(handle) => return Ok((name, File::from(handle))),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
 
@@ -244,7 +143,7 @@ mod tests {
         let path = folder.path().join(KEY_FILE);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(fs::read_to_string(&path).unwrap(), hex(made.bytes().expose()));
-        assert!(matches!(Enc2Key::create(folder.path()), Err(KeyFileError::Exists(_))));
+        assert!(matches!(Enc2Key::create(folder.path()), Err(KeyFileError::File(OwnedError::Exists { .. }))));
         assert!(Enc2Key::read_or_create(folder.path()).unwrap().bytes().equals(made.bytes().expose()));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
     }
@@ -259,7 +158,7 @@ mod tests {
 
     #[test]
     fn deny_key_files_that_hold_no_key() {
-        for content in ["", "00", &HEX[2..], &format!("{HEX}00"), &format!("{}zz", &HEX[2..]), &" ".repeat(500)] {
+        for content in ["", "00", &HEX[2..], &format!("{HEX}00"), &format!("{}zz", &HEX[2..]), &" ".repeat(99)] {
             let (folder, path) = folder(content, 0o600);
             assert!(matches!(Enc2Key::read(folder.path()), Err(KeyFileError::Content(_))), "{content:?}");
             assert_eq!(fs::read_to_string(path).unwrap(), content);
@@ -268,30 +167,29 @@ mod tests {
     }
 
     #[test]
-    fn deny_key_files_that_others_can_reach() {
+    fn deny_key_files_that_others_can_reach_and_links() {
+        let fault = |folder: &Path| match Enc2Key::read_or_create(folder) {
+            Err(KeyFileError::File(OwnedError::Fault { fault, .. })) => fault,
+            other => panic!("{other:?}"),
+        };
         for mode in [0o640, 0o604, 0o620, 0o666, 0o601] {
             let (folder, _path) = folder(HEX, mode);
-            assert!(matches!(Enc2Key::read(folder.path()), Err(KeyFileError::Mode { .. })), "{mode:o}");
+            assert!(fault(folder.path()).contains("reached by others"), "{mode:o}");
         }
         let (linked, path) = folder(HEX, 0o600);
         fs::hard_link(&path, linked.path().join("other")).unwrap();
-        assert!(matches!(Enc2Key::read(linked.path()), Err(KeyFileError::Names { names: 2, .. })));
+        assert!(fault(linked.path()).contains("2 names"));
+        let at = tempfile::tempdir().unwrap();
+        symlink(linked.path().join("other"), at.path().join(KEY_FILE)).unwrap();
+        assert!(fault(at.path()).contains("symbolic link"));
     }
 
     #[test]
-    fn deny_links_folders_and_pipes() {
-        let (target, path) = folder(HEX, 0o600);
+    fn the_folder_itself_may_be_a_link_of_its_owner() {
+        let (real, _path) = folder(HEX, 0o600);
         let at = tempfile::tempdir().unwrap();
-        symlink(&path, at.path().join(KEY_FILE)).unwrap();
-        assert!(matches!(Enc2Key::read(at.path()), Err(KeyFileError::NotRegular(_))));
-        assert!(Enc2Key::read_or_create(at.path()).is_err());
-        drop(target);
-        let at = tempfile::tempdir().unwrap();
-        fs::create_dir(at.path().join(KEY_FILE)).unwrap();
-        assert!(matches!(Enc2Key::read(at.path()), Err(KeyFileError::NotRegular(_))));
-        let at = tempfile::tempdir().unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, at.path().join(KEY_FILE), rustix::fs::FileType::Fifo, Mode::RUSR, 0)
-            .unwrap();
-        assert!(matches!(Enc2Key::read(at.path()), Err(KeyFileError::NotRegular(_))));
+        symlink(real.path(), at.path().join("config")).unwrap();
+        assert!(Enc2Key::read(&at.path().join("config")).is_ok());
+        assert!(matches!(Enc2Key::read(&at.path().join("none")), Err(KeyFileError::Missing(_))));
     }
 }
