@@ -18,4 +18,5 @@ pub mod owned;
 pub mod passphrase;
 pub mod root;
 pub mod root_file;
+pub mod sealed_text;
 pub mod store;
