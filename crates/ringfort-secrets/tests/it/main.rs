@@ -6,5 +6,6 @@ mod crash;
 mod disk;
 mod faults;
 mod many;
+mod python;
 mod support;
 mod vectors;
