@@ -10,6 +10,7 @@
 #[expect(unsafe_code, reason = "the one place of this crate where system calls are made by hand")]
 pub mod locked;
 
+pub mod backend;
 pub mod id;
 pub mod kdf;
 pub mod keys;
@@ -20,4 +21,6 @@ pub mod owned;
 pub mod passphrase;
 pub mod root;
 pub mod root_file;
+pub mod sealed_text;
 pub mod session;
+pub mod store;
