@@ -10,6 +10,7 @@
 #[expect(unsafe_code, reason = "the one place of this crate where system calls are made by hand")]
 pub mod locked;
 
+pub mod backend;
 pub mod id;
 pub mod keys;
 pub mod root;
