@@ -4,18 +4,22 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
+use ringfort_core::clock::{Clock, Timestamp};
 use ringfort_secrets::backend::tpm2::{
-    TpmCounter, TpmCounterSlot, TpmDevice, TpmError, TpmKeys, TpmOptions, TpmSource, usable,
+    TpmAnchor, TpmCounter, TpmCounterSlot, TpmDevice, TpmError, TpmKeys, TpmOptions, TpmSource, usable,
 };
 use ringfort_secrets::keys::{KeyError, KeyHandle, KeyKind, KeyProvider as _};
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::root::{RootKeyError, RootKeySource as _, SlotData, StoreId};
+use ringfort_secrets::store::anchor::Anchor;
+use ringfort_secrets::store::{Change, Fault, Options, StoreError, Vault};
 
 use crate::swtpm::{SoftTpm, exchange};
 
@@ -280,23 +284,31 @@ fn deny_keys_of_another_tpm_and_messages_that_would_be_derivations() {
     assert_eq!((one.handles(), other.handles()), (0, 0));
 }
 
+fn bound(_: u64) -> [u8; 32] {
+    [5; 32]
+}
+
 #[test]
 fn a_counter_only_goes_up() {
     let Some(mut tpm) = SoftTpm::start() else { return };
-    let counter = TpmCounter::create(tpm.options()).unwrap();
+    let to = bound(0);
+    let counter = TpmCounter::create(tpm.options(), bound).unwrap();
     let slot: TpmCounterSlot = serde_json::from_str(&serde_json::to_string(counter.slot()).unwrap()).unwrap();
-    let first = counter.read().unwrap();
-    assert_eq!((counter.increment().unwrap(), counter.read().unwrap()), (first + 1, first + 1));
+    let first = counter.first();
+    assert_eq!(counter.read(&to).unwrap(), first);
+    assert_eq!((counter.raise(&to, first + 3).unwrap(), counter.read(&to).unwrap()), (first + 3, first + 3));
+    assert_eq!(counter.raise(&to, first).unwrap(), first + 3, "it never goes down");
+    assert!(matches!(counter.raise(&to, first + 1000), Err(TpmError::Choice(_))), "too far");
     tpm.restart();
     let again = TpmCounter::open(tpm.options(), slot.clone()).unwrap();
-    assert_eq!(again.read().unwrap(), first + 1, "a restart takes nothing back");
-    assert_eq!(again.increment().unwrap(), first + 2);
+    assert_eq!(again.read(&to).unwrap(), first + 3, "a restart takes nothing back");
+    assert_eq!(again.raise(&to, first + 4).unwrap(), first + 4);
     again.remove().unwrap();
     // One that is made again never has a value that was there before.
-    let new = TpmCounter::create(tpm.options()).unwrap();
-    assert!(new.read().unwrap() > first + 2, "{}", new.read().unwrap());
+    let new = TpmCounter::create(tpm.options(), bound).unwrap();
+    assert!(new.first() > first + 4, "{}", new.first());
     let gone = TpmCounter::open(tpm.options(), slot).unwrap();
-    assert!(matches!(gone.read(), Err(TpmError::AnotherTpm)), "a counter that was removed");
+    assert!(matches!(gone.read(&to), Err(TpmError::AnotherTpm)), "a counter that was removed");
     gone.remove().unwrap();
     assert_eq!(tpm.handles(), 0);
 }
@@ -304,7 +316,7 @@ fn a_counter_only_goes_up() {
 #[test]
 fn deny_a_counter_with_a_changed_slot() {
     let (Some(tpm), Some(other)) = (SoftTpm::start(), SoftTpm::start()) else { return };
-    let counter = TpmCounter::create(tpm.options()).unwrap();
+    let counter = TpmCounter::create(tpm.options(), bound).unwrap();
     let kept = serde_json::to_value(counter.slot()).unwrap();
     let changed = |field: &str, value: serde_json::Value| {
         let mut changed = kept.clone();
@@ -319,12 +331,89 @@ fn deny_a_counter_with_a_changed_slot() {
         ("another index", changed("index", 0x0180_0001.into())),
     ] {
         let counter = TpmCounter::open(tpm.options(), slot).unwrap();
-        assert!(counter.increment().is_err(), "{name}");
+        assert!(counter.raise(&bound(0), counter.first() + 1).is_err(), "{name}");
     }
     assert!(TpmCounter::open(tpm.options(), changed("version", 9.into())).is_err());
     assert!(TpmCounter::open(tpm.options(), changed("index", 0x0100_0000.into())).is_err(), "not the owner's to give");
+    assert!(matches!(counter.read(&[6; 32]), Err(TpmError::Kept(_))), "bound to something else");
     let moved = TpmCounter::open(other.options(), counter.slot().clone()).unwrap();
-    assert!(matches!(moved.read(), Err(TpmError::AnotherTpm)));
+    assert!(matches!(moved.read(&bound(0)), Err(TpmError::AnotherTpm)));
+}
+
+#[test]
+fn an_anchor_follows_the_generations_of_one_store() {
+    let Some(mut tpm) = SoftTpm::start() else { return };
+    let anchor = TpmAnchor::create(tpm.options(), STORE, 40).unwrap();
+    assert_eq!(anchor.latest(&STORE).unwrap(), Some(40));
+    anchor.advance(&STORE, 41).unwrap();
+    anchor.advance(&STORE, 41).unwrap();
+    anchor.advance(&STORE, 44).unwrap();
+    let kept = serde_json::to_value(anchor.slot()).unwrap();
+    tpm.restart();
+    let open = |kept: &serde_json::Value| TpmAnchor::open(tpm.options(), serde_json::from_value(kept.clone()).unwrap());
+    let again = open(&kept).unwrap();
+    assert_eq!(again.latest(&STORE).unwrap(), Some(44));
+    again.advance(&STORE, 43).unwrap();
+    assert_eq!(again.latest(&STORE).unwrap(), Some(44), "it does not go back");
+    assert!(again.latest(&StoreId([8; 16])).is_err() && again.advance(&StoreId([8; 16]), 50).is_err(), "another store");
+    assert!(again.advance(&STORE, 39).is_err() && again.advance(&STORE, u64::MAX).is_err());
+    // What is kept can be changed by whoever writes files; the TPM knows better.
+    for (path, value) in
+        [("/generation", 1_u64), ("/generation", 41), ("/counter/first", 0), ("/counter/index", 0x0180_0001)]
+    {
+        let mut forged = kept.clone();
+        *forged.pointer_mut(path).unwrap() = value.into();
+        assert!(open(&forged).unwrap().latest(&STORE).is_err(), "{path} {value}");
+    }
+    again.remove().unwrap();
+    assert!(open(&kept).unwrap().latest(&STORE).is_err(), "removed");
+}
+
+/// The whole state folder is put back as it was, with the record beside the store: only the TPM shows it.
+#[test]
+fn deny_an_older_store_with_its_record_when_the_tpm_knows_a_newer_one() {
+    let Some(tpm) = SoftTpm::start() else { return };
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("secrets");
+    let opening = source(&tpm, &[7], None);
+    let (id, now) = ("a.key".parse().unwrap(), Noon.now());
+    let vault = Vault::create(&folder, &opening, &Noon).unwrap();
+    let anchor: Arc<dyn Anchor> = Arc::new(TpmAnchor::create(tpm.options(), vault.id(), vault.generation()).unwrap());
+    drop(vault);
+    let options = || Options { anchor: Some(Arc::clone(&anchor)), ..Options::default() };
+    let mut vault = Vault::open_as(&folder, &opening, options()).unwrap();
+    vault.set(&id, b"old", &Change::at(now)).unwrap();
+    let before = files_below(state.path());
+    vault.set(&id, b"new", &Change::at(now)).unwrap();
+    drop(vault);
+    assert!(Vault::open_as(&folder, &opening, options()).unwrap().get(&id, now).unwrap().value.equals(b"new"));
+    for (path, bytes) in &before {
+        std::fs::write(path, bytes).unwrap();
+    }
+    assert!(Vault::open(&folder, &opening).unwrap().get(&id, now).unwrap().value.equals(b"old"), "without an anchor");
+    let error = Vault::open_as(&folder, &opening, options()).unwrap_err();
+    assert!(matches!(error, StoreError::Fault { fault: Fault::Older { .. }, .. }), "{error}");
+}
+
+fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(
+            |path| if path.is_dir() { files_below(&path) } else { vec![(path.clone(), std::fs::read(path).unwrap())] },
+        )
+        .collect()
+}
+
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        Timestamp(1_795_194_000_000)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Something that listens like a software TPM and answers each command as it is told; without an answer it stays silent.

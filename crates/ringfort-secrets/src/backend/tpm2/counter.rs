@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::{Fault, TpmError};
 use super::object::name_of;
 use super::pcr::hexadecimal;
-use super::session::{Cover, Session};
+use super::session::{Cover, DIGEST, Session};
 use super::source::TpmOptions;
 use super::tpm::{Auth, Command, Entity, Purpose, Tpm};
 use super::wire::{
@@ -31,8 +31,12 @@ const ATTRIBUTES: u32 = 1 << 2 | 1 << 4 | 1 << 18 | 1 << 25;
 const WRITTEN: u32 = 1 << 29;
 /// Length of the value. Bytes.
 const VALUE: u16 = 8;
+/// How often a counter is made again whose first value was another than it was bound to.
+const BIND_TRIES: u32 = 4;
 /// Length of the value that authorizes steps. Bytes.
 const AUTH: usize = 16;
+/// Most steps at once.
+pub const STEPS_MAX: u64 = 256;
 /// The form of [`TpmCounterSlot`].
 const VERSION: u32 = 1;
 
@@ -45,6 +49,8 @@ pub struct TpmCounterSlot {
     index: u32,
     name: String,
     auth: [u8; AUTH],
+    /// Its first value.
+    first: u64,
 }
 
 /// A counter in a TPM.
@@ -55,23 +61,29 @@ pub struct TpmCounter {
 }
 
 impl TpmCounter {
-    /// Makes a counter and takes its first step.
+    /// Makes a counter and takes its first step. `binding` gets the first value; its digest becomes part of the counter's
+    /// name, so that what was bound to it cannot be changed later, by whoever writes the file in which it is kept.
     ///
     /// # Errors
     ///
     /// [`TpmError`]: there is none; a counter that was begun is removed again as far as the TPM answers.
-    pub fn create(options: TpmOptions) -> Result<Self, TpmError> {
+    pub fn create(options: TpmOptions, binding: impl Fn(u64) -> [u8; DIGEST]) -> Result<Self, TpmError> {
         let auth = Locked::random(AUTH)?;
-        let owner = options.owner().to_vec();
         let auth: [u8; AUTH] = auth.expose().try_into().map_err(|_| TpmError::TooLong)?;
+        let owner = options.owner();
         let slot = options.with_parent(Purpose::Value, |tpm, _, session| {
-            let index = define(tpm, session, &owner, &auth)?;
-            let begun = begin(tpm, session, index, auth);
-            if begun.is_err() {
-                let (name, _) = read_public(tpm, index)?;
-                undefine(tpm, session, &owner, (index, &name))?;
+            // A new counter begins above all that ever were; the first one only shows where that is.
+            let mut bound = 0;
+            for _ in 0..BIND_TRIES {
+                let slot = begin(tpm, session, owner, auth, &binding(bound))?;
+                if slot.first == bound {
+                    return Ok(slot);
+                }
+                let (name, ..) = read_public(tpm, slot.index)?;
+                undefine(tpm, session, owner, (slot.index, &name))?;
+                bound = slot.first.saturating_add(1);
             }
-            begun
+            Err(TpmError::Refused { operation: "make a counter", fault: Fault::Busy })
         })?;
         Ok(Self { options, slot })
     }
@@ -93,24 +105,40 @@ impl TpmCounter {
         &self.slot
     }
 
-    /// Its value.
+    /// Its first value.
+    pub const fn first(&self) -> u64 {
+        self.slot.first
+    }
+
+    /// Its value, if it is bound to `binding`.
     ///
     /// # Errors
     ///
     /// [`TpmError`]; [`TpmError::AnotherTpm`] if the counter is gone or was made again.
-    pub fn read(&self) -> Result<u64, TpmError> {
-        self.with_name(|tpm, session, name| value(tpm, session, (self.slot.index, name), &self.slot.auth))
+    pub fn read(&self, binding: &[u8; DIGEST]) -> Result<u64, TpmError> {
+        self.with_name(Some(binding), |tpm, session, name| {
+            value(tpm, session, (self.slot.index, name), &self.slot.auth)
+        })
     }
 
-    /// Takes a step and gives the new value.
+    /// Takes steps until its value is at least `least`, and gives the value.
     ///
     /// # Errors
     ///
-    /// As [`TpmCounter::read`]; after an error in the middle the step may have been taken.
-    pub fn increment(&self) -> Result<u64, TpmError> {
-        self.with_name(|tpm, session, name| {
+    /// As [`TpmCounter::read`]; [`TpmError::Choice`] if that is more than [`STEPS_MAX`] away, and nothing was done. After
+    /// another error some steps may have been taken.
+    pub fn raise(&self, binding: &[u8; DIGEST], least: u64) -> Result<u64, TpmError> {
+        self.with_name(Some(binding), |tpm, session, name| {
             let counter = (self.slot.index, name);
-            step(tpm, session, counter, &self.slot.auth)?;
+            let steps = least.saturating_sub(value(tpm, session, counter, &self.slot.auth)?);
+            if steps > STEPS_MAX {
+                return Err(TpmError::Choice(format!(
+                    "the counter is {steps} steps behind; {STEPS_MAX} are made at once"
+                )));
+            }
+            for _ in 0..steps {
+                step(tpm, session, counter, &self.slot.auth)?;
+            }
             value(tpm, session, counter, &self.slot.auth)
         })
     }
@@ -121,8 +149,9 @@ impl TpmCounter {
     ///
     /// [`TpmError`]: it may still be there. One that was made again by others is not touched.
     pub fn remove(self) -> Result<(), TpmError> {
-        let removed =
-            self.with_name(|tpm, session, name| undefine(tpm, session, self.options.owner(), (self.slot.index, name)));
+        let removed = self.with_name(None, |tpm, session, name| {
+            undefine(tpm, session, self.options.owner(), (self.slot.index, name))
+        });
         match removed {
             Err(TpmError::AnotherTpm) => Ok(()),
             other => other,
@@ -131,39 +160,64 @@ impl TpmCounter {
 
     fn with_name<T>(
         &self,
+        binding: Option<&[u8; DIGEST]>,
         work: impl FnOnce(&mut Tpm, &mut Session, &[u8]) -> Result<T, TpmError>,
     ) -> Result<T, TpmError> {
         self.options.with_parent(Purpose::Value, |tpm, _, session| {
-            let (name, _) = read_public(tpm, self.slot.index).map_err(|error| match error.fault() {
+            let (name, _, bound) = read_public(tpm, self.slot.index).map_err(|error| match error.fault() {
                 Some(Fault::Handle) => TpmError::AnotherTpm,
                 _ => error,
             })?;
             if hexadecimal(&name) != self.slot.name {
                 return Err(TpmError::AnotherTpm);
             }
+            if binding.is_some_and(|binding| bound != binding) {
+                return Err(TpmError::Kept("the counter is bound to something else".to_owned()));
+            }
             work(tpm, session, &name)
         })
     }
 }
 
-/// Takes the first step of a new counter: its name stays the same from then on.
-fn begin(tpm: &mut Tpm, session: &mut Session, index: u32, auth: [u8; AUTH]) -> Result<TpmCounterSlot, TpmError> {
-    let (name, _) = read_public(tpm, index)?;
-    step(tpm, session, (index, &name), &auth)?;
-    let (name, attributes) = read_public(tpm, index)?;
-    if attributes != ATTRIBUTES | WRITTEN {
-        return Err(TpmError::Malformed { what: "a counter of another sort" });
+/// Makes a counter and takes its first step: its name stays the same from then on.
+fn begin(
+    tpm: &mut Tpm,
+    session: &mut Session,
+    owner: &[u8],
+    auth: [u8; AUTH],
+    binding: &[u8; DIGEST],
+) -> Result<TpmCounterSlot, TpmError> {
+    let index = define(tpm, session, owner, (&auth, binding))?;
+    let mut first_step = || {
+        let (name, ..) = read_public(tpm, index)?;
+        step(tpm, session, (index, &name), &auth)?;
+        let (name, attributes, bound) = read_public(tpm, index)?;
+        if attributes != ATTRIBUTES | WRITTEN || bound != binding {
+            return Err(TpmError::Malformed { what: "a counter of another sort" });
+        }
+        let first = value(tpm, session, (index, &name), &auth)?;
+        Ok(TpmCounterSlot { version: VERSION, index, name: hexadecimal(&name), auth, first })
+    };
+    let begun = first_step();
+    if begun.is_err() {
+        let (name, ..) = read_public(tpm, index)?;
+        undefine(tpm, session, owner, (index, &name))?;
     }
-    Ok(TpmCounterSlot { version: VERSION, index, name: hexadecimal(&name), auth })
+    begun
 }
 
 /// Makes a counter at a free index.
-fn define(tpm: &mut Tpm, session: &mut Session, owner: &[u8], auth: &[u8]) -> Result<u32, TpmError> {
+fn define(
+    tpm: &mut Tpm,
+    session: &mut Session,
+    owner: &[u8],
+    (auth, binding): (&[u8], &[u8]),
+) -> Result<u32, TpmError> {
     for _ in 0..INDEX_TRIES {
         let random = Locked::random(4)?.expose().try_into().map(u32::from_be_bytes).map_err(|_| TpmError::TooLong)?;
         let index = FIRST_INDEX | random & INDEX_MASK;
         let mut public = Buffer::new()?;
-        public.u32(index).u16(ALG_SHA256).u32(ATTRIBUTES).sized(&[]).u16(VALUE);
+        public.u32(index).u16(ALG_SHA256).u32(ATTRIBUTES).sized(binding).u16(VALUE);
         let mut parameters = Buffer::new()?;
         parameters.sized(auth).sized(public.bytes()?);
         let entities = [Entity { handle: RH_OWNER, name: &RH_OWNER.to_be_bytes() }];
@@ -177,8 +231,8 @@ fn define(tpm: &mut Tpm, session: &mut Session, owner: &[u8], auth: &[u8]) -> Re
     Err(TpmError::Refused { operation: "make a counter", fault: Fault::NvDefined })
 }
 
-/// The name of an NV index, computed here from its public part, and its attributes.
-fn read_public(tpm: &mut Tpm, index: u32) -> Result<(Vec<u8>, u32), TpmError> {
+/// The name of an NV index, computed here from its public part, its attributes, and what it is bound to.
+fn read_public(tpm: &mut Tpm, index: u32) -> Result<(Vec<u8>, u32, Vec<u8>), TpmError> {
     let entities = [Entity { handle: index, name: &[] }];
     let (code, operation) = (CC_NV_READ_PUBLIC, "find the counter");
     let parameters = Buffer::new()?;
@@ -190,7 +244,7 @@ fn read_public(tpm: &mut Tpm, index: u32) -> Result<(Vec<u8>, u32), TpmError> {
     if found != index || hash != ALG_SHA256 {
         return Err(TpmError::Malformed { what: "another NV index than was asked for" });
     }
-    Ok((name_of(public), attributes))
+    Ok((name_of(public), attributes, reader.sized()?.to_vec()))
 }
 
 fn step(tpm: &mut Tpm, session: &mut Session, counter: (u32, &[u8]), auth: &[u8]) -> Result<(), TpmError> {

@@ -170,7 +170,7 @@ impl TpmError {
     }
 
     /// The message with the message of the cause, where there is one.
-    fn message(&self) -> String {
+    pub(super) fn message(&self) -> String {
         match self {
             Self::Io(source) => format!("{self}: {source}"),
             _ => self.to_string(),
