@@ -8,3 +8,7 @@ mod faults;
 mod many;
 mod support;
 mod vectors;
+//! The integration tests of this crate, one binary.
+
+mod swtpm;
+mod tpm;
