@@ -10,7 +10,13 @@
 #[expect(unsafe_code, reason = "the one place of this crate where system calls are made by hand")]
 pub mod locked;
 
+pub mod backend;
 pub mod id;
+pub mod kdf;
 pub mod keys;
+pub mod owned;
+pub mod passphrase;
 pub mod root;
+pub mod root_file;
+pub mod sealed_text;
 pub mod store;
