@@ -21,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 use super::audit::{Cause, KeyAudit, Operation, Stage, What};
 use super::record::{KeyName, Record, RecordError, VERSIONS_MAX, Version, VersionState};
 use super::shelf::Shelf;
+use super::sshsig::{self, Content, Parsed};
 use super::{KeyError, KeyHandle, KeyKind, KeyProvider, software};
 use crate::locked::Locked;
 
@@ -100,7 +101,7 @@ impl KeyRing {
             versions: Vec::new(),
         };
         let operation = operation(&record, What::Generate, 1, Cause::Asked);
-        self.change(&operation, || {
+        self.told(&operation, || {
             let version = self.make(&record, 1)?;
             self.put(shelf.as_mut(), &mut record, version)
         })?;
@@ -132,7 +133,7 @@ impl KeyRing {
         let mut record = load(shelf.as_mut(), name)?;
         let operation = operation(&record, What::Schedule, active(&record)?.number, Cause::Asked);
         record.rotate_every = rotate_every;
-        self.change(&operation, || self.save(shelf.as_mut(), &record))?;
+        self.told(&operation, || self.save(shelf.as_mut(), &record))?;
         Ok(info(&record, self.clock.now()))
     }
 
@@ -142,11 +143,31 @@ impl KeyRing {
     ///
     /// [`RingError`].
     pub fn sign(&self, name: &KeyName, message: &[u8]) -> Result<Signature, RingError> {
+        self.sign_as(name, message, hex_digest(message))
+    }
+
+    /// Signs a file, in a way that no other signature can be taken for, see [`sshsig`]. Out: the text of the signature
+    /// too. The record names the file's own digest.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError`]; a MAC key signs no files, as nobody else could verify it.
+    pub fn sign_file(&self, name: &KeyName, content: &Content) -> Result<(Signature, String), RingError> {
+        let kind = load(self.shelf().as_mut(), name)?.kind;
+        if !kind.has_public() {
+            return Err(KeyError::Unsupported { provider: software::NAME, operation: "sign a file", kind }.into());
+        }
+        let signature = self.sign_as(name, &content.to_sign(), content.sha256())?;
+        let text = sshsig::write(kind, signature.public.as_deref().unwrap_or_default(), &signature.bytes)?;
+        Ok((signature, text))
+    }
+
+    fn sign_as(&self, name: &KeyName, message: &[u8], digest: String) -> Result<Signature, RingError> {
         let record = self.current(name)?;
         let version = active(&record)?;
         let provider = self.provider(&record.provider)?;
-        let operation = digested(operation(&record, What::Sign, version.number, Cause::Asked), message);
-        let bytes = self.using(&operation, || {
+        let operation = digested(operation(&record, What::Sign, version.number, Cause::Asked), digest);
+        let bytes = self.told(&operation, || {
             let key = handle(&record, version)?;
             let bytes = provider.sign(&key, message)?;
             prove(provider.as_ref(), &key, message, &bytes)?;
@@ -184,16 +205,20 @@ impl KeyRing {
         Err(RingError::NotSigned { name: name.clone() })
     }
 
-    /// Which version of the key has this public half.
+    /// Whether a version of the key signed a file, and which.
     ///
     /// # Errors
     ///
-    /// [`RingError::NotSigned`]: none that holds; [`RingError::Destroyed`]: one that was destroyed.
-    pub fn version_of(&self, name: &KeyName, public: &[u8]) -> Result<Verified, RingError> {
+    /// As [`KeyRing::verify`]; [`RingError::Destroyed`]: a version did that does not hold any more.
+    pub fn verify_file(&self, name: &KeyName, content: &Content, signature: &Parsed) -> Result<Verified, RingError> {
         let record = load(self.shelf().as_mut(), name)?;
-        let version = record.versions.iter().find(|version| version.public.as_deref() == Some(public));
-        let version = version.ok_or_else(|| RingError::NotSigned { name: name.clone() })?;
-        let version = find(&record, version.number)?;
+        let not_signed = || RingError::NotSigned { name: name.clone() };
+        let named = |version: &&Version| version.public.as_ref() == Some(&signature.public);
+        let number = record.versions.iter().find(named).ok_or_else(not_signed)?.number;
+        let version = find(&record, number)?;
+        if record.kind != signature.kind || !signature.fits(content) {
+            return Err(not_signed());
+        }
         Ok(Verified { version: version.number, state: version.state })
     }
 
@@ -210,8 +235,8 @@ impl KeyRing {
         };
         let version = version.map_or_else(|| active(&record), |number| find(&record, number))?;
         let provider = self.provider(&record.provider)?;
-        let operation = digested(operation(&record, What::Derive, version.number, Cause::Asked), context);
-        let key = self.using(&operation, || Ok(provider.derive(&handle(&record, version)?, context)?))?;
+        let operation = digested(operation(&record, What::Derive, version.number, Cause::Asked), hex_digest(context));
+        let key = self.told(&operation, || Ok(provider.derive(&handle(&record, version)?, context)?))?;
         Ok(Derived { version: version.number, key })
     }
 
@@ -229,7 +254,7 @@ impl KeyRing {
             RingError::Key(KeyError::Unsupported { provider: software::NAME, operation, kind })
         };
         let public = version.public.clone().ok_or_else(unsupported)?;
-        self.using(&operation, || Ok((version.number, record.kind, public)))
+        self.told(&operation, || Ok((version.number, record.kind, public)))
     }
 
     /// Destroys every version before `version`: what they signed does not hold any more.
@@ -243,7 +268,7 @@ impl KeyRing {
         let mut record = load(shelf.as_mut(), name)?;
         find(&record, version)?;
         let operation = operation(&record, What::Destroy, version.saturating_sub(1), Cause::Asked);
-        self.change(&operation, || self.destroy_locked(shelf.as_mut(), &mut record, version))?;
+        self.told(&operation, || self.destroy_locked(shelf.as_mut(), &mut record, version))?;
         Ok(info(&record, self.clock.now()))
     }
 
@@ -278,7 +303,7 @@ impl KeyRing {
         let number = active(record)?.number.checked_add(1).ok_or_else(|| full(record))?;
         self.provider(&record.provider)?;
         let rotation = operation(record, What::Rotate, number, cause);
-        self.change(&rotation, || {
+        self.told(&rotation, || {
             let version = self.make(record, number)?;
             self.put(shelf, record, version)
         })?;
@@ -291,7 +316,7 @@ impl KeyRing {
             }),
             Old::Destroyed => {
                 let destruction = operation(record, What::Destroy, number.saturating_sub(1), cause);
-                let done = self.change(&destruction, || self.destroy_locked(shelf, record, number));
+                let done = self.told(&destruction, || self.destroy_locked(shelf, record, number));
                 done.map_err(|error| remains(record, error))
             }
         }
@@ -387,20 +412,20 @@ impl KeyRing {
         saved.map_err(|error| RingError::save(&record.name, error))
     }
 
-    /// Does something that changes keys, with both its stages on the record.
-    fn change(&self, operation: &Operation, act: impl FnOnce() -> Result<(), RingError>) -> Result<(), RingError> {
-        self.using(operation, act)?;
-        Ok(self.audit.record(operation, Stage::Done)?)
-    }
-
-    /// Does something with a key, once that is on the record.
-    fn using<T>(&self, operation: &Operation, act: impl FnOnce() -> Result<T, RingError>) -> Result<T, RingError> {
+    /// Does something with a key: told before it happens, and after it.
+    fn told<T>(&self, operation: &Operation, act: impl FnOnce() -> Result<T, RingError>) -> Result<T, RingError> {
         self.audit.record(operation, Stage::Intent)?;
-        let done = act();
-        if let Err(error) = &done {
-            self.audit.record(operation, Stage::Failed(&error.to_string()))?;
+        match act() {
+            Ok(done) => {
+                let told = self.audit.record(operation, Stage::Done);
+                let (name, what) = (operation.key.clone(), operation.what);
+                told.map(|()| done).map_err(|source| RingError::Unrecorded { name, what: what.name(), source })
+            }
+            Err(error) => {
+                self.audit.record(operation, Stage::Failed(&error.to_string()))?;
+                Err(error)
+            }
         }
-        done
     }
 
     fn provider(&self, name: &str) -> Result<&Arc<dyn KeyProvider>, RingError> {
@@ -478,9 +503,12 @@ fn operation(record: &Record, what: What, version: u64, cause: Cause) -> Operati
     Operation { what, key, version, kind, provider, cause, digest: None }
 }
 
-fn digested(operation: Operation, bytes: &[u8]) -> Operation {
-    let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+fn digested(operation: Operation, digest: String) -> Operation {
     Operation { digest: Some(digest), ..operation }
+}
+
+fn hex_digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! saves.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use ringfort_core::clock::Timestamp;
@@ -100,25 +101,7 @@ impl VaultShelf {
 
 impl Shelf for VaultShelf {
     fn lock(&self) -> Result<Box<dyn ShelfLock>, ShelfError> {
-        // The folder itself: the store locks a file in it, inside this.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = open(self.vault.folder(), flags, Mode::empty())?;
-        let mut waited = Duration::ZERO;
-        loop {
-            match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Box::new(FolderLock { _folder: folder })),
-                Err(Errno::INTR) => {}
-                Err(Errno::WOULDBLOCK) if waited < WAIT => {
-                    std::thread::sleep(PAUSE);
-                    waited += PAUSE;
-                }
-                Err(Errno::WOULDBLOCK) => {
-                    let why = format!("another process changes keys for longer than {} s; try again", WAIT.as_secs());
-                    return Err(why.into());
-                }
-                Err(errno) => return Err(errno.into()),
-            }
-        }
+        Ok(Box::new(lock_folder(self.vault.folder())?))
     }
 
     fn names(&mut self) -> Result<Vec<KeyName>, ShelfError> {
@@ -156,8 +139,29 @@ impl Shelf for VaultShelf {
 }
 
 /// The lock of the keys' folder; the kernel gives it back when this is dropped, or when its process dies.
-struct FolderLock {
+#[derive(Debug)]
+pub(super) struct FolderLock {
     _folder: OwnedFd,
 }
 
 impl ShelfLock for FolderLock {}
+
+/// Locks the folder itself: the store locks a file in it, inside this.
+pub(super) fn lock_folder(path: &Path) -> Result<FolderLock, StoreError> {
+    let failed = |act, errno: Errno| StoreError::Io { act, path: path.to_owned(), source: errno.into() };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = open(path, flags, Mode::empty()).map_err(|errno| failed("open", errno))?;
+    let mut waited = Duration::ZERO;
+    loop {
+        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(FolderLock { _folder: folder }),
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) if waited < WAIT => {
+                std::thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { holder: None, waited }),
+            Err(errno) => return Err(failed("lock", errno)),
+        }
+    }
+}

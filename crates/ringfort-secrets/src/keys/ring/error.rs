@@ -83,6 +83,16 @@ pub enum RingError {
     /// The operation cannot be recorded.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// It happened, and that could not be recorded: what came of it is not given out, and a change stays.
+    #[error("the key `{name}`: {what} happened, and that could not be recorded")]
+    Unrecorded {
+        /// The name.
+        name: KeyName,
+        /// What happened.
+        what: &'static str,
+        /// Why it is not on the record.
+        source: AuditError,
+    },
     /// The provider failed.
     #[error(transparent)]
     Key(#[from] KeyError),

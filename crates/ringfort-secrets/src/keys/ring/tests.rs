@@ -167,9 +167,11 @@ fn the_new_version_signs_and_the_old_one_verifies() {
                 "key.generate trail 1 intent",
                 "key.generate trail 1 done",
                 "key.sign trail 1 intent",
+                "key.sign trail 1 done",
                 "key.rotate trail 2 intent",
                 "key.rotate trail 2 done",
                 "key.sign trail 2 intent",
+                "key.sign trail 2 done",
             ]
         );
     }
@@ -252,7 +254,7 @@ fn a_clock_that_went_back_is_told_and_rotates_nothing() {
 
 #[test]
 fn deny_what_cannot_be_recorded() {
-    // Each operation tells its intent and, if it changes keys, its end.
+    // Each operation tells its intent and its end.
     for (most, what) in [(0, "generate"), (2, "sign"), (2, "rotate"), (2, "destroy"), (2, "public"), (2, "schedule")] {
         let Bench { ring, shelf, .. } =
             bench_with(Arc::new(SoftwareKeys), Told { most: Some(most), ..Told::default() });
@@ -275,6 +277,47 @@ fn deny_what_cannot_be_recorded() {
 }
 
 #[test]
+fn what_happened_and_was_not_recorded_is_not_given_out() {
+    let told = Told { most: Some(3), ..Told::default() };
+    let Bench { ring, .. } = bench_with(Arc::new(SoftwareKeys), told);
+    let key = name("trail");
+    ring.generate(&key, &wish(KeyKind::Ed25519, None)).unwrap();
+    assert!(matches!(ring.sign(&key, b"m"), Err(RingError::Unrecorded { .. })));
+    let told = Told { most: Some(1), ..Told::default() };
+    let Bench { ring, .. } = bench_with(Arc::new(SoftwareKeys), told);
+    assert!(matches!(ring.generate(&key, &wish(KeyKind::Ed25519, None)), Err(RingError::Unrecorded { .. })));
+    assert!(ring.info(&key).is_ok(), "a change stays, and says so");
+}
+
+#[test]
+fn files_are_signed_and_verified_by_any_version_that_holds() {
+    for kind in [KeyKind::Ed25519, KeyKind::EcdsaP256] {
+        let Bench { ring, told, .. } = bench();
+        let (key, other) = (name("release"), name("other"));
+        ring.generate(&key, &wish(kind, None)).unwrap();
+        ring.generate(&other, &wish(kind, None)).unwrap();
+        let content = Content::read(&b"content"[..]).unwrap();
+        let (signature, text) = ring.sign_file(&key, &content).unwrap();
+        let parsed = Parsed::parse(&text).unwrap();
+        ring.rotate(&key, Old::Verifies).unwrap();
+        let expected = Verified { version: 1, state: VersionState::VerifyOnly };
+        assert_eq!(ring.verify_file(&key, &content, &parsed).unwrap(), expected);
+        let changed = Content::read(&b"content."[..]).unwrap();
+        assert!(matches!(ring.verify_file(&key, &changed, &parsed), Err(RingError::NotSigned { .. })));
+        assert!(matches!(ring.verify_file(&other, &content, &parsed), Err(RingError::NotSigned { .. })));
+        // The file's bytes themselves were not signed: no checkpoint can be made this way.
+        assert!(matches!(ring.verify(&key, b"content", &signature.bytes, None), Err(RingError::NotSigned { .. })));
+        ring.rotate(&key, Old::Destroyed).unwrap();
+        assert!(matches!(ring.verify_file(&key, &content, &parsed), Err(RingError::Destroyed { version: 1, .. })));
+        assert!(told.entries().contains(&"key.sign release 1 done".to_owned()));
+    }
+    let Bench { ring, .. } = bench();
+    ring.generate(&name("mac"), &wish(KeyKind::HmacSha256, None)).unwrap();
+    let content = Content::read(&b"content"[..]).unwrap();
+    assert!(matches!(ring.sign_file(&name("mac"), &content), Err(RingError::Key(KeyError::Unsupported { .. }))));
+}
+
+#[test]
 fn deny_what_destroyed_versions_signed() {
     for kind in KeyKind::ALL {
         let Bench { ring, told, .. } = bench();
@@ -288,8 +331,7 @@ fn deny_what_destroyed_versions_signed() {
         assert!(matches!(denied, Err(RingError::NotSigned { .. })), "{denied:?}");
         let denied = ring.verify(&key, b"m", &first.bytes, Some(1));
         assert!(matches!(denied, Err(RingError::Destroyed { version: 1, .. })), "{denied:?}");
-        if let Some(public) = &first.public {
-            assert!(matches!(ring.version_of(&key, public), Err(RingError::Destroyed { version: 1, .. })));
+        if kind.has_public() {
             assert!(matches!(ring.public(&key, Some(1)), Err(RingError::Destroyed { .. })));
         } else {
             assert!(matches!(ring.derive(&key, b"c", Some(1)), Err(RingError::Destroyed { .. })));
