@@ -10,6 +10,8 @@
 mod device;
 pub mod env;
 mod matrix;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 mod status;
 pub mod tpm2;
 

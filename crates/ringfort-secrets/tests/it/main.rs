@@ -8,7 +8,11 @@ mod disk;
 mod faults;
 mod many;
 mod python;
+#[cfg(feature = "pkcs11")]
+mod softhsm;
 mod support;
 mod swtpm;
+#[cfg(feature = "pkcs11")]
+mod token;
 mod tpm;
 mod vectors;
