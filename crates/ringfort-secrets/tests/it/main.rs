@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The crate from outside: the store's vectors, faults of files, processes that are killed, many processes at once.
+//! The crate from outside: the store's vectors, faults of files, processes that are killed, many processes at once; real
+//! devices.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod crash;
@@ -7,8 +8,6 @@ mod disk;
 mod faults;
 mod many;
 mod support;
-mod vectors;
-//! The integration tests of this crate, one binary.
-
 mod swtpm;
 mod tpm;
+mod vectors;
