@@ -11,5 +11,9 @@
 pub mod locked;
 
 pub mod id;
+pub mod kdf;
 pub mod keys;
+pub mod owned;
+pub mod passphrase;
 pub mod root;
+pub mod root_file;
