@@ -20,7 +20,7 @@ pub const VALUE_BYTES_MIN: usize = 4;
 /// Shortest line of a value with several lines, and shortest value whose encoded forms are looked for. Bytes.
 const LINE_BYTES_MIN: usize = 8;
 /// Longest part of a value that is looked for at once; a longer line is looked for in several. Bytes.
-pub const PART_BYTES_MAX: usize = 1 << 10;
+pub(crate) const PART_BYTES_MAX: usize = 1 << 10;
 /// Most parts of all values. What is beyond is not looked for.
 const PARTS_MAX: usize = 4096;
 

@@ -406,6 +406,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         limits: effective.limits,
         agent_wall: effective.shell_timeout,
         clock,
+        known: None,
     };
     Ok(Wired { session, state, environment, notices, loaded })
 }

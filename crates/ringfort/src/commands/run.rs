@@ -391,6 +391,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         network: Some(&door),
         cow: wishes.cow.map(|wish| CowContext { state: &wired.state, wish, progress: &changes::copying }),
         is_live: wishes.verbose && !world.is_for_agent(),
+        secrets: None,
     };
     match run(&mut wired.session, &task, &context) {
         RunEnd::Ended(finished) => {
