@@ -15,5 +15,7 @@ pub mod kdf;
 pub mod keys;
 pub mod owned;
 pub mod passphrase;
+pub mod release;
 pub mod root;
 pub mod root_file;
+pub mod store;

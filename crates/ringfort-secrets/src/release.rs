@@ -74,7 +74,13 @@ impl Execute for Release<'_> {
     type Error = ReleaseError;
 
     /// Hands over the secret that the task names, whose digest the permit was issued for.
-    fn execute(&self, permit: Permit, request: &Digest, now: Timestamp, task: Request) -> Result<Released, ReleaseError> {
+    fn execute(
+        &self,
+        permit: Permit,
+        request: &Digest,
+        now: Timestamp,
+        task: Request,
+    ) -> Result<Released, ReleaseError> {
         if task.digest() != *request {
             return Err(PermitError::OtherRequest.into());
         }
@@ -99,7 +105,8 @@ pub fn judge(meta: &Meta, principal: &Principal, recipient: Recipient<'_>, now: 
         Recipient::Program { name, variable, .. } => (Some(name), Some(variable)),
     };
     if !meta.principals.is_empty() && !names_principal(&meta.principals, principal, program) {
-        let message = format!("its principals are {}, and this is for {}", listed(&meta.principals), who(principal, program));
+        let message =
+            format!("its principals are {}, and this is for {}", listed(&meta.principals), who(principal, program));
         denials.push(denial("stored-002", message, || change(id, "--principal NAME")));
     }
     if let Some(program) = program.filter(|_| !meta.tools.is_empty())
@@ -117,7 +124,7 @@ pub fn judge(meta: &Meta, principal: &Principal, recipient: Recipient<'_>, now: 
     if !meta.hosts.is_empty() && matches!(recipient, Recipient::Program { is_connected: true, .. }) {
         let message = format!("it is for the hosts {} only, which a variable cannot keep", listed(&meta.hosts));
         denials.push(denial("stored-005", message, || {
-            format!("run without a network (`--network off`), or take the limit away: `ringfort secrets set {id} --no-host`")
+            format!("run without a network (`--network off`), or take the limit away: `ringfort secrets limit {id} --any-host`")
         }));
     }
     let allowed = Reason::new("stored-006", Decision::Allow, "it is within the limits that the secret was stored with");
@@ -154,7 +161,7 @@ fn listed(names: &[String]) -> String {
 const LISTED_MAX: usize = 8;
 
 fn change(id: &SecretId, option: &str) -> String {
-    format!("change what it may be used for: `ringfort secrets set {id} {option}`")
+    format!("change what it may be used for: `ringfort secrets limit {id} {option}`")
 }
 
 fn denial(rule: &'static str, message: String, remedy: impl FnOnce() -> String) -> Reason {
