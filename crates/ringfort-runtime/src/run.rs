@@ -248,7 +248,7 @@ fn in_cage(
     let plan = if cow.is_none() { Some(plan_startup(session, context)?) } else { None };
     let uncovered = plan.iter().flat_map(|plan| &plan.notices).filter(|notice| notice.weakens()).count();
     let bounds = session.bounds(&bounds_of);
-    let launched = session.launch(admitted, task, &variables, inside, Some(inner));
+    let launched = session.launch_with(admitted, task, &variables, inside, Some(inner));
     // The program has its copy.
     drop(variables);
     let mut cage = match launched {

@@ -177,13 +177,28 @@ impl Session {
         })
     }
 
+    /// Starts an admitted task in a cage.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::launch_with`].
+    pub fn launch(
+        &self,
+        admitted: Admitted,
+        task: &Task,
+        inside: Inside,
+        broker: Option<OwnedFd>,
+    ) -> Result<Cage, LaunchError> {
+        self.launch_with(admitted, task, &Variables::default(), inside, broker)
+    }
+
     /// Starts an admitted task in a cage, with these variables besides.
     ///
     /// # Errors
     ///
     /// [`LaunchError`]: nothing has run. A permit that does not fit any more, because a fact that the approval
     /// depended on has changed, is one of its causes.
-    pub fn launch(
+    pub fn launch_with(
         &self,
         admitted: Admitted,
         task: &Task,

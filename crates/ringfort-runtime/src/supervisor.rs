@@ -111,7 +111,7 @@ impl Signals {
     }
 
     /// Whether a signal has come by which somebody wants an end. It stays there to be taken.
-    pub(crate) fn want_an_end(&self) -> bool {
+    pub fn want_an_end(&self) -> bool {
         let mut kept = self.kept.borrow_mut();
         while kept.len() < SIGNALS_KEPT_MAX
             && let Some(signal) = self.read()

@@ -32,7 +32,6 @@ use crate::egress::desk::Desk;
 use crate::hook;
 use crate::hook::judge::{Bench, Saying};
 use crate::pipeline::{ACTION_BYTES_MAX, Outcome, shown};
-use crate::secrets::Variables;
 use crate::session::{Session, Task, TaskError};
 use crate::supervisor::recorded::{RECORD_WINDOW, Recorded};
 
@@ -239,7 +238,7 @@ impl<'a> BrokerServer<'a> {
         let broker = self.service.inside.try_clone().ok();
         let wall = session.bounds(&admitted.ruling).wall.into_iter().chain(session.agent_wall).min();
         let deadline = wall.map(|wall| session.clock.monotonic().saturating_add(wall));
-        match session.launch(admitted, &task, &Variables::default(), inside, broker) {
+        match session.launch(admitted, &task, inside, broker) {
             Ok(mut cage) => {
                 let door = cage.take_door().and_then(|sockets| self.open_door(sockets, &task));
                 self.siblings.push(Sibling { cage, task, channel, deadline, door });
