@@ -28,7 +28,7 @@ const SMALL_MOVES: u32 = 16;
 /// What is a small move, in bytes.
 const SMALL_BYTES: usize = 16 << 10;
 /// Bytes that a pipe is asked to hold; the kernel may grant less.
-const PIPE_BYTES: usize = 512 << 10;
+const PIPE_BYTES: usize = 1 << 20;
 /// Bytes after which another task gets its turn.
 const TURN_BYTES: u64 = 1 << 20;
 

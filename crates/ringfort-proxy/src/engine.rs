@@ -17,6 +17,7 @@ use std::time::Duration;
 use ringfort_core::clock::Clock;
 use ringfort_core::traits::Dial;
 use ringfort_policy::egress::Host;
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::spawn_local;
@@ -33,6 +34,8 @@ use crate::ticket::Ticket;
 
 /// Pause after a connection could not be accepted, for want of descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How a connection on this host avoids congestion: the plainest way.
+const LOCAL_CONGESTION: &str = "reno";
 
 /// What every cage shares.
 pub(crate) struct Engine {
@@ -187,6 +190,8 @@ impl Cage {
         }
         // Without it small answers wait for acknowledgements. A socket that refuses it works all the same.
         drop(socket.set_nodelay(true));
+        // The program is on this host: what paces a sender for a network only costs here. Every kernel has this one.
+        sockopt::set_tcp_congestion(&socket, LOCAL_CONGESTION).ok();
         let place = Place::take(self);
         self.spawn(async move {
             let _place = place;

@@ -10,12 +10,18 @@
 #[expect(unsafe_code, reason = "the one place of this crate where system calls are made by hand")]
 pub mod locked;
 
+pub mod backend;
 pub mod id;
 pub mod kdf;
 pub mod keys;
+pub mod lock;
+pub mod lockout;
+pub mod moment;
 pub mod owned;
 pub mod passphrase;
 pub mod release;
 pub mod root;
 pub mod root_file;
+pub mod sealed_text;
+pub mod session;
 pub mod store;
