@@ -46,7 +46,7 @@ impl Known {
         if trimmed.len() < VALUE_BYTES_MIN {
             return false;
         }
-        if !trimmed.iter().any(|b| is_line(b)) {
+        if !trimmed.iter().any(is_line) {
             self.add_line(trimmed);
             return true;
         }
@@ -239,7 +239,7 @@ fn percent(bytes: &[u8]) -> Vec<u8> {
 /// What stays the same of the base64 of `bytes` behind this many bytes of anything, and before anything.
 fn base64(bytes: &[u8], before: usize) -> Secret<Vec<u8>> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let whole = Secret::new([&[0_u8; 2][..before.min(2)], bytes].concat());
+    let whole = Secret::new([vec![0_u8; before], bytes.to_vec()].concat());
     let mut out = Vec::with_capacity(whole.expose().len() * 4 / 3);
     for group in whole.expose().chunks_exact(3) {
         let word = group.iter().fold(0_usize, |word, byte| word << 8 | usize::from(*byte));

@@ -103,7 +103,7 @@ pub enum Withheld {
         /// The denial.
         denied: Box<Denied>,
         /// What was denied.
-        action: Action,
+        action: Box<Action>,
     },
     /// It could not be had.
     Failed {
@@ -135,7 +135,7 @@ pub(crate) fn hand_out(
         let known = handout.keeper.judge(wish, &recipient, session.clock.now()).map_err(failed)?;
         match session.pipeline.admit_part(&request, door, approver, known) {
             Ok(yes) => admitted.push((wish, request, yes)),
-            Err(denied) => return Err(Withheld::Denied { denied, action: request.action }),
+            Err(denied) => return Err(Withheld::Denied { denied, action: Box::new(request.action) }),
         }
     }
     // The intents of all are on the disk before the first value is opened.

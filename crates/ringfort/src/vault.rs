@@ -14,11 +14,12 @@ use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
 use ringfort_policy::config::SecretsConfig;
 use ringfort_runtime::supervisor::Signals;
+use ringfort_secrets::backend::{Backend, Probe, Requested, Sight, SlotSeen, Status, Writes, classify};
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::passphrase::{ENV, EnvKeySource, PASSPHRASE, PassphraseSource};
 use ringfort_secrets::root::{RootKeyError, RootKeySource};
 use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
-use ringfort_secrets::store::{Header, StoreError, Vault};
+use ringfort_secrets::store::{Header, Slot, StoreError, Vault};
 
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
@@ -100,7 +101,17 @@ impl Opener<'_> {
 
     /// Makes the store, with the first source that serves.
     fn make(&self) -> Result<Vault, Failure> {
-        let source = self.new_source()?;
+        let source = match self.status(None)?.writes {
+            Writes::Store => self.new_source()?,
+            Writes::Memory => {
+                let error = anyhow::anyhow!("the backend `env` keeps nothing: a value would be gone with this command");
+                return Err(Failure::usage(error).help("set `secrets.backend` to `auto`, or name another one"));
+            }
+            Writes::Refused { reason } => {
+                let error = anyhow::anyhow!("nothing is stored: {reason}");
+                return Err(Failure::usage(error).help("`ringfort secrets status` shows every backend"));
+            }
+        };
         if let Some(trail) = self.trail {
             let entry = Entry::event("secrets.create").fact("key_source", source.name());
             trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
@@ -125,6 +136,41 @@ impl Opener<'_> {
         }
         self.private_keys_folder()?;
         Ok(Box::new(KeyFileSource::new(self.key_file())))
+    }
+
+    /// What the backend that the configuration names comes to here.
+    ///
+    /// # Errors
+    ///
+    /// The header of the store cannot be read.
+    pub(crate) fn status(&self, vault: Option<&Vault>) -> Result<Status, Failure> {
+        let header = self.header()?;
+        let slot = |(index, slot): (usize, &Slot)| SlotSeen { index, source: slot.data.source.clone() };
+        let loaded = vault.map_or(0, |_| self.clock.now().0);
+        let sight = Sight {
+            path: self.folder(),
+            slots: header.as_ref().map(|header| header.slots.iter().enumerate().map(slot).collect()),
+            generation: header.as_ref().map(|header| header.generation),
+            key_source: header.as_ref().and_then(|header| self.key_source(header)),
+            loaded_at_ms: loaded,
+            saved_at_ms: 0,
+            count: vault.map_or(0, |vault| vault.len() as u64),
+            locked: header.is_some() && vault.is_none(),
+            allow_fallback: self.config.allow_fallback,
+        };
+        Ok(classify(&Requested::parse(&self.config.backend), &probe, &sight))
+    }
+
+    /// Where the root key comes from, by the first slot that needs nobody, else by the first.
+    fn key_source(&self, header: &Header) -> Option<String> {
+        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
+        if has(ENV) {
+            return Some(format!("env:{KEY_VARIABLE}"));
+        }
+        if has(KEY_FILE) {
+            return Some(KeyFileSource::new(self.key_file()).key_source());
+        }
+        header.slots.first().map(|slot| slot.data.source.clone())
     }
 
     /// The folder of keys, made if it is missing.
@@ -198,6 +244,14 @@ impl Opener<'_> {
             "make it reachable, or restore a backup of the state folder".to_owned()
         };
         Failure::usage(error).help(help)
+    }
+}
+
+/// How a backend is found on this machine.
+fn probe(backend: Backend) -> Probe {
+    match backend {
+        Backend::Env | Backend::EncryptedFile => Probe::Ready,
+        other => Probe::Absent { message: format!("this version of Ringfort was built without {other}") },
     }
 }
 

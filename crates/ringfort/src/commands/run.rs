@@ -398,7 +398,14 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let secrets = secrets::wishes(&wishes.secrets)?;
     let store = (!secrets.is_empty()).then(|| {
         let (state, config) = (wired.state.root(), &wired.loaded.config.secrets);
-        Store::new(Opener { world, state, config, clock: Arc::clone(&wired.session.clock), signals: &signals, trail: None })
+        Store::new(Opener {
+            world,
+            state,
+            config,
+            clock: Arc::clone(&wired.session.clock),
+            signals: &signals,
+            trail: None,
+        })
     });
     let context = RunContext {
         folder: &folder,
