@@ -7,9 +7,11 @@
 //! **Invariant:** no backend stands in for another in silence: where one does, the status says so and writing is refused
 //! unless the configuration allows it. What was not looked at is never called ready.
 
+mod device;
 pub mod env;
 mod matrix;
 mod status;
+pub mod tpm2;
 
 use std::fmt;
 use std::time::Duration;

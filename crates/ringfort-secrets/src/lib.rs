@@ -25,3 +25,4 @@ pub mod root_file;
 pub mod sealed_text;
 pub mod session;
 pub mod store;
+pub mod strength;
