@@ -100,7 +100,7 @@ mod tests {
         for rule in RULES {
             let (area, number) = rule.id.split_once('-').unwrap();
             assert!(
-                ["egress", "path", "policy", "prompt", "seam", "tool"].contains(&area) && number.len() == 3,
+                ["egress", "path", "policy", "prompt", "release", "seam", "tool"].contains(&area) && number.len() == 3,
                 "{}",
                 rule.id
             );
