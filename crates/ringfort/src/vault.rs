@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringfort_audit::{Durability, Trail};
 use ringfort_core::clock::Clock;
@@ -15,11 +16,17 @@ use ringfort_core::entry::Entry;
 use ringfort_policy::config::SecretsConfig;
 use ringfort_runtime::supervisor::Signals;
 use ringfort_secrets::backend::{Backend, Probe, Requested, Sight, SlotSeen, Status, Writes, classify};
+use ringfort_secrets::kdf;
+use ringfort_secrets::lock::{Limits, Why};
 use ringfort_secrets::locked::Locked;
+use ringfort_secrets::lockout::{Caller, Lockout};
+use ringfort_secrets::moment::KernelMoments;
 use ringfort_secrets::passphrase::{ENV, EnvKeySource, PASSPHRASE, PassphraseSource};
 use ringfort_secrets::root::{RootKeyError, RootKeySource};
 use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
+use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
 use ringfort_secrets::store::{Header, Slot, StoreError, Vault};
+use ringfort_secrets::strength::{self, Strength};
 
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
@@ -116,7 +123,15 @@ impl Opener<'_> {
             let entry = Entry::event("secrets.create").fact("key_source", source.name());
             trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
         }
-        Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref()).map_err(unusable)
+        let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref()).map_err(unusable)?;
+        if source.name() == PASSPHRASE {
+            // Who has just typed it twice is not asked again by the next command.
+            match session::hold(vault.id(), vault.store_key(), self.limits(), &KernelMoments) {
+                Ok(()) | Err(SessionError::Unavailable { .. }) => {}
+                Err(error) => return Err(Failure::guard(error)),
+            }
+        }
+        Ok(vault)
     }
 
     /// What a new store is opened with: the variable, a passphrase where a person sits at a terminal, else a key file.
@@ -129,9 +144,9 @@ impl Opener<'_> {
             prompt
                 .say("A passphrase keeps it closed even to who takes the disk. Empty: a key file opens it.")
                 .map_err(unasked)?;
-            let passphrase = new_passphrase(&prompt)?;
-            if !passphrase.is_empty() {
-                return Ok(Box::new(PassphraseSource::new(passphrase)));
+            let question = "New passphrase (empty for a key file): ";
+            if let Some(source) = new_passphrase(&prompt, question, self.clock.as_ref())? {
+                return Ok(Box::new(source));
             }
         }
         self.private_keys_folder()?;
@@ -162,7 +177,7 @@ impl Opener<'_> {
     }
 
     /// Where the root key comes from, by the first slot that needs nobody, else by the first.
-    fn key_source(&self, header: &Header) -> Option<String> {
+    pub(crate) fn key_source(&self, header: &Header) -> Option<String> {
         let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
         if has(ENV) {
             return Some(format!("env:{KEY_VARIABLE}"));
@@ -174,7 +189,7 @@ impl Opener<'_> {
     }
 
     /// The folder of keys, made if it is missing.
-    fn private_keys_folder(&self) -> Result<(), Failure> {
+    pub(crate) fn private_keys_folder(&self) -> Result<(), Failure> {
         ringfort_runtime::state::private_folder(&self.state.join(KEYS_FOLDER)).map_err(Failure::guard)
     }
 
@@ -185,9 +200,26 @@ impl Opener<'_> {
         Ok(Some(EnvKeySource::new(KEY_VARIABLE, value)))
     }
 
-    fn open_existing(&self, header: &Header) -> Result<Vault, Failure> {
+    /// The store, if nobody needs to be asked for it; else why not.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be used, whoever opens it.
+    pub(crate) fn quiet(&self, header: &Header) -> Result<Result<Vault, Shut>, Failure> {
         let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
-        let mut refused = None;
+        let mut shut = Shut { refused: None, because: None };
+        match session::held(header.store, self.limits(), &KernelMoments) {
+            Ok(Held::Key(key)) => match Vault::open_with(&self.folder(), key) {
+                Ok(vault) => return Ok(Ok(vault)),
+                // It is of an earlier key of the store.
+                Err(StoreError::WrongKey { .. }) => {}
+                Err(error) => return Err(unusable(error)),
+            },
+            Ok(Held::Not(NotHeld::Locked(why))) => shut.because = Some(why),
+            // Where nothing is held between commands each one asks.
+            Ok(Held::Not(NotHeld::Absent)) | Err(SessionError::Unavailable { .. }) => {}
+            Err(error) => return Err(Failure::guard(error).help(STILL_OPEN)),
+        }
         let mut sources: Vec<Box<dyn RootKeySource>> = Vec::new();
         if let Some(source) = self.variable()?.filter(|_| has(ENV)) {
             sources.push(Box::new(source));
@@ -197,41 +229,83 @@ impl Opener<'_> {
         }
         for source in sources {
             match Vault::open(&self.folder(), source.as_ref()) {
-                Ok(vault) => return Ok(vault),
+                Ok(vault) => return Ok(Ok(vault)),
                 Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. } | StoreError::NoSlot { .. })) => {
-                    refused = Some(error);
+                    shut.refused = Some(error);
                 }
                 Err(error) => return Err(unusable(error)),
             }
         }
-        if has(PASSPHRASE) {
-            return self.ask(refused);
-        }
-        Err(refused.map_or_else(|| self.closed(header), unusable))
+        Ok(Err(shut))
     }
 
-    /// Asks for the passphrase.
-    fn ask(&self, refused: Option<StoreError>) -> Result<Vault, Failure> {
+    fn open_existing(&self, header: &Header) -> Result<Vault, Failure> {
+        let shut = match self.quiet(header)? {
+            Ok(vault) => return Ok(vault),
+            Err(shut) => shut,
+        };
+        if !header.slots.iter().any(|slot| slot.data.source == PASSPHRASE) {
+            return Err(shut.refused.map_or_else(|| self.closed(header), unusable));
+        }
         let prompt = Prompt::open(self.signals).map_err(|error| {
-            let because = refused.map_or_else(String::new, |refused| format!(" ({refused})"));
+            let because = shut.refused.as_ref().map_or_else(String::new, |refused| format!(" ({refused})"));
             let failure = Failure::usage(anyhow::anyhow!("the store of secrets is locked, and {error}{because}"));
             failure.help("unlock it first, on a terminal: `ringfort secrets unlock`")
         })?;
+        if let Some(why) = shut.because {
+            prompt.say(&format!("The store of secrets was locked: {why}.")).map_err(unasked)?;
+        }
+        let vault = self.ask(header, &prompt)?;
+        match session::hold(header.store, vault.store_key(), self.limits(), &KernelMoments) {
+            Ok(()) | Err(SessionError::Unavailable { .. }) => {}
+            Err(error) => prompt.say(&format!("It is not kept unlocked: {error}")).map_err(unasked)?,
+        }
+        Ok(vault)
+    }
+
+    /// Asks for the passphrase, and counts each attempt before it is tried.
+    pub(crate) fn ask(&self, header: &Header, prompt: &Prompt<'_>) -> Result<Vault, Failure> {
+        let lockout = Lockout::new(self.folder().join(LOCKOUT_NAME), header.store);
+        let caller = Caller::new(&format!("cli:{}", rustix::process::getuid().as_raw()));
         for _ in 0..TRIES_MAX {
+            let standing =
+                lockout.standing(&caller, &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;
+            if !standing.wait.is_zero() {
+                break;
+            }
             let passphrase = prompt.hidden("Passphrase of the secrets: ").map_err(unasked)?;
             if passphrase.is_empty() {
                 return Err(unasked(PromptError::Cancelled));
             }
+            let attempt = lockout.charge(&caller, &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;
             match Vault::open(&self.folder(), &PassphraseSource::new(passphrase)) {
-                Ok(vault) => return Ok(vault),
+                Ok(vault) => {
+                    attempt.succeeded(&KernelMoments).map_err(Failure::guard)?;
+                    return Ok(vault);
+                }
                 Err(StoreError::WrongKey { .. } | StoreError::Root(RootKeyError::Wrong { .. })) => {
                     prompt.say("That is not the passphrase.").map_err(unasked)?;
                 }
                 Err(error) => return Err(unusable(error)),
             }
         }
+        // The next attempt says how long to wait, if it has to.
+        let standing = lockout.standing(&caller, &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;
+        if !standing.wait.is_zero() {
+            let error = anyhow::anyhow!(
+                "the store of secrets stays locked: {} wrong passphrases, so wait for {} s",
+                standing.failures.max(standing.total),
+                standing.wait.as_secs().max(1)
+            );
+            return Err(Failure::usage(error).help(FORGOTTEN));
+        }
         let error = anyhow::anyhow!("the store of secrets stays locked: {TRIES_MAX} wrong passphrases");
         Err(Failure::usage(error).help(FORGOTTEN))
+    }
+
+    /// How long the store stays unlocked.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits::new(Duration::from_secs(u64::from(self.config.idle_lock_minutes) * 60))
     }
 
     /// What to do where nothing that this process has opens the store.
@@ -247,6 +321,15 @@ impl Opener<'_> {
     }
 }
 
+/// Why a store does not open without a person.
+#[derive(Debug)]
+pub(crate) struct Shut {
+    /// The last source that failed.
+    refused: Option<StoreError>,
+    /// Why it is not unlocked any more.
+    because: Option<Why>,
+}
+
 /// How a backend is found on this machine.
 fn probe(backend: Backend) -> Probe {
     match backend {
@@ -256,16 +339,52 @@ fn probe(backend: Backend) -> Probe {
 }
 
 /// What there is to do about a passphrase that nobody knows any more.
-const FORGOTTEN: &str = "there is no way around a forgotten passphrase: move the folder `secrets` of the state folder away, \
-                         set the secrets anew, and have those replaced that cannot be set again";
+const FORGOTTEN: &str = "a forgotten passphrase cannot be got around; while the store is still unlocked \
+                         `ringfort secrets passphrase --forgotten` sets a new one; else move the folder `secrets` of the \
+                         state folder away and set the secrets anew";
+/// What there is to do about too many attempts.
+const WAIT: &str = "each further attempt waits; nothing is lost by waiting";
+/// What there is to do about a key that stays where it is.
+const STILL_OPEN: &str = "the store may still be unlocked; log out, or restart the machine, to be sure";
+/// Where attempts are counted, in the folder of the store.
+const LOCKOUT_NAME: &str = "lockout";
+/// How long a guess of a new passphrase is to take.
+const GUESS_TIME: Duration = Duration::from_millis(500);
 
-/// A new passphrase, asked for twice; empty where the person wants none.
+/// A new passphrase, asked for until it will do, with what makes guessing it slow here; `None` where the person wants
+/// none.
 ///
 /// # Errors
 ///
-/// Nobody answered, or the answers differ.
-pub(crate) fn new_passphrase(prompt: &Prompt<'_>) -> Result<Locked, Failure> {
-    prompt.twice("New passphrase (empty for a key file): ", "Again: ").map_err(unasked)
+/// Nobody answered, or what was answered will not do.
+pub(crate) fn new_passphrase(
+    prompt: &Prompt<'_>,
+    question: &str,
+    clock: &dyn Clock,
+) -> Result<Option<PassphraseSource>, Failure> {
+    for _ in 0..TRIES_MAX {
+        let passphrase = match prompt.twice(question, "Again: ") {
+            Err(error @ PromptError::Differ) => {
+                prompt.say(&format!("{error}.")).map_err(unasked)?;
+                continue;
+            }
+            answer => answer.map_err(unasked)?,
+        };
+        if passphrase.is_empty() {
+            return Ok(None);
+        }
+        match strength::judge(&passphrase, &[]).map_err(Failure::guard)? {
+            Strength::Good { .. } => {
+                let measured = kdf::measure(GUESS_TIME, clock).map_err(Failure::guard)?;
+                return Ok(Some(PassphraseSource::new(passphrase).with_params(measured.params)));
+            }
+            Strength::Weak(weakness) => {
+                prompt.say(&format!("That is too easy to guess: {weakness}.")).map_err(unasked)?;
+            }
+        }
+    }
+    let error = anyhow::anyhow!("no new passphrase was given");
+    Err(Failure::usage(error).help("nothing was changed; four or five words that do not belong together will do"))
 }
 
 /// A person could not be asked, or did not answer.

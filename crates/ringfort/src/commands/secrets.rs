@@ -9,6 +9,7 @@
 
 mod edit;
 mod limits;
+mod lock;
 mod show;
 
 use std::sync::Arc;
@@ -42,7 +43,9 @@ use crate::wiring::{World, open_state, open_trail};
   ringfort run --secret github.token=GITHUB_TOKEN -- gh pr list
   ringfort secrets list
   ringfort secrets rotate github.token                  a new value; the one before is kept for a while
-  ringfort secrets limit github.token --tool gh --env GITHUB_TOKEN")]
+  ringfort secrets limit github.token --tool gh --env GITHUB_TOKEN
+  ringfort secrets passphrase                           set or change the passphrase
+  ringfort secrets lock")]
 pub(crate) struct SecretsArgs {
     #[command(subcommand)]
     command: SecretsCommand,
@@ -62,6 +65,14 @@ enum SecretsCommand {
     List,
     /// Delete a secret with all its versions
     Delete(edit::DeleteArgs),
+    /// Say where the secrets are, what opens them, and what is wrong with that
+    Status,
+    /// Open the store, so that other commands need not ask for a while
+    Unlock,
+    /// Close the store in all processes
+    Lock,
+    /// Set, change or take away the passphrase
+    Passphrase(lock::PassphraseArgs),
 }
 
 /// What every subcommand works with.
@@ -103,6 +114,10 @@ pub(crate) fn run(args: &SecretsArgs, common: &Common) -> Result<u8, Failure> {
         SecretsCommand::Get(args) => desk.get(args),
         SecretsCommand::List => desk.list(),
         SecretsCommand::Delete(args) => desk.delete(args),
+        SecretsCommand::Status => desk.status(),
+        SecretsCommand::Unlock => desk.unlock(),
+        SecretsCommand::Lock => desk.lock(),
+        SecretsCommand::Passphrase(args) => desk.passphrase(args),
     }
 }
 

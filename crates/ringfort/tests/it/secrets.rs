@@ -380,3 +380,199 @@ fn a_person_types_values_and_a_passphrase_unseen() {
     assert!(!place.state.join("keys/secrets.key").exists());
     assert_eq!(holding(&place.root, b"horse battery"), [] as [String; 0]);
 }
+
+/// A passphrase that will do.
+const PASSPHRASE: &str = "correct horse battery staple";
+
+/// A store with a passphrase, which this user's other processes need not ask for.
+fn with_passphrase(place: &Place) -> Pty {
+    let mut pty = Pty::start(&place.ringfort(["secrets", "set", "a.b"]));
+    for (question, answer) in
+        [("New passphrase", PASSPHRASE), ("Again", PASSPHRASE), ("not shown", VALUE), ("Again", VALUE)]
+    {
+        pty.wait_for(question);
+        pty.send(format!("{answer}\n"));
+    }
+    pty.wait_for("stored");
+    assert!(pty.ended().success());
+    pty
+}
+
+/// Whether the kernel keeps keys between processes here.
+fn is_kept(place: &Place) -> bool {
+    let kept = secrets(place, "--json status", "").exits(0).out().contains("\"lock\":\"unlocked\"");
+    if !kept {
+        assert!(!crate::support::skips_are_errors(), "the kernel's key ring is not available");
+        eprintln!("skipped: the kernel's key ring is not available here");
+    }
+    kept
+}
+
+#[test]
+fn a_passphrase_is_asked_for_once_and_locking_is_verified() {
+    let place = Place::new();
+    with_passphrase(&place);
+    if !is_kept(&place) {
+        return;
+    }
+    // Another process, without a terminal.
+    let output = given(&place, "--secret a.b=B", "echo ${#B}").output().exits(0);
+    assert_eq!(output.out().trim(), VALUE.len().to_string());
+    assert!(secrets(&place, "lock", "").exits(0).out().contains("locked"));
+    let output = secrets(&place, "--json status", "").exits(0);
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&status["lock"], &status["locked"], &status["count"]), (&"locked".into(), &true.into(), &0.into()));
+    assert_eq!(status["keySource"], "passphrase");
+    for output in [
+        given(&place, "--secret a.b=B", "echo ran").output().exits(2),
+        secrets(&place, "list", "").exits(2),
+        secrets(&place, "get a.b", "").exits(2),
+        secrets(&place, "unlock", "").exits(2),
+    ] {
+        assert!(output.err().contains("locked") && output.err().contains("ringfort secrets unlock"), "{output}");
+        assert!(!output.out().contains("ran"), "{output}");
+    }
+    let mut pty = Pty::start(&place.ringfort(["secrets", "unlock"]));
+    pty.wait_for("Passphrase of the secrets");
+    pty.send(format!("{PASSPHRASE}\n"));
+    pty.wait_for("30 minutes");
+    assert!(pty.ended().success());
+    given(&place, "--secret a.b=B", "true").output().exits(0);
+    secrets(&place, "lock", "").exits(0);
+    // A run asks as well, where a person sits at a terminal.
+    let mut pty = Pty::start(&given(&place, "--secret a.b=B", "echo length-${#B}"));
+    pty.wait_for("Passphrase of the secrets");
+    pty.send(format!("{PASSPHRASE}\n"));
+    pty.wait_for(&format!("length-{}", VALUE.len()));
+    assert!(pty.ended().success() && !pty.everything().contains("staple"));
+    secrets(&place, "lock", "").exits(0);
+}
+
+#[test]
+fn deny_guessing_a_passphrase() {
+    let place = Place::new();
+    with_passphrase(&place);
+    secrets(&place, "lock", "").exits(0);
+    let mut pty = Pty::start(&place.ringfort(["secrets", "list"]));
+    for _ in 0..3 {
+        pty.wait_for("Passphrase of the secrets");
+        pty.send("wrong wrong wrong\n");
+        pty.wait_for("That is not the passphrase");
+    }
+    pty.wait_for("3 wrong passphrases");
+    pty.wait_for("--forgotten");
+    assert_eq!(pty.ended().code(), Some(2));
+    let mut pty = Pty::start(&place.ringfort(["secrets", "list"]));
+    for _ in 0..2 {
+        pty.wait_for("Passphrase of the secrets");
+        pty.send("still wrong\n");
+        pty.wait_for("That is not the passphrase");
+    }
+    pty.wait_for("5 wrong passphrases, so wait for");
+    assert_eq!(pty.ended().code(), Some(2));
+    // The right one comes too late, in another process as well.
+    let mut pty = Pty::start(&place.ringfort(["secrets", "list"]));
+    pty.wait_for("5 wrong passphrases, so wait for");
+    assert_eq!(pty.ended().code(), Some(2));
+    // While it is locked nobody gets around the passphrase.
+    let mut pty = Pty::start(&place.ringfort(["secrets", "passphrase", "--forgotten"]));
+    pty.wait_for("only its passphrase opens it");
+    assert_eq!(pty.ended().code(), Some(2));
+    assert!(!pty.everything().contains("wrong wrong"), "{}", pty.everything());
+}
+
+#[test]
+fn a_passphrase_is_set_changed_forgotten_and_taken_away() {
+    let place = stored("a.b", "");
+    let key_file = place.state.join("keys/secrets.key");
+    assert!(key_file.exists());
+    let locked = secrets(&place, "lock", "").exits(1);
+    assert!(locked.out().contains("not locked") && locked.out().contains("ringfort secrets passphrase"), "{locked}");
+    let set = |place: &Place, words: &[&str], answers: &[(&str, &str)], end: &str| {
+        let mut pty = Pty::start(&place.ringfort(["secrets", "passphrase"].iter().chain(words).copied()));
+        for (question, answer) in answers {
+            pty.wait_for(question);
+            pty.send(format!("{answer}\n"));
+        }
+        pty.wait_for(end);
+        pty.ended().code()
+    };
+    // Too easy, then not the same twice, then one that will do.
+    let answers = [("New passphrase", "password"), ("Again", "password"), ("too easy to guess", "")];
+    assert_eq!(set(&place, &[], &answers, "passphrase is empty"), Some(2));
+    assert!(key_file.exists());
+    let answers = [
+        ("New passphrase", PASSPHRASE),
+        ("Again", "something else"),
+        ("New passphrase", PASSPHRASE),
+        ("Again", PASSPHRASE),
+    ];
+    assert_eq!(set(&place, &[], &answers, "no key file opens the store any more"), Some(0));
+    assert!(!key_file.exists(), "the key file is gone");
+    if !is_kept(&place) {
+        return;
+    }
+    given(&place, "--secret a.b=B", "true").output().exits(0);
+    // Who finds it unlocked needs the old one to change it; who has forgotten it says so.
+    let second = "four other words entirely";
+    let answers = [("Passphrase of the secrets", PASSPHRASE), ("New passphrase", second), ("Again", second)];
+    assert_eq!(set(&place, &[], &answers, "was changed"), Some(0));
+    secrets(&place, "lock", "").exits(0);
+    let mut pty = Pty::start(&place.ringfort(["secrets", "unlock"]));
+    pty.wait_for("Passphrase of the secrets");
+    pty.send(format!("{PASSPHRASE}\n"));
+    pty.wait_for("That is not the passphrase");
+    pty.send(format!("{second}\n"));
+    pty.wait_for("unlocked");
+    assert!(pty.ended().success());
+    let third = "yet another set of words";
+    assert_eq!(set(&place, &["--forgotten"], &[("New passphrase", third), ("Again", third)], "was changed"), Some(0));
+    let answers = [("Passphrase of the secrets", third), ("Take the passphrase away", "n")];
+    assert_eq!(set(&place, &["--remove"], &answers, "Nothing was changed"), Some(1));
+    let answers = [("Passphrase of the secrets", third), ("Take the passphrase away", "y")];
+    assert_eq!(set(&place, &["--remove"], &answers, "a key file opens the store now"), Some(0));
+    secrets(&place, "lock", "").exits(1);
+    given(&place, "--secret a.b=B", "true").output().exits(0);
+    assert_eq!(holding(&place.root, second.as_bytes()), [] as [String; 0]);
+    secrets(&place, "lock", "").exits(1);
+}
+
+#[test]
+fn deny_the_key_ring_inside_a_cage() {
+    let place = Place::new();
+    with_passphrase(&place);
+    if !is_kept(&place) {
+        return;
+    }
+    place.write(
+        "ring.py",
+        "import ctypes\n\
+         libc = ctypes.CDLL(None, use_errno=True)\n\
+         for ring in [-1, -2, -3, -4, -5]:\n    \
+             buffer = ctypes.create_string_buffer(4096)\n    \
+             n = libc.syscall(250, 11, ring, buffer, 4096, 0)\n    \
+             print('read' if n > 0 else 'refused')\n    \
+             n = libc.syscall(250, 10, ring, b'user', b'ringfort', 0)\n    \
+             print('found' if n > 0 else 'refused')\n",
+    );
+    let outside = place.program("python3", ["ring.py"]).output();
+    assert!(outside.out().contains("read"), "the attack works outside: {outside}");
+    let output = place.run(["python3", "ring.py"]).output().exits(0);
+    assert_eq!(output.out().matches("refused").count(), 10, "{output}");
+    secrets(&place, "lock", "").exits(0);
+}
+
+#[test]
+fn a_signal_ends_a_question_and_leaves_the_terminal_as_it_was() {
+    let place = Place::new();
+    with_passphrase(&place);
+    secrets(&place, "lock", "").exits(0);
+    for keys in ["\u{3}", "\u{4}", "\n"] {
+        let mut pty = Pty::start(&place.ringfort(["secrets", "list"]));
+        let cooked = pty.settings();
+        pty.wait_for("Passphrase of the secrets");
+        pty.send(keys);
+        assert_eq!(pty.ended().code(), Some(2), "{}", pty.everything());
+        assert_eq!(pty.settings(), cooked, "{keys:?}");
+    }
+}

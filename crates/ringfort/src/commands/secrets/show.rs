@@ -14,10 +14,14 @@ use ringfort_core::door::{Door, DoorKind, Standing};
 use ringfort_core::execute::Execute as _;
 use ringfort_core::obligation::ApprovalChannel;
 use ringfort_core::request::{Provenance, Request};
+use ringfort_core::text::escape_bytes;
 use ringfort_runtime::pipeline::Outcome;
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
 use ringfort_secrets::id::SecretId;
+use ringfort_secrets::lock::LockState;
+use ringfort_secrets::moment::KernelMoments;
 use ringfort_secrets::release::{Recipient, Release, judge};
+use ringfort_secrets::session::{self, SessionError};
 use ringfort_secrets::store::{Meta, StoreError, Vault};
 use serde_json::{Value, json};
 
@@ -83,6 +87,53 @@ impl Desk<'_> {
         Ok(EXIT_OK)
     }
 
+    pub(super) fn status(&self) -> Result<u8, Failure> {
+        let opener = self.opener();
+        let header = opener.header()?;
+        let vault = match &header {
+            Some(header) => opener.quiet(header)?.ok(),
+            None => None,
+        };
+        let status = opener.status(vault.as_ref())?;
+        let lock = match &header {
+            None => LockState::SetupRequired.word(),
+            Some(header) => match session::state(header.store, opener.limits(), &KernelMoments) {
+                Ok(LockState::Locked) | Err(SessionError::Unavailable { .. }) if vault.is_some() => "open",
+                Ok(state) => state.word(),
+                Err(_) => LockState::Locked.word(),
+            },
+        };
+        let mut out = anstream::stdout().lock();
+        if self.common.json {
+            let mut value = serde_json::to_value(&status).map_err(Failure::guard)?;
+            if let Some(members) = value.as_object_mut() {
+                members.insert("lock".to_owned(), lock.into());
+                members.insert("idleLockMinutes".to_owned(), self.loaded.config.secrets.idle_lock_minutes.into());
+            }
+            output::json_line(&mut out, &value)?;
+            return Ok(EXIT_OK);
+        }
+        let count = if vault.is_some() { status.count.to_string() } else { "not known while it is locked".to_owned() };
+        let active = status.active_backend.word();
+        let slots: Vec<&str> = status.slots.iter().map(|slot| slot.source.as_str()).collect();
+        for (name, value) in [
+            ("backend", format!("{active} (asked for: {})", status.requested_backend.escape_debug())),
+            ("state", lock.to_owned()),
+            ("secrets", count),
+            ("opened by", if slots.is_empty() { status.key_source.clone() } else { slots.join(", ") }),
+            ("key from", status.key_source.clone()),
+            ("place", status.path.clone()),
+        ] {
+            writeln!(out, "{name:<10} {}", escape_bytes(value.as_bytes()))?;
+        }
+        let why = status.auto_reason.iter().chain(&status.fallback_reason).map(|why| ("because", why));
+        let warnings = status.warnings.iter().map(|warning| ("warning", warning));
+        for (name, line) in why.chain(warnings) {
+            writeln!(out, "{name:<10} {}", escape_bytes(line.as_bytes()))?;
+        }
+        Ok(EXIT_OK)
+    }
+
     /// Shows a value, under a permit like any other use of it.
     fn reveal(&self, vault: &Vault, id: &SecretId, meta: &Meta) -> Result<u8, Failure> {
         let is_agent = self.world.is_for_agent();
@@ -139,7 +190,7 @@ impl Desk<'_> {
             output::json_line(&mut out, &object)?;
         } else {
             // Escaped: a value that draws on the terminal is no value that a person wants drawn.
-            writeln!(out, "{}", ringfort_core::text::escape_bytes(value))?;
+            writeln!(out, "{}", escape_bytes(value))?;
         }
         Ok(EXIT_OK)
     }
