@@ -18,6 +18,7 @@ pub mod effect;
 pub mod entry;
 pub mod execute;
 pub mod finding;
+pub mod form;
 pub mod limits;
 pub mod obligation;
 pub mod permit;

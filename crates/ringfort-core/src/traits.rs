@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The traits by which a crate of layer 1 uses a sibling that it cannot see.
 //!
-//! In: wired by the binary. Out: signatures, stored values, connections.
+//! In: wired by the binary. Out: signatures, stored values, connections, opened secrets.
 //!
 //! **Invariant:** an implementation that cannot do what is asked returns an error; none of these has a default that
 //! succeeds. The clock is in [`crate::clock`], effects are in [`crate::execute`].
@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use crate::permit::Grant;
+use crate::secret::Secret;
 
 /// Why a signature could not be made. Nothing was signed.
 #[derive(Debug, thiserror::Error)]
@@ -68,4 +69,24 @@ pub trait Dial: Send + Sync {
     ///
     /// No connection is open.
     fn dial(&self, grant: &Grant, address: SocketAddr) -> io::Result<OwnedFd>;
+}
+
+/// Why a sealed value of a configuration file could not be opened. Nothing of it was used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open `{key}`: {message}")]
+pub struct UnsealError {
+    /// The dotted key.
+    pub key: String,
+    /// What is wrong, and what to do; never a part of the value.
+    pub message: String,
+}
+
+/// Opens the sealed values of a configuration file, when they are used and not before.
+pub trait Unseal: Send + Sync {
+    /// The secret that the text at the dotted key `key` holds.
+    ///
+    /// # Errors
+    ///
+    /// [`UnsealError`]: the text belongs to another place, was changed, or its key is not to be had.
+    fn open(&self, key: &str, text: &str) -> Result<Secret<String>, UnsealError>;
 }

@@ -6,6 +6,7 @@
 //! **Invariant:** the list is the order in which checks are shown; a check that cannot look reports a failure.
 
 mod cage;
+mod clear;
 mod hooks;
 mod kernel;
 mod policy;
@@ -16,6 +17,7 @@ mod wiring;
 use std::path::Path;
 
 use ringfort_core::degree::Degree;
+use ringfort_core::form::Form;
 use ringfort_core::ruling::Ruling;
 use ringfort_sandbox::achieved::Achieved;
 use ringfort_sandbox::probe::HostFeatures;
@@ -69,6 +71,9 @@ pub struct Subject<'a> {
     pub state: &'a Path,
     /// Why the configuration cannot be loaded, or what a person should know of it.
     pub policy: Result<Vec<String>, String>,
+    /// The keys of the configuration that hold a secret, with the form in which it stands there; empty where it cannot
+    /// be loaded, which `policy` reports.
+    pub secrets: Vec<(String, Form)>,
     /// Name of the selected provider, or why it cannot be selected.
     pub provider: Result<String, String>,
     /// What the pipeline answered to something forbidden, and the record's number of entries before and after.
@@ -130,8 +135,16 @@ pub struct Check {
 }
 
 /// Every check, in the order in which they are shown.
-pub static CHECKS: &[Check] =
-    &[kernel::ENTRY, cage::ENTRY, wiring::ENTRY, hooks::ENTRY, policy::ENTRY, provider::ENTRY, record::ENTRY];
+pub static CHECKS: &[Check] = &[
+    kernel::ENTRY,
+    cage::ENTRY,
+    wiring::ENTRY,
+    hooks::ENTRY,
+    policy::ENTRY,
+    clear::ENTRY,
+    provider::ENTRY,
+    record::ENTRY,
+];
 
 impl Check {
     fn pass(&self, message: impl Into<String>) -> Report {

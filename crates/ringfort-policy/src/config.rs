@@ -34,6 +34,7 @@ pub use guard::GuardConfig;
 pub use runtime::{DockerConfig, RuntimeConfig, RuntimeKind, SecretsConfig};
 pub use sandbox::{Durability, LimitsConfig, RedactConfig, SandboxConfig, TrailConfig};
 pub(crate) use sandbox::{closed_groups, degree, promises};
+pub(crate) use secret_text::SCHEMA_FORMAT;
 pub use secret_text::SecretText;
 pub use tool_rule::{ArgumentConfig, ArgumentType, ArgumentValue, ToolRuleConfig, ToolRuleRestriction};
 

@@ -86,7 +86,7 @@ fn walk_unknown(table: &DeTable<'_>, schema: &Value, path: &mut Vec<String>, fou
 }
 
 /// What a member of an object may be: as it is named, else what every other member may be.
-fn member<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
+pub(crate) fn member<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
     members(schema).and_then(|members| members.get(name)).or_else(|| any_member(schema))
 }
 

@@ -23,4 +23,5 @@ pub mod remedy;
 pub mod restriction;
 pub mod rule;
 pub mod schema;
+pub mod secret_place;
 pub mod tool;

@@ -12,5 +12,11 @@ pub mod locked;
 
 pub mod backend;
 pub mod id;
+pub mod kdf;
 pub mod keys;
+pub mod owned;
+pub mod passphrase;
 pub mod root;
+pub mod root_file;
+pub mod sealed_text;
+pub mod store;

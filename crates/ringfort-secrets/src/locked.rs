@@ -6,6 +6,8 @@
 //! **Invariant:** the pages are locked before a byte is written and wiped before they are given back; no `Display`, no
 //! `Serialize`; `Debug` shows `[secret]`. Where pages cannot be locked there is an error, never ordinary memory.
 
+mod scratch;
+
 use std::fmt;
 use std::io;
 use std::ptr::NonNull;
@@ -13,6 +15,9 @@ use std::ptr::NonNull;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap_anonymous, munmap};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize as _;
+
+pub(crate) use scratch::Scratch;
+pub use scratch::wiping;
 
 /// Longest value. Bytes.
 pub const LOCKED_MAX: usize = 1024 * 1024;

@@ -4,6 +4,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use ringfort_core::form::Form;
+use ringfort_core::secret::Secret;
+use ringfort_core::traits::{Unseal, UnsealError};
 use ringfort_policy::config::{Ask, Config, Level, RuntimeKind, TunnelProvider, Unresolved};
 use ringfort_policy::load::{Layer, SourceState, load, validate};
 use ringfort_policy::preset::Preset;
@@ -27,9 +30,51 @@ fn the_sample_loads_unchanged() {
     assert_eq!(config.tunnel.provider, TunnelProvider::None);
     assert_eq!(config.channels_config.telegram.as_ref().unwrap().allowed_users, [""; 0]);
     let secret = config.channels_config.whatsapp.as_ref().unwrap().app_secret.as_ref().unwrap();
-    assert_eq!(secret.expose(), "meta_app_secret");
+    let opened = secret.open("channels_config.whatsapp.app_secret", &Refuses).unwrap();
+    assert_eq!((secret.form(), opened.expose().as_str()), (Form::Plain, "meta_app_secret"));
+    assert_eq!(config.secrets_in_clear(), ["channels_config.webhook.secret", "channels_config.whatsapp.app_secret"]);
     assert!(!format!("{config:?}").contains("meta_app_secret"));
     assert!(!serde_json::to_string(config).unwrap().contains("webhook_secret_here"));
+}
+
+/// Opens nothing, and says at which key it was asked.
+struct Refuses;
+
+impl Unseal for Refuses {
+    fn open(&self, key: &str, text: &str) -> Result<Secret<String>, UnsealError> {
+        Err(UnsealError { key: key.to_owned(), message: format!("{} bytes were shown", text.len()) })
+    }
+}
+
+#[test]
+fn a_sealed_value_loads_closed_and_is_opened_at_its_key() {
+    for (text, form) in [("enc2:00ff", Form::Enc2), ("enc3:AAAA", Form::Enc3)] {
+        let toml = format!("[channels_config.webhook]\nsecret = \"{text}\"\n");
+        let config = validate("ringfort.toml".as_ref(), &toml).unwrap();
+        let secret = config.channels_config.webhook.as_ref().unwrap().secret.as_ref().unwrap();
+        assert_eq!((secret.form(), config.secrets_in_clear().len()), (form, 0));
+        let error = secret.open("channels_config.webhook.secret", &Refuses).unwrap_err();
+        assert_eq!(error.to_string(), "cannot open `channels_config.webhook.secret`: 9 bytes were shown");
+        assert!(!format!("{config:?}{}", serde_json::to_string(&config).unwrap()).contains(text));
+    }
+}
+
+#[test]
+fn deny_forms_that_are_not_opened_here() {
+    for (text, expected) in [
+        ("enc4:00ff", "`enc4:`"),
+        ("ENC2:00ff", "`ENC2:`"),
+        (" enc3:00ff", "` enc3:`"),
+        ("enc:00ff", "seal-config --migrate"),
+        ("op://vault/item/00ff", "`op://`"),
+        (&"x".repeat(200_000), "longer than"),
+    ] {
+        let toml = format!("\n[channels_config.webhook]\nsecret = \"{text}\"\n");
+        let error = validate("ringfort.toml".as_ref(), &toml).unwrap_err().to_string();
+        let at = "`ringfort.toml` line 3, column 10: `channels_config.webhook.secret`: ";
+        assert!(error.starts_with(at) && error.contains(expected) && !error.contains("00ff"), "{error}");
+        assert!(error.len() < 400, "{error}");
+    }
 }
 
 #[test]

@@ -119,6 +119,9 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
         }
         Err(_) => Err("no configuration, so no provider".to_owned()),
     };
+    let secrets = loaded.as_ref().map(|loaded| loaded.config.secret_texts()).unwrap_or_default();
+    let secrets = secrets.into_iter().filter(|(_, text)| !text.is_empty());
+    let secrets = secrets.map(|(key, text)| (key.to_owned(), text.form())).collect();
     let ground = Ground::make(&places.state).map_err(Failure::guard)?;
     let lowered = lowered(common);
     let mut refused = Err("no session could be made".to_owned());
@@ -150,6 +153,7 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
         host: probe(),
         state: &places.state,
         policy,
+        secrets,
         provider,
         refused,
         cages,

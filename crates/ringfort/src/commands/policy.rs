@@ -98,8 +98,16 @@ fn show(world: &World, common: &Common) -> Result<u8, Failure> {
         .map(|source| json!({ "layer": source.layer, "path": source.path, "digest": source.digest, "state": source.state }))
         .collect();
     let notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
+    let secrets: Vec<Value> = loaded
+        .config
+        .secret_texts()
+        .into_iter()
+        .map(|(key, text)| json!({ "key": key, "form": text.form() }))
+        .collect();
     if common.json {
-        let value = json!({ "digest": loaded.digest, "sources": sources, "notices": notices, "config": config });
+        let value = json!({
+            "digest": loaded.digest, "sources": sources, "notices": notices, "secrets": secrets, "config": config,
+        });
         output::json_line(&mut out, &value)?;
         return Ok(EXIT_OK);
     }
@@ -113,6 +121,9 @@ fn show(world: &World, common: &Common) -> Result<u8, Failure> {
     }
     for notice in &notices {
         writeln!(out, "# note: {notice}")?;
+    }
+    for key in loaded.config.secrets_in_clear() {
+        writeln!(out, "# note: `{key}` stands in the configuration in clear; run `ringfort secrets seal-config`")?;
     }
     write!(out, "{}", toml_of(&config)?)?;
     Ok(EXIT_OK)

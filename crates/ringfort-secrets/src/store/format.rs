@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The file of a store as text: a header, a line for each entry, a last line.
+//!
+//! In: lines. Out: their parts, and lines again. `docs/formats/secrets.md` is the norm.
+//!
+//! **Invariant:** pure functions over bytes. Nothing that is read here is trusted before `check` has found the last
+//! line's MAC right; only the header is read before there is a key.
+
+use ringfort_core::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::root::{SlotData, StoreId};
+use crate::store::error::Fault;
+use crate::store::seal::{self, UID_LEN};
+use crate::store::{ENTRIES_MAX, SLOTS_MAX};
+
+/// Name of the format.
+pub(crate) const FORMAT: &str = "ringfort-store";
+/// Version of the format.
+pub(crate) const VERSION: u32 = 1;
+/// Longest header. Bytes.
+pub(crate) const HEADER_BYTES_MAX: usize = 256 * 1024;
+/// Longest that a source may keep in its slot. Bytes of JSON.
+pub(crate) const SLOT_BYTES_MAX: usize = 16 * 1024;
+/// Digits of a SHA-256 or an HMAC-SHA-256.
+const DIGITS: usize = 64;
+
+/// A slot: what opens the store key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The source's part.
+    pub data: SlotData,
+    /// When it was made.
+    pub made: Timestamp,
+    /// The store key, wrapped.
+    pub(crate) wrapped: Vec<u8>,
+}
+
+/// The header of a store: what can be read without a key, and is proven by none until the store is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The store's id.
+    pub store: StoreId,
+    /// Counts the writes.
+    pub generation: u64,
+    /// When the store was made.
+    pub created: Timestamp,
+    /// How many entries it has.
+    pub entries: usize,
+    /// What opens it.
+    pub slots: Vec<Slot>,
+    pub(crate) check: [u8; 16],
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeaderLine {
+    format: String,
+    version: u32,
+    store: String,
+    generation: u64,
+    created: Timestamp,
+    entries: usize,
+    check: String,
+    slots: Vec<SlotLine>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SlotLine {
+    source: String,
+    made: Timestamp,
+    data: serde_json::Value,
+    key: String,
+}
+
+#[derive(Deserialize)]
+struct AnyVersion {
+    format: String,
+    version: u32,
+}
+
+impl Header {
+    /// The header as a line, without its end.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        let slot = |slot: &Slot| SlotLine {
+            source: slot.data.source.clone(),
+            made: slot.made,
+            data: slot.data.data.clone(),
+            key: seal::encode(&slot.wrapped),
+        };
+        let line = HeaderLine {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            store: self.store.to_string(),
+            generation: self.generation,
+            created: self.created,
+            entries: self.entries,
+            check: seal::hex(&self.check),
+            slots: self.slots.iter().map(slot).collect(),
+        };
+        with_sum(serde_json::to_vec(&line).unwrap_or_default())
+    }
+
+    /// Reads the header's line, without its end.
+    pub(crate) fn parse(line: &[u8]) -> Result<Self, Fault> {
+        if line.len() > HEADER_BYTES_MAX {
+            return Err(Fault::Header);
+        }
+        let whole = without_sum(line);
+        match serde_json::from_slice::<AnyVersion>(line) {
+            // What a newer format looks like is not known, apart from its first two members and its sum.
+            Ok(any) if any.format == FORMAT && any.version > VERSION && whole.is_some() => {
+                return Err(Fault::NewerFormat { found: any.version, known: VERSION });
+            }
+            Ok(any) if any.format == FORMAT => {}
+            _ if line.starts_with(b"{\"format\":\"ringfort-") => return Err(Fault::Header),
+            _ if whole.is_some() => return Err(Fault::Header),
+            _ => return Err(Fault::NotAStore),
+        }
+        let line: HeaderLine = serde_json::from_slice(&whole.ok_or(Fault::Header)?).map_err(|_| Fault::Header)?;
+        let header = Self::from_line(line).ok_or(Fault::Header)?;
+        if header.entries > ENTRIES_MAX || header.slots.len() > SLOTS_MAX || header.slots.is_empty() {
+            return Err(Fault::Header);
+        }
+        Ok(header)
+    }
+
+    fn from_line(line: HeaderLine) -> Option<Self> {
+        let slot = |slot: SlotLine| {
+            let data = SlotData { source: slot.source, data: slot.data };
+            Some(Slot { data, made: slot.made, wrapped: seal::decode(&slot.key)? })
+        };
+        (line.version == VERSION).then_some(())?;
+        Some(Self {
+            store: StoreId(seal::unhex(&line.store)?),
+            generation: line.generation,
+            created: line.created,
+            entries: line.entries,
+            check: seal::unhex(&line.check)?,
+            slots: line.slots.into_iter().map(slot).collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// Puts the digest of an object before its closing brace, so that damage is told from a wrong key.
+fn with_sum(mut object: Vec<u8>) -> Vec<u8> {
+    let sum = {
+        object.pop();
+        Sha256::digest(&object)
+    };
+    object.extend_from_slice(b",\"sum\":\"");
+    object.extend_from_slice(seal::hex(&sum).as_bytes());
+    object.extend_from_slice(b"\"}");
+    object
+}
+
+/// The object without its digest, if that is right.
+fn without_sum(line: &[u8]) -> Option<Vec<u8>> {
+    const AROUND: usize = b",\"sum\":\"".len() + DIGITS + b"\"}".len();
+    let (body, rest) = line.split_at_checked(line.len().checked_sub(AROUND)?)?;
+    let digits = rest.strip_prefix(b",\"sum\":\"")?.strip_suffix(b"\"}")?;
+    (seal::hex(&Sha256::digest(body)).as_bytes() == digits).then(|| [body, b"}"].concat())
+}
+
+/// The last line: what proves the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    /// MAC of the header's line.
+    pub(crate) head: [u8; 32],
+    /// MAC of every line before this one.
+    pub(crate) mac: [u8; 32],
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndLine {
+    head: String,
+    mac: String,
+}
+
+impl End {
+    pub(crate) fn line(&self) -> Vec<u8> {
+        let line = EndLine { head: seal::hex(&self.head), mac: seal::hex(&self.mac) };
+        with_sum(serde_json::to_vec(&line).unwrap_or_default())
+    }
+
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
+        let line: EndLine = serde_json::from_slice(&without_sum(line)?).ok()?;
+        Some(Self { head: seal::unhex(&line.head)?, mac: seal::unhex(&line.mac)? })
+    }
+
+    /// Whether a line is a last one, as far as it looks.
+    pub(crate) fn is_like(line: &[u8]) -> bool {
+        line.starts_with(b"{\"head\"")
+    }
+}
+
+/// The line of an entry, its texts still sealed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EntryLine<'a> {
+    store: &'a str,
+    uid: &'a str,
+    pub(crate) version: u64,
+    #[serde(borrow)]
+    pub(crate) values: Vec<ValueLine<'a>>,
+    pub(crate) meta: &'a str,
+}
+
+/// A sealed value in the line of an entry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ValueLine<'a> {
+    pub(crate) version: u64,
+    /// The wrapped data key.
+    pub(crate) key: &'a str,
+    /// The sealed value.
+    pub(crate) data: &'a str,
+}
+
+impl<'a> EntryLine<'a> {
+    pub(crate) fn parse(line: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(line).ok()
+    }
+
+    pub(crate) fn store(&self) -> Option<StoreId> {
+        seal::unhex(self.store).map(StoreId)
+    }
+
+    pub(crate) fn uid(&self) -> Option<[u8; UID_LEN]> {
+        seal::unhex(self.uid)
+    }
+
+    /// The line up to its sealed meta: what that is bound to.
+    pub(crate) fn bound(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        line.strip_suffix(b"\"}")?.strip_suffix(self.meta.as_bytes())?.strip_suffix(b",\"meta\":\"")
+    }
+}
+
+/// The line of an entry up to its sealed meta.
+pub(crate) fn entry_start(store: StoreId, uid: [u8; UID_LEN], version: u64, values: &[ValueLine<'_>]) -> Vec<u8> {
+    let values = serde_json::to_string(values).unwrap_or_default();
+    let uid = seal::hex(&uid);
+    format!("{{\"store\":\"{store}\",\"uid\":\"{uid}\",\"version\":{version},\"values\":{values}").into_bytes()
+}
+
+/// Closes the line of an entry with its sealed meta.
+pub(crate) fn entry_end(mut start: Vec<u8>, meta: &[u8]) -> Vec<u8> {
+    start.extend_from_slice(b",\"meta\":\"");
+    start.extend_from_slice(seal::encode(meta).as_bytes());
+    start.extend_from_slice(b"\"}");
+    start
+}

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Changes to a store: each is one transaction on the newest generation.
+//!
+//! In: a change. Out: the next generation on the disk, and the one before it beside it.
+//!
+//! **Invariant:** under the lock the file is read and proven again, the change is made on that, and the new file takes
+//! the old one's place as a whole; on an error the old file stands, unless the error says otherwise.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use ringfort_core::clock::{Clock, Timestamp};
+
+use crate::id::SecretId;
+use crate::locked::Locked;
+use crate::root::{KEY_LEN, RootKeySource, SlotData, StoreId};
+use crate::store::anchor::{self, Record};
+use crate::store::error::{Fault, StoreError};
+use crate::store::folder::{Folder, Lock};
+use crate::store::meta::Change;
+use crate::store::seal::Keys;
+use crate::store::state::{State, first_header};
+use crate::store::{FILE_NAME, Options, PREVIOUS_NAME, SLOTS_MAX, Vault, admit, check, content, fault_in, latest};
+use crate::store::{read_file, slots};
+
+/// A secret to import.
+#[derive(Debug)]
+pub struct Item {
+    /// Its id.
+    pub id: SecretId,
+    /// Its value.
+    pub value: Locked,
+    /// What is kept beside it.
+    pub change: Change,
+}
+
+/// What an import does with ids that are there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// Nothing is imported at all.
+    Refuse,
+    /// Their values are replaced, as by `set`.
+    Replace,
+    /// They stay as they are.
+    Keep,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// New ids.
+    pub added: Vec<SecretId>,
+    /// Ids whose value was replaced.
+    pub replaced: Vec<SecretId>,
+    /// Ids that were left as they are.
+    pub kept: Vec<SecretId>,
+}
+
+/// What becomes of the generation before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// It is kept beside the new one.
+    Kept,
+    /// It is removed: it can be opened in a way that was just taken away.
+    Removed,
+}
+
+/// A transaction that has begun: the lock is held and the state is the newest.
+struct Begun {
+    folder: Folder,
+    /// The file as it is.
+    old: Vec<u8>,
+    record: Record,
+    /// Held until the end.
+    _lock: Lock,
+}
+
+pub(crate) fn create(
+    path: &Path,
+    source: &dyn RootKeySource,
+    clock: &dyn Clock,
+    options: Options,
+) -> Result<Vault, StoreError> {
+    let folder = Folder::create(path)?;
+    let free = |folder: &Folder| match read_file(folder) {
+        Ok(_) => Err(StoreError::Exists { path: path.to_owned() }),
+        Err(StoreError::Absent { .. }) => Ok(()),
+        Err(error) => Err(error),
+    };
+    // Before a person is asked for anything, and again once nobody else can write.
+    free(&folder)?;
+    let mut store = [0; 16];
+    getrandom::fill(&mut store).map_err(|error| crate::locked::LockedError::System(std::io::Error::other(error)))?;
+    let keys = Keys::derive(StoreId(store), Locked::random(KEY_LEN)?)?;
+    let now = clock.now();
+    let slot = slots::make(keys.store(), keys.root(), source, now)?;
+    let data = slot.data.clone();
+    let written = folder.lock(options.wait()).and_then(|lock| {
+        free(&folder)?;
+        let mut state = State::empty(first_header(&keys, slot, now));
+        state.header.generation = 1;
+        let bytes = state.write(&keys)?;
+        // The record first: a store without one is refused.
+        let record = Record { generation: 1, file: state.end.mac };
+        folder.above()?.replace(&anchor::name_of(&folder)?, &record.line(&keys)).map_err(before_it)?;
+        folder.replace(FILE_NAME, &bytes)?;
+        drop(lock);
+        Ok(state)
+    });
+    match written {
+        Ok(state) => {
+            let vault = Vault { path: path.to_owned(), options, keys, state };
+            vault.tell_anchor()?;
+            Ok(vault)
+        }
+        Err(error) => {
+            if !matches!(error, StoreError::Unsynced { .. }) {
+                // The error that is told is the first one.
+                source.forget(keys.store(), &data).unwrap_or_default();
+            }
+            Err(error)
+        }
+    }
+}
+
+impl Vault {
+    /// Sets the value of `id`: a new secret, or the next version of one. Out: its version.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: nothing was changed, unless it says so.
+    pub fn set(&mut self, id: &SecretId, value: &[u8], change: &Change) -> Result<u64, StoreError> {
+        self.transact(Before::Kept, |state, keys| state.set(keys, id, value, change))
+    }
+
+    /// Replaces the value of a secret that is there. Out: its version. The one before stays as long as `keep` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::set`]; there is no such secret.
+    pub fn rotate(&mut self, id: &SecretId, value: &[u8], at: Timestamp) -> Result<u64, StoreError> {
+        self.transact(Before::Kept, |state, keys| {
+            state.entry(id)?;
+            state.set(keys, id, value, &Change::at(at))
+        })
+    }
+
+    /// Changes what is kept beside a value.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::rotate`].
+    pub fn update_meta(&mut self, id: &SecretId, change: &Change) -> Result<(), StoreError> {
+        self.transact(Before::Kept, |state, keys| state.update(keys, id, change))
+    }
+
+    /// Deletes a secret with all its versions. Its sealed value stays in the generation before until the next write, or
+    /// until [`Vault::forget_previous`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::rotate`].
+    pub fn delete(&mut self, id: &SecretId) -> Result<(), StoreError> {
+        self.transact(Before::Kept, |state, _| {
+            state.entries.remove(id).map(drop).ok_or_else(|| StoreError::NotFound { id: id.clone() })
+        })
+    }
+
+    /// Sets many values in one transaction: all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::set`]; an id is there already, or twice in `items`.
+    pub fn import(&mut self, items: &[Item], existing: Existing) -> Result<Imported, StoreError> {
+        self.transact(Before::Kept, |state, keys| {
+            let (mut report, mut seen) = (Imported::default(), BTreeSet::new());
+            for item in items {
+                let twice = !seen.insert(&item.id);
+                let there = state.entries.contains_key(&item.id);
+                let exists = || StoreError::EntryExists { id: item.id.clone() };
+                match existing {
+                    _ if twice => return Err(exists()),
+                    Existing::Refuse if there => return Err(exists()),
+                    Existing::Keep if there => {
+                        report.kept.push(item.id.clone());
+                        continue;
+                    }
+                    _ => {}
+                }
+                state.set(keys, &item.id, item.value.expose(), &item.change)?;
+                if there { &mut report.replaced } else { &mut report.added }.push(item.id.clone());
+            }
+            Ok(report)
+        })
+    }
+
+    /// Adds a slot, so that `source` opens the store too. Out: its index.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: there is no such slot, unless it says so.
+    pub fn add_slot(&mut self, source: &dyn RootKeySource, at: Timestamp) -> Result<usize, StoreError> {
+        let slot = slots::make(self.id(), self.keys.root(), source, at)?;
+        let data = slot.data.clone();
+        let added = self.transact(Before::Kept, |state, _| {
+            if state.header.slots.len() >= SLOTS_MAX {
+                return Err(StoreError::SlotsFull);
+            }
+            state.header.slots.push(slot);
+            Ok(state.header.slots.len() - 1)
+        });
+        if added.as_ref().is_err_and(is_undone) {
+            // The error that is told is the first one.
+            source.forget(self.id(), &data).unwrap_or_default();
+        }
+        added
+    }
+
+    /// Removes a slot: its source does not open the store any more, nor the generation before, which is removed. Out:
+    /// what the source had kept, for its `forget`. Whoever once had the store key keeps it: that takes
+    /// [`Vault::rekey`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: the slot is still there, unless it says so.
+    pub fn remove_slot(&mut self, index: usize) -> Result<SlotData, StoreError> {
+        let seen = self.state.header.slots.get(index).cloned();
+        self.transact(Before::Removed, |state, _| {
+            let slots = &mut state.header.slots;
+            if slots.get(index).is_none() || slots.get(index) != seen.as_ref() {
+                return Err(StoreError::Slot { index, why: "it is not there, or not the one that was read" });
+            }
+            if slots.len() == 1 {
+                return Err(StoreError::Slot { index, why: "nothing else opens the store" });
+            }
+            Ok(slots.remove(index).data)
+        })
+    }
+
+    /// Gives the store a new store key, and every value a new data key. Its only slot is then for `source`; out are the
+    /// slots that are gone, for their sources' `forget`. The generation before is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: the old key still holds, unless it says so.
+    pub fn rekey(&mut self, source: &dyn RootKeySource, at: Timestamp) -> Result<Vec<SlotData>, StoreError> {
+        let keys = Keys::derive(self.id(), Locked::random(KEY_LEN)?)?;
+        let slot = slots::make(keys.store(), keys.root(), source, at)?;
+        let data = slot.data.clone();
+        let done = self.begin().and_then(|begun| {
+            let mut next = self.state.sealed_anew(&self.keys, &keys)?;
+            let gone = std::mem::replace(&mut next.header.slots, vec![slot]);
+            next.header.check = keys.check;
+            // Both keys find the record while the file changes from one to the other.
+            let lines = [begun.record.line(&self.keys), begun.record.line(&keys)].concat();
+            begun.folder.above()?.replace(&anchor::name_of(&begun.folder)?, &lines).map_err(before_it)?;
+            self.finish(begun, next, Some(keys), Before::Removed)?;
+            Ok(gone.into_iter().map(|slot| slot.data).collect())
+        });
+        if done.as_ref().is_err_and(is_undone) {
+            // The error that is told is the first one.
+            source.forget(self.id(), &data).unwrap_or_default();
+        }
+        done
+    }
+
+    /// Removes the generation before, and with it what was deleted or replaced since.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: it may still be there.
+    pub fn forget_previous(&self) -> Result<(), StoreError> {
+        let folder = Folder::open(&self.path)?;
+        let _lock = folder.lock(self.options.wait())?;
+        folder.remove(PREVIOUS_NAME)?;
+        folder.sync()
+    }
+
+    /// Accepts the file that is in `folder` although it is older than the newest that was known, or was moved here: what
+    /// a person says after restoring a backup. It is written again as a generation newer than all that are known.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: every fault but those of the generation still refuses the file.
+    pub fn accept_generation(path: &Path, source: &dyn RootKeySource, options: Options) -> Result<Self, StoreError> {
+        let folder = Folder::open(path)?;
+        let lock = folder.lock(options.wait())?;
+        let old = read_file(&folder)?;
+        let header = check::header(&old).map_err(|fault| fault_in(&folder, fault))?;
+        let keys = slots::keys(&header, source)?;
+        let state = content(&folder, &old, &keys)?;
+        let file = Record { generation: state.header.generation, file: state.end.mac };
+        let (mut record, outside) = match latest(&folder, &keys, &options) {
+            Err(StoreError::Fault { fault: Fault::AnchorMissing | Fault::AnchorDamaged, .. }) => {
+                let ask = options.anchor.as_ref().map(|anchor| {
+                    anchor.latest(&keys.store()).map_err(|message| StoreError::Anchor { name: anchor.name(), message })
+                });
+                (file, ask.transpose()?.flatten())
+            }
+            known => known?,
+        };
+        record.generation = record.generation.max(outside.unwrap_or(0)).max(state.header.generation);
+        let mut vault = Self { path: path.to_owned(), options, keys, state };
+        let mut next = vault.state.clone();
+        next.header.generation = record.generation;
+        vault.finish(Begun { folder, old, record, _lock: lock }, next, None, Before::Kept)?;
+        Ok(vault)
+    }
+
+    /// Runs one transaction.
+    fn transact<T>(
+        &mut self,
+        before: Before,
+        change: impl FnOnce(&mut State, &Keys) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let begun = self.begin()?;
+        let mut next = self.state.clone();
+        let out = change(&mut next, &self.keys)?;
+        self.finish(begun, next, None, before)?;
+        Ok(out)
+    }
+
+    /// Takes the lock and reads the newest generation.
+    fn begin(&mut self) -> Result<Begun, StoreError> {
+        let folder = Folder::open(&self.path)?;
+        let lock = folder.lock(self.options.wait())?;
+        let (record, outside) = latest(&folder, &self.keys, &self.options)?;
+        let old = read_file(&folder)?;
+        let state = content(&folder, &old, &self.keys)?;
+        admit(&folder, &state, &record, outside)?;
+        self.state = state;
+        Ok(Begun { folder, old, record, _lock: lock })
+    }
+
+    /// Writes the next generation.
+    fn finish(&mut self, begun: Begun, mut next: State, keys: Option<Keys>, before: Before) -> Result<(), StoreError> {
+        let full = || StoreError::Full;
+        next.header.generation = next.header.generation.checked_add(1).ok_or_else(full)?;
+        let bytes = next.write(keys.as_ref().unwrap_or(&self.keys))?;
+        if before == Before::Kept {
+            begun.folder.replace(PREVIOUS_NAME, &begun.old).map_err(before_it)?;
+        }
+        let replaced = begun.folder.replace(FILE_NAME, &bytes);
+        if replaced.as_ref().is_err_and(is_undone) {
+            return replaced;
+        }
+        // From here on the change is made, whatever follows.
+        self.state = next;
+        if let Some(keys) = keys {
+            self.keys = keys;
+        }
+        replaced?;
+        if before == Before::Removed {
+            begun.folder.remove(PREVIOUS_NAME).map_err(behind)?;
+        }
+        let record = Record { generation: self.generation(), file: self.state.end.mac };
+        let name = anchor::name_of(&begun.folder)?;
+        begun.folder.above()?.replace(&name, &record.line(&self.keys)).map_err(behind)?;
+        self.tell_anchor()
+    }
+
+    pub(crate) fn tell_anchor(&self) -> Result<(), StoreError> {
+        let Some(anchor) = &self.options.anchor else { return Ok(()) };
+        let told = anchor.advance(&self.id(), self.generation());
+        told.map_err(|message| StoreError::AnchorBehind { message: format!("{}: {message}", anchor.name()) })
+    }
+
+    /// Lets the record follow a file whose writer died before it could. Failing changes nothing: the next write does it.
+    pub(crate) fn heal(&self, folder: &Folder) {
+        let newer = |record: &Record| record.generation < self.generation();
+        let behind = latest(folder, &self.keys, &Options::default()).is_ok_and(|(record, _)| newer(&record));
+        if !behind {
+            return;
+        }
+        let Ok(_lock) = folder.lock(std::time::Duration::ZERO) else { return };
+        let unchanged = read_file(folder)
+            .and_then(|bytes| content(folder, &bytes, &self.keys))
+            .is_ok_and(|state| state.end == self.state.end);
+        let Ok((record, _)) = latest(folder, &self.keys, &Options::default()) else { return };
+        if unchanged && newer(&record) {
+            let record = Record { generation: self.generation(), file: self.state.end.mac };
+            let healed =
+                anchor::name_of(folder).and_then(|name| folder.above()?.replace(&name, &record.line(&self.keys)));
+            healed.unwrap_or_default();
+        }
+    }
+}
+
+/// Whether nothing was changed.
+const fn is_undone(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. })
+}
+
+/// An error of a step before the change: that something else is not synced is then a plain failure.
+fn before_it(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unsynced { path, source } => StoreError::Io { act: "sync", path, source },
+        error => error,
+    }
+}
+
+fn behind(error: StoreError) -> StoreError {
+    StoreError::AnchorBehind { message: error.to_string() }
+}
