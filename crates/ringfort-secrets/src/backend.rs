@@ -7,8 +7,11 @@
 //! **Invariant:** no backend stands in for another in silence: where one does, the status says so and writing is refused
 //! unless the configuration allows it. What was not looked at is never called ready.
 
+mod bus;
 pub mod env;
+mod kept;
 mod matrix;
+pub mod secret_service;
 mod status;
 
 use std::fmt;
