@@ -68,8 +68,10 @@ impl Kept {
             let message = format!("the slot belongs to `{}`", slot.source.escape_debug());
             return Err(RootKeyError::Wrong { source_name, message });
         }
-        let kept = Self::deserialize(&slot.data)
-            .map_err(|error| RootKeyError::Broken { source_name, message: format!("the slot cannot be read: {error}") })?;
+        let kept = Self::deserialize(&slot.data).map_err(|error| RootKeyError::Broken {
+            source_name,
+            message: format!("the slot cannot be read: {error}"),
+        })?;
         if kept.name.len() == NAME_LEN && kept.name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             Ok(kept)
         } else {

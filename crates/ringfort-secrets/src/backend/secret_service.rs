@@ -26,7 +26,8 @@ pub const SECRET_SERVICE: &str = "secret-service";
 const ITEMS_MAX: usize = 8;
 const SERVICE: &str = "org.freedesktop.secrets";
 const SERVICE_PATH: &str = "/org/freedesktop/secrets";
-const UNLOCK: &str = "unlock it: log in to the desktop again, or open its keyring program (Passwords and Keys, KeePassXC)";
+const UNLOCK: &str =
+    "unlock it: log in to the desktop again, or open its keyring program (Passwords and Keys, KeePassXC)";
 const DISMISS: &str = "the service wants to ask a person first; unlock its default collection and try again";
 
 /// The Secret Service as a source.
@@ -46,9 +47,10 @@ struct Service {
 fn refused(error: BusError, timeout: Duration) -> RootKeyError {
     let source_name = SECRET_SERVICE;
     match error {
-        BusError::Absent(message) => {
-            RootKeyError::Absent { source_name, message: format!("{message}; log in to a desktop session, or choose another backend") }
-        }
+        BusError::Absent(message) => RootKeyError::Absent {
+            source_name,
+            message: format!("{message}; log in to a desktop session, or choose another backend"),
+        },
         BusError::Slow => RootKeyError::Slow { source_name, waited: timeout },
         BusError::Broken(message) => RootKeyError::Broken { source_name, message },
         BusError::Refused { name, words } => match name.as_str() {
@@ -171,7 +173,9 @@ impl SecretServiceSource {
             items.iter().map(path).collect::<Result<Vec<_>, _>>()
         };
         if unlocked.len() + held.len() > ITEMS_MAX {
-            return Err(broken("it has too many items with the attributes of this store's key; remove the foreign ones"));
+            return Err(broken(
+                "it has too many items with the attributes of this store's key; remove the foreign ones",
+            ));
         }
         let found = paths(unlocked)?;
         if found.is_empty() && !held.is_empty() { Err(locked()) } else { Ok(found) }
@@ -203,9 +207,10 @@ impl SecretServiceSource {
             }
         }
         if items.is_empty() {
-            let message = "its keyring has no key for this store; it was removed, or lies in another account's keyring. \
+            let message =
+                "its keyring has no key for this store; it was removed, or lies in another account's keyring. \
                            Open the store with another key slot"
-                .to_owned();
+                    .to_owned();
             return Err(RootKeyError::Absent { source_name: SECRET_SERVICE, message });
         }
         let message = "the item in its keyring has another value than the store was made with".to_owned();

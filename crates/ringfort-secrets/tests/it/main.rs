@@ -1,2 +1,4 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The integration tests of this crate, one binary.
+
+mod secret_service;

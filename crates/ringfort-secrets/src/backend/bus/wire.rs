@@ -384,6 +384,7 @@ pub(crate) struct Message {
     pub(crate) sort: Sort,
     pub(crate) serial: u32,
     pub(crate) reply_to: Option<u32>,
+    pub(crate) path: Option<String>,
     pub(crate) error: Option<String>,
     pub(crate) member: Option<String>,
     pub(crate) sender: Option<String>,
@@ -444,6 +445,13 @@ pub(crate) fn reply(serial: u32, to: &Message, body: &[Value]) -> Vec<u8> {
     message(2, serial, fields, body)
 }
 
+/// A refusal: what a service in a test answers.
+#[cfg(test)]
+pub(crate) fn error_reply(serial: u32, to: &Message, name: &str, said: &str) -> Vec<u8> {
+    let fields = vec![(REPLY_TO, Value::U32(to.serial)), (ERROR, Value::text(name))];
+    message(3, serial, fields, &[Value::text(said)])
+}
+
 /// Length of the message whose first [`FIXED`] bytes are given. Bytes.
 pub(crate) fn length(fixed: &[u8]) -> Wire<usize> {
     let mut reader = Reader { bytes: fixed, at: 4, big: fixed.first() == Some(&b'B') };
@@ -475,7 +483,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Wire<Message> {
     let serial = reader.u32()?;
     let fields = reader.array(b"(yv)", 0)?;
     reader.align(8)?;
-    let mut message = Message { sort, serial, reply_to: None, error: None, member: None, sender: None, body: Vec::new() };
+    let mut message =
+        Message { sort, serial, reply_to: None, path: None, error: None, member: None, sender: None, body: Vec::new() };
     let mut signature = String::new();
     let Value::Array { items, .. } = fields else {
         return Err(WireError("a header has no fields"));
@@ -485,11 +494,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Wire<Message> {
         let [Value::Byte(code), Value::Variant(value)] = members.as_slice() else { continue };
         match (*code, value.as_ref()) {
             (REPLY_TO, Value::U32(serial)) => message.reply_to = Some(*serial),
+            (PATH, Value::Path(path)) => message.path = Some(path.clone()),
             (ERROR, Value::Text(name)) => message.error = Some(name.clone()),
             (MEMBER, Value::Text(name)) => message.member = Some(name.clone()),
             (SENDER, Value::Text(name)) => message.sender = Some(name.clone()),
             (SIGNATURE, Value::Signature(text)) => signature.clone_from(text),
-            (REPLY_TO | ERROR | MEMBER | SENDER | SIGNATURE, _) => {
+            (PATH | REPLY_TO | ERROR | MEMBER | SENDER | SIGNATURE, _) => {
                 return Err(WireError("a header field has another type"));
             }
             _ => {}

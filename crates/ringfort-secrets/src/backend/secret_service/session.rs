@@ -165,9 +165,9 @@ impl SessionKey {
         let bytes = padded.expose();
         let padding = usize::from(bytes.last().copied().unwrap_or_default());
         let kept = length.checked_sub(padding).filter(|_| (1..=BLOCK).contains(&padding));
-        let valid = kept.and_then(|kept| bytes.split_at_checked(kept)).filter(|(_, end)| {
-            end.iter().all(|byte| usize::from(*byte) == padding)
-        });
+        let valid = kept
+            .and_then(|kept| bytes.split_at_checked(kept))
+            .filter(|(_, end)| end.iter().all(|byte| usize::from(*byte) == padding));
         match valid {
             Some((value, _)) => Ok(Locked::copy_of(value)?),
             None => Err(SessionError::Protocol("a value was encrypted with another key")),

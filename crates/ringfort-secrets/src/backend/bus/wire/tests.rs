@@ -64,7 +64,9 @@ fn deny_what_is_no_message() {
         bad[at] = byte;
         assert!(parse(&bad).is_err(), "byte {at} as {byte}");
     }
-    for signature in ["a", "(", "()", "(y", "{sv}", "a{sv", "a{vs}", "a{(y)s}", "z", "y)", &"a".repeat(40), &"(".repeat(40)] {
+    for signature in
+        ["a", "(", "()", "(y", "{sv}", "a{sv", "a{vs}", "a{(y)s}", "z", "y)", &"a".repeat(40), &"(".repeat(40)]
+    {
         let mut at = 0;
         let outcome = loop {
             match first_type(&signature.as_bytes()[at..], 0) {
