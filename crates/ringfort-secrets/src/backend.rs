@@ -10,6 +10,7 @@
 mod bus;
 pub mod env;
 mod kept;
+pub mod keyutils;
 mod matrix;
 pub mod secret_service;
 mod status;
