@@ -8,12 +8,14 @@
 //! unless the configuration allows it. What was not looked at is never called ready.
 
 mod bus;
+mod device;
 pub mod env;
 mod kept;
 pub mod keyutils;
 mod matrix;
 pub mod secret_service;
 mod status;
+pub mod tpm2;
 
 use std::fmt;
 use std::time::Duration;
