@@ -22,6 +22,7 @@ fn command(program: &str) -> Command {
     Command::new(program)
 }
 
+#[expect(clippy::print_stdout, reason = "a skip is reported")]
 fn missing(program: &str) -> bool {
     let found = std::iter::once("/usr/bin").map(|folder| Path::new(folder).join(program)).any(|path| path.exists());
     #[expect(clippy::disallowed_methods, reason = "whether a skip is a fault is said from outside")]
