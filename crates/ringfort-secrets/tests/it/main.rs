@@ -10,6 +10,7 @@ mod many;
 mod python;
 #[cfg(feature = "pkcs11")]
 mod softhsm;
+mod secret_service;
 mod support;
 mod swtpm;
 #[cfg(feature = "pkcs11")]
