@@ -23,6 +23,7 @@ use arena::Place;
 pub use pages::Protection;
 pub(crate) use scratch::Scratch;
 pub use scratch::wiping;
+pub(crate) use scratch::wiping_near;
 
 /// Longest value. Bytes.
 pub const LOCKED_MAX: usize = 1024 * 1024;

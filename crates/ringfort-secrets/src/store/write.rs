@@ -14,11 +14,11 @@ use std::time::Duration;
 use ringfort_core::clock::{Clock, Timestamp};
 
 use crate::id::SecretId;
-use crate::locked::Locked;
+use crate::locked::{Locked, wiping};
 use crate::root::{KEY_LEN, RootKeySource, SlotData, StoreId};
 use crate::store::anchor::{self, Record};
 use crate::store::error::{Fault, StoreError};
-use crate::store::folder::{Folder, Lock};
+use crate::store::folder::{Durability, Folder, Lock};
 use crate::store::meta::Change;
 use crate::store::seal::Keys;
 use crate::store::state::{State, first_header};
@@ -100,9 +100,9 @@ pub(crate) fn create(
     free(&folder)?;
     let mut store = [0; 16];
     getrandom::fill(&mut store).map_err(|error| crate::locked::LockedError::System(std::io::Error::other(error)))?;
-    let keys = Keys::derive(StoreId(store), Locked::random(KEY_LEN)?)?;
+    let keys = wiping(|| Keys::derive(StoreId(store), Locked::random(KEY_LEN)?))?;
     let now = clock.now();
-    let slot = slots::make(keys.store(), keys.root(), source, now)?;
+    let slot = wiping(|| slots::make(keys.store(), keys.root(), source, now))?;
     let data = slot.data.clone();
     let write = || {
         let mut state = State::empty(first_header(&keys, slot, now));
@@ -207,7 +207,7 @@ impl Vault {
     ///
     /// [`StoreError`]: there is no such slot, unless it says so.
     pub fn add_slot(&mut self, source: &dyn RootKeySource, at: Timestamp) -> Result<usize, StoreError> {
-        let slot = slots::make(self.id(), self.keys.root(), source, at)?;
+        let slot = wiping(|| slots::make(self.id(), self.keys.root(), source, at))?;
         let data = slot.data.clone();
         let added = self.transact(Before::Kept, |state, _| {
             if state.header.slots.len() >= SLOTS_MAX {
@@ -251,11 +251,11 @@ impl Vault {
     ///
     /// [`StoreError`]: the old key still holds, unless it says so.
     pub fn rekey(&mut self, source: &dyn RootKeySource, at: Timestamp) -> Result<Vec<SlotData>, StoreError> {
-        let keys = Keys::derive(self.id(), Locked::random(KEY_LEN)?)?;
-        let slot = slots::make(keys.store(), keys.root(), source, at)?;
+        let keys = wiping(|| Keys::derive(self.id(), Locked::random(KEY_LEN)?))?;
+        let slot = wiping(|| slots::make(keys.store(), keys.root(), source, at))?;
         let data = slot.data.clone();
         let done = self.begin().and_then(|begun| {
-            let mut next = self.state.sealed_anew(&self.keys, &keys)?;
+            let mut next = wiping(|| self.state.sealed_anew(&self.keys, &keys))?;
             let gone = std::mem::replace(&mut next.header.slots, vec![slot]);
             next.header.check = keys.check;
             // Both keys find the record while the file changes from one to the other.
@@ -324,7 +324,7 @@ impl Vault {
     ) -> Result<T, StoreError> {
         let begun = self.begin()?;
         let mut next = self.state.clone();
-        let out = change(&mut next, &self.keys)?;
+        let out = wiping(|| change(&mut next, &self.keys))?;
         self.finish(begun, next, None, before)?;
         Ok(out)
     }
@@ -350,7 +350,8 @@ impl Vault {
         next.header.generation = next.header.generation.checked_add(1).ok_or_else(full)?;
         let bytes = next.write(keys.as_ref().unwrap_or(&self.keys))?;
         if before == Before::Kept {
-            begun.folder.replace(PREVIOUS_NAME, &begun.old).map_err(before_it)?;
+            // Its name is durable with that of the file itself.
+            begun.folder.exchange(PREVIOUS_NAME, &begun.old, Durability::Synced)?;
         }
         let replaced = begun.folder.replace(FILE_NAME, &bytes);
         if replaced.as_ref().is_err_and(is_undone) {
@@ -368,8 +369,9 @@ impl Vault {
             used::write(&begun.folder, &self.keys, &self.state.times()).unwrap_or_default();
         }
         let record = Record { generation: self.generation(), file: self.state.end.mac };
+        // An older record that a loss of power brings back is put right by the next reader.
         let recorded = anchor::name_of(&begun.folder)
-            .and_then(|name| begun.folder.above()?.replace(&name, &record.line(&self.keys)));
+            .and_then(|name| begun.folder.above()?.exchange(&name, &record.line(&self.keys), Durability::Synced));
         if before == Before::Removed {
             begun.folder.remove(PREVIOUS_NAME).map_err(|error| StoreError::PreviousLeft {
                 path: begun.folder.join(PREVIOUS_NAME),
