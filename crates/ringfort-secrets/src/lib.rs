@@ -19,6 +19,7 @@ pub mod lockout;
 pub mod moment;
 pub mod owned;
 pub mod passphrase;
+pub mod release;
 pub mod resolve;
 pub mod root;
 pub mod root_file;
