@@ -416,6 +416,25 @@ impl Clock for Noon {
     }
 }
 
+#[test]
+fn a_tpm_whose_owner_has_a_password_needs_it() {
+    let Some(tpm) = SoftTpm::start() else { return };
+    tpm.own(b"owner's own");
+    let with =
+        |password: &[u8]| TpmOptions { owner_password: Some(Locked::copy_of(password).unwrap()), ..tpm.options() };
+    for options in [tpm.options(), with(b""), with(b"owner's")] {
+        let error = usable(&options).unwrap_err();
+        assert!(matches!(error, RootKeyError::Locked { .. }) && error.to_string().contains("owner"), "{error}");
+    }
+    let source = TpmSource::new(with(b"owner's own"), vec![7], None);
+    let (slot, key) = source.create(STORE).unwrap();
+    assert!(source.open(STORE, &slot).unwrap().equals(key.expose()));
+    let counter = TpmCounter::create(with(b"owner's own"), bound).unwrap();
+    assert_eq!(counter.read(&bound(0)).unwrap(), counter.first());
+    counter.remove().unwrap();
+    assert_eq!(tpm.handles(), 0);
+}
+
 /// Something that listens like a software TPM and answers each command as it is told; without an answer it stays silent.
 struct Fake {
     port: u16,
