@@ -7,8 +7,10 @@ mod crash;
 mod disk;
 mod faults;
 mod many;
+mod python;
 #[cfg(feature = "pkcs11")]
 mod softhsm;
+mod secret_service;
 mod support;
 mod swtpm;
 #[cfg(feature = "pkcs11")]
