@@ -8,9 +8,9 @@ mod disk;
 mod faults;
 mod many;
 mod python;
+mod secret_service;
 #[cfg(feature = "pkcs11")]
 mod softhsm;
-mod secret_service;
 mod support;
 mod swtpm;
 #[cfg(feature = "pkcs11")]
