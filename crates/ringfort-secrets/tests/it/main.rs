@@ -9,6 +9,7 @@ mod faults;
 mod many;
 mod python;
 mod secret_service;
+mod providers;
 #[cfg(feature = "pkcs11")]
 mod softhsm;
 mod support;
