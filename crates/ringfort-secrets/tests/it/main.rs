@@ -7,9 +7,9 @@ mod crash;
 mod disk;
 mod faults;
 mod many;
+mod providers;
 mod python;
 mod secret_service;
-mod providers;
 #[cfg(feature = "pkcs11")]
 mod softhsm;
 mod support;

@@ -111,7 +111,7 @@ pub(crate) fn ring_suite(provider: Arc<dyn KeyProvider>, kind: KeyKind) {
     ring.destroy_before(&name, 2).unwrap();
     assert!(ring.verify(&name, b"an entry", &old.bytes, None).is_err(), "destroyed");
     assert_eq!(ring.verify(&name, b"an entry", &new.bytes, None).unwrap().version, 2);
-    assert!(told.0.lock().unwrap().iter().any(|name| *name == "key.rotate"), "its use is told");
+    assert!(told.0.lock().unwrap().contains(&"key.rotate"), "its use is told");
 }
 
 #[test]
