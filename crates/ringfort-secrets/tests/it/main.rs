@@ -7,6 +7,7 @@ mod crash;
 mod disk;
 mod faults;
 mod many;
+mod providers;
 mod python;
 mod secret_service;
 #[cfg(feature = "pkcs11")]
