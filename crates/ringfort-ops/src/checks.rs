@@ -9,6 +9,7 @@ mod cage;
 mod clear;
 mod hooks;
 mod kernel;
+mod keys;
 mod policy;
 mod provider;
 mod record;
@@ -144,6 +145,7 @@ pub static CHECKS: &[Check] = &[
     clear::ENTRY,
     provider::ENTRY,
     record::ENTRY,
+    keys::ENTRY,
 ];
 
 impl Check {

@@ -13,6 +13,7 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod freeze;
 pub(crate) mod hook;
+pub(crate) mod keys;
 pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod providers;
@@ -89,6 +90,7 @@ pub(crate) enum Sub {
     Changes(changes::ChangesArgs),
     Check(check::CheckArgs),
     Scan(scan::ScanArgs),
+    Keys(keys::KeysArgs),
     Trail(trail::TrailArgs),
     Approvals(approvals::ApprovalsArgs),
     Policy(policy::PolicyArgs),
@@ -127,6 +129,7 @@ pub(crate) fn main() -> ExitCode {
         Sub::Changes(args) => changes::run(&args, &common),
         Sub::Check(args) => check::run(&args, &common),
         Sub::Scan(args) => scan::run(&args),
+        Sub::Keys(args) => keys::run(&args, &common),
         Sub::Trail(args) => trail::run(&args, &common),
         Sub::Approvals(args) => approvals::run(&args, &common),
         Sub::Policy(args) => policy::run(&args, &common),

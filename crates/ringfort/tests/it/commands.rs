@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{Output, Place};
 
 /// Every subcommand, and its help.
-const HELP: [(&str, &str); 28] = [
+const HELP: [(&str, &str); 35] = [
     ("", include_str!("help/ringfort.txt")),
     ("run", include_str!("help/run.txt")),
     ("hook", include_str!("help/hook.txt")),
@@ -24,6 +24,13 @@ const HELP: [(&str, &str); 28] = [
     ("changes discard", include_str!("help/changes-discard.txt")),
     ("check", include_str!("help/check.txt")),
     ("scan", include_str!("help/scan.txt")),
+    ("keys", include_str!("help/keys.txt")),
+    ("keys list", include_str!("help/keys-list.txt")),
+    ("keys generate", include_str!("help/keys-generate.txt")),
+    ("keys rotate", include_str!("help/keys-rotate.txt")),
+    ("keys public", include_str!("help/keys-public.txt")),
+    ("keys sign", include_str!("help/keys-sign.txt")),
+    ("keys verify", include_str!("help/keys-verify.txt")),
     ("trail", include_str!("help/trail.txt")),
     ("trail tail", include_str!("help/trail-tail.txt")),
     ("trail show", include_str!("help/trail-show.txt")),
