@@ -10,7 +10,10 @@
 #[expect(unsafe_code, reason = "the one place of this crate where system calls are made by hand")]
 pub mod locked;
 
+pub mod age;
+pub mod export;
 pub mod id;
+pub mod import;
 pub mod kdf;
 pub mod keys;
 pub mod owned;
