@@ -191,7 +191,7 @@ impl Cage {
         // Without it small answers wait for acknowledgements. A socket that refuses it works all the same.
         drop(socket.set_nodelay(true));
         // The program is on this host: what paces a sender for a network only costs here. Every kernel has this one.
-        drop(sockopt::set_tcp_congestion(&socket, LOCAL_CONGESTION));
+        sockopt::set_tcp_congestion(&socket, LOCAL_CONGESTION).ok();
         let place = Place::take(self);
         self.spawn(async move {
             let _place = place;

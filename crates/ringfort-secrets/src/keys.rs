@@ -6,6 +6,18 @@
 //! **Invariant:** a private half leaves its provider only sealed or as a reference into a device; a failure is an error,
 //! never an empty or an ordinary value.
 
+pub mod audit;
+pub mod place;
+pub mod public;
+pub mod record;
+pub mod ring;
+pub mod shelf;
+pub mod signer;
+pub mod software;
+pub mod sshsig;
+
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::locked::{Locked, LockedError};
@@ -21,6 +33,31 @@ pub enum KeyKind {
     EcdsaP256,
     /// HMAC with SHA-256 (RFC 2104); also what keys are derived from.
     HmacSha256,
+}
+
+impl KeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Ed25519, Self::EcdsaP256, Self::HmacSha256];
+
+    /// Its name, as it is written and read everywhere.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "ed25519",
+            Self::EcdsaP256 => "ecdsa-p256",
+            Self::HmacSha256 => "hmac-sha256",
+        }
+    }
+
+    /// Whether there is a public half that verifies without the private one.
+    pub const fn has_public(self) -> bool {
+        !matches!(self, Self::HmacSha256)
+    }
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// What a provider gives to keep: for software the private half, which the caller must seal; for a device a reference
@@ -40,7 +77,7 @@ pub struct KeyHandle {
 #[non_exhaustive]
 pub enum KeyError {
     /// The provider cannot do this with such a key.
-    #[error("{provider} cannot {operation} with a key of the kind {kind:?}")]
+    #[error("{provider} cannot {operation} with a key of the kind `{kind}`")]
     Unsupported {
         /// The provider.
         provider: &'static str,
@@ -67,6 +104,14 @@ pub enum KeyError {
         /// What happened.
         message: String,
     },
+    /// What was given as a key is none: empty, of another length, a weak or a damaged one.
+    #[error("this is no key of the kind `{kind}`: {message}")]
+    Invalid {
+        /// The kind that it should have.
+        kind: KeyKind,
+        /// What is wrong with it.
+        message: &'static str,
+    },
     /// There is no memory for the key.
     #[error(transparent)]
     Memory(#[from] LockedError),
@@ -92,7 +137,7 @@ pub trait KeyProvider: Send + Sync {
     fn sign(&self, key: &KeyHandle, message: &[u8]) -> Result<Vec<u8>, KeyError>;
 
     /// Whether `signature` is this key's over `message`. Public halves are verified in software by the caller
-    /// ([`verify_public`](crate::keys) once there is one); this is for MAC keys and for proving a device.
+    /// ([`software::verify_public`]); this is for MAC keys and for proving a device.
     ///
     /// # Errors
     ///

@@ -11,14 +11,20 @@
 pub mod locked;
 
 pub mod age;
+pub mod backend;
 pub mod export;
 pub mod id;
 pub mod import;
 pub mod kdf;
 pub mod keys;
+pub mod lock;
+pub mod lockout;
+pub mod moment;
 pub mod owned;
 pub mod passphrase;
 pub mod root;
 pub mod root_file;
 pub mod sealed_text;
+pub mod session;
 pub mod store;
+pub mod strength;

@@ -18,13 +18,14 @@ mod format;
 mod seal;
 mod slots;
 mod state;
+mod used;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ringfort_core::clock::{Clock, Timestamp};
@@ -36,6 +37,7 @@ use crate::store::anchor::{Anchor, Record};
 use crate::store::folder::Folder;
 use crate::store::seal::Keys;
 use crate::store::state::State;
+use crate::store::used::Times;
 
 pub use crate::store::error::{Fault, StoreError, Unfit};
 pub use crate::store::format::{Header, Slot};
@@ -78,6 +80,8 @@ pub struct Vault {
     options: Options,
     keys: Keys,
     state: State,
+    /// When values were given out by this process.
+    used: Mutex<Times>,
 }
 
 /// A value that was given out, with what is kept beside it.
@@ -187,7 +191,7 @@ impl Vault {
             }
             state => state?,
         };
-        let vault = Self { path: path.to_owned(), options, keys, state };
+        let vault = Self { path: path.to_owned(), options, keys, state, used: Mutex::default() };
         vault.heal(&folder);
         Ok(vault)
     }
@@ -253,6 +257,7 @@ impl Vault {
             return Err(StoreError::Expired { id: id.clone(), at });
         }
         let value = entry.value(&self.keys, version)?;
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.uid, now);
         Ok(Released { value, meta: entry.meta.clone() })
     }
 
@@ -317,7 +322,9 @@ fn content(folder: &Folder, bytes: &[u8], keys: &Keys) -> Result<State, StoreErr
     if header.store != keys.store() || !keys.is_check(&header.check) {
         return Err(StoreError::WrongKey { from: "the open store".to_owned(), store: header.store });
     }
-    check::content(bytes, keys).map_err(|fault| fault_in(folder, fault))
+    let mut state = check::content(bytes, keys).map_err(|fault| fault_in(folder, fault))?;
+    state.mark(&used::read(folder, keys));
+    Ok(state)
 }
 
 /// The bytes of the store's file.

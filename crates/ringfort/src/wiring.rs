@@ -435,15 +435,18 @@ fn give_door(
     let kind = wishes.runtime.unwrap_or(loaded.config.runtime.kind);
     // A container with a network of the engine is not led through a door.
     let is_container = matches!(kind, RuntimeKind::Docker | RuntimeKind::Podman);
-    let has_door = !is_container || loaded.config.runtime.docker.network == "none";
-    if wished == Network::Off || !has_door {
+    let no_door = if is_container && loaded.config.runtime.docker.network != "none" {
+        Some("there is no door beside a network of the engine; set `runtime.docker.network` to `none`")
+    } else if wishes.degree == DegreeRequest::Minimal {
+        Some("there is no door in the degree `minimal`: nothing inside reaches the network")
+    } else {
+        None
+    };
+    if wished == Network::Off || no_door.is_some() {
         let lists = loaded.chain.first().is_some_and(ringfort_policy::rule::Policy::lists_hosts)
             || !loaded.config.egress.presets.is_empty();
-        if wished == Network::Door || (lists && wished != Network::Off) {
-            inside.notices.push(
-                "there is no door beside a network of the engine; set `runtime.docker.network` to `none`".to_owned(),
-            );
-        }
+        let is_wanted = wished == Network::Door || (lists && wished != Network::Off);
+        inside.notices.extend(no_door.filter(|_| is_wanted).map(str::to_owned));
         return loaded;
     }
     let mut clients = Clients::default();

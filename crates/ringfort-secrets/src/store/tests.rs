@@ -150,3 +150,33 @@ fn a_disk_that_is_full_at_any_step_leaves_the_old_state() {
         }
     }
 }
+
+#[test]
+fn times_of_use_are_kept_apart_and_may_be_lost() {
+    let (_temp, path, mut vault) = new();
+    for name in ["a", "b"] {
+        vault.set(&id(name), b"value", &Change::at(NOW)).unwrap();
+    }
+    let file = std::fs::read(path.join(FILE_NAME)).unwrap();
+    let used = |name: &str| open(&path).meta(&id(name)).unwrap().used;
+    assert_eq!(used("a"), None);
+    for (seconds, expected) in [(0, 0), (59, 0), (60, 60), (30, 60)] {
+        let vault = open(&path);
+        vault.get(&id("a"), NOW.after(Duration::from_secs(seconds))).unwrap();
+        drop(vault);
+        assert_eq!((used("a"), used("b")), (Some(NOW.after(Duration::from_secs(expected))), None), "{seconds}");
+    }
+    assert_eq!(std::fs::read(path.join(FILE_NAME)).unwrap(), file, "the store itself is not written");
+    vault.reload().unwrap();
+    vault.rekey(&Fixed(1), NOW).unwrap();
+    assert_eq!(used("a"), Some(NOW.after(Duration::from_secs(60))), "a new key keeps them");
+    let mut times = std::fs::read(path.join("used")).unwrap();
+    assert!(!times.windows(4).any(|window| window == b"1795"));
+    times[30] ^= 1;
+    std::fs::write(path.join("used"), &times).unwrap();
+    assert_eq!(used("a"), None, "what was changed is not read");
+    open(&path).get(&id("b"), NOW).unwrap();
+    assert_eq!((used("a"), used("b")), (None, Some(NOW)));
+    std::fs::remove_file(path.join("used")).unwrap();
+    assert_eq!(value(&open(&path), "a"), b"value");
+}

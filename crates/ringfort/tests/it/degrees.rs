@@ -338,3 +338,14 @@ fn groups_of_a_killed_supervisor_are_removed_at_the_next_start() {
         assert!(left.is_some(), "{degree}: {:?}", groups_of(pid));
     }
 }
+
+#[test]
+fn deny_the_network_in_minimal_and_do_not_pretend_a_door() {
+    let place = Place::new();
+    let text = format!("{MINIMAL}[egress]\ndomains = [\"a.example\"]\n");
+    let policy = place.write(place.outside.join("door.toml"), &text);
+    let run = ["run", "--degree", "minimal", "--policy", policy.to_str().unwrap(), "--", "env"];
+    let output = place.ringfort(run).output();
+    assert!(output.err().contains("there is no door in the degree `minimal`"), "{}", output.err());
+    assert!(!output.out().to_lowercase().contains("_proxy="), "{}", output.out());
+}
