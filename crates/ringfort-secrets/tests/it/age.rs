@@ -9,18 +9,17 @@ use std::process::{Command, Output, Stdio};
 use ringfort_secrets::age::{Identity, To, With, decrypt, encrypt};
 use ringfort_secrets::locked::Locked;
 
+use crate::swtpm::skips_are_errors;
+
 /// Two and a half chunks of a file.
 const LENGTH: usize = 160 << 10;
 
-/// Whether the program is there. What is skipped is told; `RINGFORT_TEST_NO_SKIP=1` makes it a failure.
-#[expect(clippy::disallowed_methods, reason = "the test script says whether a skip is an error")]
+/// Whether the program is there. What is skipped is told, and is a failure where skips are errors.
+#[expect(clippy::print_stderr, reason = "a test says what it skips")]
 fn has_age() -> bool {
     let there = Path::new("/usr/bin/age").exists() && Path::new("/usr/bin/age-keygen").exists();
     if !there {
-        assert!(
-            std::env::var_os("RINGFORT_TEST_NO_SKIP").is_none_or(|value| value != "1"),
-            "the program `age` is not installed"
-        );
+        assert!(!skips_are_errors(), "the program `age` is not installed");
         eprintln!("skipped: the program `age` is not installed");
     }
     there
