@@ -24,6 +24,7 @@ pub mod owned;
 pub mod passphrase;
 pub mod root;
 pub mod root_file;
+pub mod seal_config;
 pub mod sealed_text;
 pub mod session;
 pub mod store;
