@@ -22,6 +22,8 @@ pub mod lockout;
 pub mod moment;
 pub mod owned;
 pub mod passphrase;
+pub mod release;
+pub mod resolve;
 pub mod root;
 pub mod root_file;
 pub mod seal_config;

@@ -8,6 +8,7 @@ mod crash;
 mod disk;
 mod faults;
 mod many;
+mod secret_service;
 mod support;
 mod swtpm;
 mod tpm;
