@@ -5,9 +5,9 @@
 //! then each secret with what is kept beside it.
 //!
 //! **Invariant:** a value leaves only through the cipher; the file is this user's alone and appears whole or not at all;
-//! what is there is replaced only on demand, and a terminal is never written to.
+//! what is there is replaced only on demand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use crate::age::{self, AgeError, To};
 use crate::id::SecretId;
 use crate::owned::{OwnedError, OwnedFile};
-use crate::store::{Meta, StoreError, Vault};
+use crate::root::StoreId;
+use crate::store::{Meta, Released, StoreError, Vault};
 
 /// What the first line says that the file is.
 pub const FORMAT: &str = "ringfort-secrets-export";
@@ -44,9 +45,14 @@ pub enum ExportError {
     /// It would be larger than what is read again.
     #[error("the export would be larger than {FILE_BYTES_MAX} bytes; export fewer secrets at once")]
     TooLarge,
-    /// It would go to a terminal.
-    #[error("an export is not written to a terminal; name a file")]
-    Terminal,
+    /// There are not as many secrets as were announced.
+    #[error("{added} secrets were put into an export of {said}")]
+    Count {
+        /// How many were announced.
+        said: usize,
+        /// How many were put in.
+        added: usize,
+    },
     /// A line could not be made.
     #[error("the export could not be made")]
     Line(#[from] io::Error),
@@ -126,64 +132,87 @@ struct Line<'v> {
     kept: Kept,
 }
 
-/// The newest value of each of `ids`, or of every secret, sealed for `to`.
-///
-/// # Errors
-///
-/// [`ExportError`].
-pub fn age_encrypt(
-    vault: &Vault,
-    ids: Option<&[SecretId]>,
-    to: &To,
-    now: Timestamp,
-) -> Result<(Vec<u8>, Report), ExportError> {
-    age_encrypt_as(vault, ids, to, now, age::WORK_FACTOR)
+/// An export that is being made; each secret is put into it as it was released.
+#[derive(Debug)]
+pub struct Export {
+    sealed: age::Writer<Vec<u8>>,
+    ids: Vec<SecretId>,
+    count: usize,
+    written: usize,
 }
 
-pub(crate) fn age_encrypt_as(
-    vault: &Vault,
-    ids: Option<&[SecretId]>,
-    to: &To,
-    now: Timestamp,
-    work_factor: u8,
-) -> Result<(Vec<u8>, Report), ExportError> {
-    let ids: Vec<SecretId> = match ids {
-        Some(ids) => ids.to_vec(),
-        None => vault.list().map(|meta| meta.id.clone()).collect(),
-    };
-    let mut report = Report::default();
-    for id in ids {
-        let meta = vault.meta(&id).ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
-        let list = if meta.is_expired(now) { &mut report.expired } else { &mut report.exported };
-        if !list.contains(&id) {
-            list.push(id);
-        }
+impl Export {
+    /// Begins an export of `count` secrets of `store`, sealed for `to`.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError`].
+    pub fn begin(store: StoreId, count: usize, to: &To, now: Timestamp) -> Result<Self, ExportError> {
+        Self::begin_as(store, count, to, now, age::WORK_FACTOR)
     }
-    let mut sealed = age::encrypt_as(to, Vec::new(), work_factor)?;
-    let first = First {
-        format: FORMAT.to_owned(),
-        version: VERSION,
-        store: vault.id().to_string(),
-        exported: now,
-        count: report.exported.len(),
-    };
-    line(&mut sealed, &first)?;
-    let mut written = 0_usize;
-    for id in &report.exported {
-        let released = vault.get(id, now)?;
-        written = written.saturating_add(released.value.len());
-        if written > FILE_BYTES_MAX {
+
+    pub(crate) fn begin_as(
+        store: StoreId,
+        count: usize,
+        to: &To,
+        now: Timestamp,
+        work_factor: u8,
+    ) -> Result<Self, ExportError> {
+        let mut sealed = age::encrypt_as(to, Vec::new(), work_factor)?;
+        let (format, store) = (FORMAT.to_owned(), store.to_string());
+        line(&mut sealed, &First { format, version: VERSION, store, exported: now, count })?;
+        Ok(Self { sealed, ids: Vec::new(), count, written: 0 })
+    }
+
+    /// Puts in one secret.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError`].
+    pub fn add(&mut self, released: &Released) -> Result<(), ExportError> {
+        self.written = self.written.saturating_add(released.value.len());
+        if self.written > FILE_BYTES_MAX {
             return Err(ExportError::TooLarge);
         }
         let value = std::str::from_utf8(released.value.expose()).ok();
         let value_b64 = value.is_none().then(|| STANDARD.encode(released.value.expose()).into());
-        line(&mut sealed, &Line { id, value, value_b64, kept: Kept::of(&released.meta) })?;
+        let kept = Kept::of(&released.meta);
+        line(&mut self.sealed, &Line { id: &released.meta.id, value, value_b64, kept })?;
+        self.ids.push(released.meta.id.clone());
+        Ok(())
     }
-    let file = sealed.finish()?;
-    if file.len() > FILE_BYTES_MAX {
-        return Err(ExportError::TooLarge);
+
+    /// Ends it. Out: the file, and the ids in it.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError`].
+    pub fn finish(self) -> Result<(Vec<u8>, Vec<SecretId>), ExportError> {
+        if self.ids.len() != self.count {
+            return Err(ExportError::Count { said: self.count, added: self.ids.len() });
+        }
+        let file = self.sealed.finish()?;
+        if file.len() > FILE_BYTES_MAX {
+            return Err(ExportError::TooLarge);
+        }
+        Ok((file, self.ids))
     }
-    Ok((file, report))
+}
+
+/// The ids of an export: those that were named, or all; and those that are left out, since they have expired.
+///
+/// # Errors
+///
+/// [`ExportError::Store`]: one that was named is not there.
+pub fn chosen(vault: &Vault, named: &[SecretId], now: Timestamp) -> Result<Report, ExportError> {
+    let all = || vault.list().map(|meta| meta.id.clone()).collect();
+    let ids: BTreeSet<SecretId> = if named.is_empty() { all() } else { named.iter().cloned().collect() };
+    let mut report = Report::default();
+    for id in ids {
+        let meta = vault.meta(&id).ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
+        if meta.is_expired(now) { report.expired.push(id) } else { report.exported.push(id) }
+    }
+    Ok(report)
 }
 
 /// Writes one line. Texts go through the cipher piece by piece; no whole line is kept in ordinary memory.

@@ -163,10 +163,9 @@ pub fn needs(places: &[Place], target: Target, scope: Scope) -> (bool, bool) {
 
 const fn is_sealed_anew(form: Form, target: Target, scope: Scope) -> bool {
     match (form, scope) {
-        (Form::Plain, _) | (Form::Enc, Scope::Migrate) => true,
+        // `enc3:` values of the present key are left as they are; see `plan`.
+        (Form::Plain, _) | (Form::Enc | Form::Enc3, Scope::Migrate) => true,
         (Form::Enc2, Scope::Migrate) => matches!(target, Target::Enc3),
-        // Those of the present key are left as they are; see `plan`.
-        (Form::Enc3, Scope::Migrate) => true,
         _ => false,
     }
 }
@@ -203,6 +202,35 @@ pub fn plan(
     Ok(plan)
 }
 
+/// What a plan would change, told without keys: nothing is opened, and the text stays empty.
+pub fn outline(places: &[Place], target: Target, scope: Scope) -> Plan {
+    let to = if target == Target::Enc3 { Form::Enc3 } else { Form::Enc2 };
+    let mut plan = Plan { after: Zeroizing::new(String::new()), changes: Vec::new(), left: Vec::new() };
+    for place in places.iter().filter(|place| !place.text.expose().is_empty()) {
+        let (key, line) = (place.key.clone(), place.line);
+        match &place.form {
+            Err(error) => plan.left.push(Left { key, line, why: error.to_string() }),
+            Ok(form) => match stays(*form, scope) {
+                Some(why) => plan.left.push(Left { key, line, why: why.to_owned() }),
+                None if is_sealed_anew(*form, target, scope) && *form != to => {
+                    plan.changes.push(Change { key, line, from: *form, to });
+                }
+                None => {}
+            },
+        }
+    }
+    plan
+}
+
+/// Why a value stays although it is not sealed as it could be.
+const fn stays(form: Form, scope: Scope) -> Option<&'static str> {
+    match (form, scope) {
+        (Form::OnePassword, _) => Some("`op://` names a value of 1Password: write the value itself, then seal it"),
+        (Form::Enc, Scope::Plain) => Some("`enc:` is read by `--migrate` only: look at the value afterwards"),
+        _ => None,
+    }
+}
+
 enum Step {
     Keep,
     Leave(String),
@@ -214,24 +242,17 @@ fn one(place: &Place, target: Target, scope: Scope, keys: &Keys<'_>) -> Result<S
     let no_key = |form| SealConfigError::NoKey { key: place.key.clone(), line: place.line, form };
     let form = place.form.clone().map_err(|error| fault(error.into()))?;
     let text = place.text.expose();
-    let value = match (form, scope) {
-        (Form::OnePassword, _) => {
-            return Ok(Step::Leave(
-                "`op://` names a value of 1Password: write the value itself, then seal it".to_owned(),
-            ));
-        }
-        (Form::Enc, Scope::Plain) => {
-            return Ok(Step::Leave("`enc:` is read by `--migrate` only: look at the value afterwards".to_owned()));
-        }
-        (Form::Enc2 | Form::Enc3, Scope::Plain) | (Form::Enc2, Scope::Migrate)
-            if !is_sealed_anew(form, target, scope) =>
-        {
-            return Ok(Step::Keep);
-        }
-        (Form::Plain, _) => Locked::copy_of(text.as_bytes()).map_err(|error| fault(error.into()))?,
-        (Form::Enc, _) => migrate_enc(keys.enc2.ok_or_else(|| no_key(form))?, text).map_err(fault)?,
-        (Form::Enc2, _) => open_enc2(keys.enc2.ok_or_else(|| no_key(form))?, text).map_err(fault)?,
-        (Form::Enc3, _) => {
+    if let Some(why) = stays(form, scope) {
+        return Ok(Step::Leave(why.to_owned()));
+    }
+    if !is_sealed_anew(form, target, scope) {
+        return Ok(Step::Keep);
+    }
+    let value = match form {
+        Form::Plain => Locked::copy_of(text.as_bytes()).map_err(|error| fault(error.into()))?,
+        Form::Enc => migrate_enc(keys.enc2.ok_or_else(|| no_key(form))?, text).map_err(fault)?,
+        Form::Enc2 => open_enc2(keys.enc2.ok_or_else(|| no_key(form))?, text).map_err(fault)?,
+        Form::Enc3 => {
             let key = keys.enc3.ok_or_else(|| no_key(form))?;
             match (open_enc3(key, &place.key, text), keys.enc3_before) {
                 (Ok(_), _) if target == Target::Enc3 => return Ok(Step::Keep),
@@ -240,6 +261,7 @@ fn one(place: &Place, target: Target, scope: Scope, keys: &Keys<'_>) -> Result<S
                 (Err(error), None) => return Err(fault(error)),
             }
         }
+        Form::OnePassword => return Err(fault(SealedTextError::OnePassword)),
     };
     let (sealed, again) = match target {
         Target::Enc3 => {

@@ -268,8 +268,14 @@ fn an_export_comes_back_whole() {
     vault.set(&id("gone"), b"old", &Change { expires: Some(Some(NOW)), ..Change::at(NOW) }).unwrap();
     let passphrase = || Locked::copy_of(b"correct horse").unwrap();
     let to = To::Passphrase(passphrase());
-    let (file, report) = export::age_encrypt_as(&vault, None, &to, NOW, 10).unwrap();
+    let report = export::chosen(&vault, &[], NOW).unwrap();
     assert_eq!((report.exported.len(), report.expired), (3, vec![id("gone")]));
+    let mut export = export::Export::begin_as(vault.id(), 3, &to, NOW, 10).unwrap();
+    for id in &report.exported {
+        export.add(&vault.get(id, NOW).unwrap()).unwrap();
+    }
+    let (file, ids) = export.finish().unwrap();
+    assert_eq!(ids, report.exported);
     assert!(!String::from_utf8_lossy(&file).contains("xxxx"));
     let with = With::Passphrase(passphrase());
     let names = Names::default();
@@ -285,12 +291,11 @@ fn an_export_comes_back_whole() {
         );
     }
     // Single secrets, and ones that are not there.
-    let (_, report) = export::age_encrypt_as(&vault, Some(&[id("text"), id("text")]), &to, NOW, 10).unwrap();
+    let report = export::chosen(&vault, &[id("text"), id("text")], NOW).unwrap();
     assert_eq!(report.exported, [id("text")]);
-    assert!(matches!(
-        export::age_encrypt_as(&vault, Some(&[id("none")]), &to, NOW, 10),
-        Err(export::ExportError::Store(_))
-    ));
+    assert!(matches!(export::chosen(&vault, &[id("none")], NOW), Err(export::ExportError::Store(_))));
+    let short = export::Export::begin_as(vault.id(), 1, &to, NOW, 10).unwrap();
+    assert!(matches!(short.finish(), Err(export::ExportError::Count { said: 1, added: 0 })));
     // The plain content: half of it, or something else, is nothing.
     let plain = age::decrypt(&file, &with).unwrap().whole(1 << 20).unwrap();
     let text = String::from_utf8(plain.expose().to_vec()).unwrap();
