@@ -13,6 +13,7 @@ pub mod locked;
 pub mod age;
 pub mod backend;
 pub mod export;
+pub mod harden;
 pub mod id;
 pub mod import;
 pub mod kdf;

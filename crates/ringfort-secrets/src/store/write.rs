@@ -93,7 +93,9 @@ pub(crate) fn create(
         Err(StoreError::Absent { .. }) => Ok(()),
         Err(error) => Err(error),
     };
-    // Before a person is asked for anything, and again once nobody else can write.
+    // Locked before the source makes anything: of two that make a store at once with one key file, the slower one would
+    // otherwise remove the file that opens the store of the faster one.
+    let _lock = folder.lock(options.wait())?;
     free(&folder)?;
     let mut store = [0; 16];
     getrandom::fill(&mut store).map_err(|error| crate::locked::LockedError::System(std::io::Error::other(error)))?;
@@ -101,8 +103,7 @@ pub(crate) fn create(
     let now = clock.now();
     let slot = slots::make(keys.store(), keys.root(), source, now)?;
     let data = slot.data.clone();
-    let written = folder.lock(options.wait()).and_then(|lock| {
-        free(&folder)?;
+    let write = || {
         let mut state = State::empty(first_header(&keys, slot, now));
         state.header.generation = 1;
         let bytes = state.write(&keys)?;
@@ -110,10 +111,9 @@ pub(crate) fn create(
         let record = Record { generation: 1, file: state.end.mac };
         folder.above()?.replace(&anchor::name_of(&folder)?, &record.line(&keys)).map_err(before_it)?;
         folder.replace(FILE_NAME, &bytes)?;
-        drop(lock);
         Ok(state)
-    });
-    match written {
+    };
+    match write() {
         Ok(state) => {
             let vault = Vault { path: path.to_owned(), options, keys, state, used: Mutex::default() };
             vault.tell_anchor()?;
