@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use ringfort_core::obligation::Promise;
+use ringfort_core::syscalls::SyscallGroup;
 use ringfort_sandbox::launch::{Cage, DoorSockets, Exit, Front, LaunchError};
 use ringfort_sandbox::profile::{BindMode, CAUGHT_PORTS_MAX, DegreeRequest, DoorView, HomeBind, Network, PROXY_PORT};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -372,9 +373,10 @@ fn a_flood_of_connections_is_bounded() {
 }
 
 #[test]
-fn without_namespaces_there_is_no_door_and_no_network() {
+fn without_namespaces_and_sockets_there_is_no_door_and_no_network() {
     let mut place = Place::new(DegreeRequest::Minimal);
     place.profile.network = door();
+    place.profile.syscalls = place.profile.syscalls.without(SyscallGroup::Network);
     place.profile.require = [Promise::NoNetwork].into();
     let mut cage = start(&place, spawn("/bin/true", &["true"])).unwrap();
     assert!(cage.take_door().is_none());

@@ -272,6 +272,9 @@ impl Witness {
     }
 }
 
+/// What is tried with a socket.
+type Attempt = fn(c_int) -> Answer<()>;
+
 /// Sockets that may not be opened where the supervisor connects: everything but plain TCP.
 const CLOSED: [(c_int, c_int, c_int); 8] = [
     (libc::AF_UNIX, libc::SOCK_STREAM, 0),
@@ -290,7 +293,7 @@ fn supervised() -> Verdict {
     for (family, kind, protocol) in CLOSED {
         refused(&syscall::socket(family, kind, protocol).map(syscall::close), Fault::SocketOpened)?;
     }
-    let attempts: [(c_int, fn(c_int) -> Answer<()>); 5] = [
+    let attempts: [(c_int, Attempt); 5] = [
         (libc::AF_INET, syscall::connect_nowhere),
         (libc::AF_INET6, syscall::connect_nowhere_v6),
         (libc::AF_INET, syscall::send_ahead_nowhere),
@@ -317,7 +320,7 @@ fn supervised() -> Verdict {
 }
 
 /// A family, a kind of socket, and what is tried with one.
-type Way = (c_int, c_int, fn(c_int) -> Answer<()>);
+type Way = (c_int, c_int, Attempt);
 
 /// Ways to an address that is neither the cage's own nor one of those that its door catches.
 const ELSEWHERE: [Way; 4] = [
