@@ -7,6 +7,7 @@
 //! never an empty or an ordinary value.
 
 pub mod audit;
+pub mod place;
 pub mod public;
 pub mod record;
 pub mod ring;

@@ -11,12 +11,20 @@
 pub mod locked;
 
 pub mod backend;
+pub mod harden;
 pub mod id;
 pub mod kdf;
 pub mod keys;
+pub mod lock;
+pub mod lockout;
+pub mod moment;
 pub mod owned;
 pub mod passphrase;
+pub mod release;
+pub mod resolve;
 pub mod root;
 pub mod root_file;
 pub mod sealed_text;
+pub mod session;
 pub mod store;
+pub mod strength;

@@ -18,13 +18,14 @@ mod format;
 mod seal;
 mod slots;
 mod state;
+mod used;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ringfort_core::clock::{Clock, Timestamp};
@@ -36,6 +37,7 @@ use crate::store::anchor::{Anchor, Record};
 use crate::store::folder::Folder;
 use crate::store::seal::Keys;
 use crate::store::state::State;
+use crate::store::used::Times;
 
 pub use crate::store::error::{Fault, StoreError, Unfit};
 pub use crate::store::format::{Header, Slot};
@@ -78,6 +80,8 @@ pub struct Vault {
     options: Options,
     keys: Keys,
     state: State,
+    /// When values were given out by this process.
+    used: Mutex<Times>,
 }
 
 /// A value that was given out, with what is kept beside it.
@@ -104,7 +108,7 @@ impl Header {
     /// [`StoreError`]: there is no store, or it is not safe, or its header is damaged.
     pub fn read(folder: &Path) -> Result<Self, StoreError> {
         let folder = Folder::open(folder)?;
-        let bytes = read_file(&folder)?;
+        let bytes = read_start(&folder, format::HEADER_BYTES_MAX as u64 + 1)?;
         check::header(&bytes).map_err(|fault| fault_in(&folder, fault))
     }
 }
@@ -177,6 +181,18 @@ impl Vault {
         Self::load(folder, keys, options)
     }
 
+    /// Checks bytes as if they were the file of a store, `name` for errors: a backup that is not restored yet. Whether
+    /// they are the newest generation is not known. Out: the header, which is proven.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn check_bytes(name: &Path, bytes: &[u8], source: &dyn RootKeySource) -> Result<Header, StoreError> {
+        let fault = |fault| StoreError::Fault { path: name.to_owned(), fault };
+        let keys = slots::keys(&check::header(bytes).map_err(fault)?, source)?;
+        check::content(bytes, &keys).map(|state| state.header).map_err(fault)
+    }
+
     fn load(path: &Path, keys: Keys, options: Options) -> Result<Self, StoreError> {
         let folder = Folder::open(path)?;
         let state = match admitted(&folder, &keys, &options) {
@@ -187,7 +203,7 @@ impl Vault {
             }
             state => state?,
         };
-        let vault = Self { path: path.to_owned(), options, keys, state };
+        let vault = Self { path: path.to_owned(), options, keys, state, used: Mutex::default() };
         vault.heal(&folder);
         Ok(vault)
     }
@@ -253,6 +269,7 @@ impl Vault {
             return Err(StoreError::Expired { id: id.clone(), at });
         }
         let value = entry.value(&self.keys, version)?;
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.uid, now);
         Ok(Released { value, meta: entry.meta.clone() })
     }
 
@@ -317,12 +334,19 @@ fn content(folder: &Folder, bytes: &[u8], keys: &Keys) -> Result<State, StoreErr
     if header.store != keys.store() || !keys.is_check(&header.check) {
         return Err(StoreError::WrongKey { from: "the open store".to_owned(), store: header.store });
     }
-    check::content(bytes, keys).map_err(|fault| fault_in(folder, fault))
+    let mut state = check::content(bytes, keys).map_err(|fault| fault_in(folder, fault))?;
+    state.mark(&used::read(folder, keys));
+    Ok(state)
 }
 
 /// The bytes of the store's file.
 fn read_file(folder: &Folder) -> Result<Vec<u8>, StoreError> {
-    match folder.read(FILE_NAME)? {
+    read_start(folder, FILE_BYTES_MAX + 1)
+}
+
+/// The first bytes of the store's file.
+fn read_start(folder: &Folder, limit: u64) -> Result<Vec<u8>, StoreError> {
+    match folder.read_start(FILE_NAME, limit)? {
         Some(bytes) => Ok(bytes),
         None if folder.read(PREVIOUS_NAME)?.is_some() => Err(StoreError::OnlyPrevious { path: folder.join(FILE_NAME) }),
         None => Err(StoreError::Absent { path: folder.path().to_owned() }),

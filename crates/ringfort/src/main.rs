@@ -10,6 +10,8 @@ mod clients;
 mod commands;
 mod network;
 mod output;
+mod prompt;
+mod vault;
 mod wiring;
 
 use std::ffi::OsString;

@@ -82,7 +82,7 @@ pub struct Operation {
 pub enum Stage<'a> {
     /// It is about to happen.
     Intent,
-    /// It has happened. Told of changes only.
+    /// It has happened; what came of it is given out after this.
     Done,
     /// It did not happen, or not as a whole.
     Failed(&'a str),
@@ -104,4 +104,14 @@ pub trait KeyAudit: Send + Sync {
     ///
     /// [`AuditError`]: it is not on the record; the ring does not go on.
     fn record(&self, operation: &Operation, stage: Stage<'_>) -> Result<(), AuditError>;
+}
+
+/// The audit of a ring that is only looked at: it records nothing, so no key can be used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LookOnly;
+
+impl KeyAudit for LookOnly {
+    fn record(&self, _operation: &Operation, _stage: Stage<'_>) -> Result<(), AuditError> {
+        Err(AuditError { message: "keys are only looked at here".to_owned() })
+    }
 }

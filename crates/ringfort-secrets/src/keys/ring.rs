@@ -9,228 +9,32 @@
 //! made is used once before it is kept. Old versions verify; of a key with public halves their private ones are
 //! destroyed when the next one takes over.
 
+mod error;
+mod info;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ringfort_core::clock::{Clock, Timestamp};
+use ringfort_core::clock::Clock;
 use sha2::{Digest as _, Sha256};
 
-use super::audit::{AuditError, Cause, KeyAudit, Operation, Stage, What};
+use super::audit::{Cause, KeyAudit, Operation, Stage, What};
 use super::record::{KeyName, Record, RecordError, VERSIONS_MAX, Version, VersionState};
-use super::shelf::{Shelf, ShelfError};
+use super::shelf::Shelf;
+use super::sshsig::{self, Content, Parsed};
 use super::{KeyError, KeyHandle, KeyKind, KeyProvider, software};
-use crate::locked::{Locked, LockedError};
+use crate::locked::Locked;
+
+pub use error::RingError;
+pub use info::{Derived, Due, KeyInfo, Listed, Old, Signature, Verified, VersionInfo, Wish};
+use info::{due, info};
 
 /// Shortest period of a rotation. [`VERSIONS_MAX`] versions are kept.
 pub const ROTATE_EVERY_MIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest period of a rotation.
 pub const ROTATE_EVERY_MAX: Duration = Duration::from_secs(3660 * 24 * 60 * 60);
-/// Most of a clock's error that is not a fault: a key from further in the future is told of.
-const CLOCK_ERROR_MAX: Duration = Duration::from_secs(300);
 /// What a new key signs to show that it is one.
 const TRIAL: &[u8] = b"ringfort: a new key signs this once";
-
-/// Why a key could not be made or used. Unless the variant says otherwise, nothing was signed, made or changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RingError {
-    /// There is no key of this name.
-    #[error("there is no key `{name}`")]
-    Absent {
-        /// The name.
-        name: KeyName,
-    },
-    /// There is one already.
-    #[error("there is a key `{name}` already; `rotate` makes its next version")]
-    Exists {
-        /// The name.
-        name: KeyName,
-    },
-    /// What is kept of the key is damaged. It is left as it is.
-    #[error("the key `{name}` is damaged")]
-    Damaged {
-        /// The name.
-        name: KeyName,
-        /// What is wrong.
-        source: RecordError,
-    },
-    /// The key has no such version.
-    #[error("the key `{name}` has no version {version}")]
-    NoVersion {
-        /// The name.
-        name: KeyName,
-        /// The version.
-        version: u64,
-    },
-    /// The version was destroyed: nothing that it signed holds.
-    #[error("version {version} of the key `{name}` was destroyed")]
-    Destroyed {
-        /// The name.
-        name: KeyName,
-        /// The version.
-        version: u64,
-    },
-    /// No version of the key made this signature over this message.
-    #[error("the signature is not one of the key `{name}` over this content")]
-    NotSigned {
-        /// The name.
-        name: KeyName,
-    },
-    /// The key has as many versions as can be kept.
-    #[error("the key `{name}` has {VERSIONS_MAX} versions, and no more are kept; destroy old ones")]
-    Full {
-        /// The name.
-        name: KeyName,
-    },
-    /// The period is not between a day and ten years.
-    #[error("a key is rotated every 1 to 3660 days")]
-    Period,
-    /// The key's provider is not one of those that are configured.
-    #[error("the key needs the provider `{provider}`, which is not configured here")]
-    NoProvider {
-        /// The provider.
-        provider: String,
-    },
-    /// The key is overdue, and its next version could not be made: it does not sign.
-    #[error("the key `{name}` is overdue and could not be rotated, so it does not sign")]
-    Overdue {
-        /// The name.
-        name: KeyName,
-        /// Why not.
-        source: Box<Self>,
-    },
-    /// The operation cannot be recorded.
-    #[error(transparent)]
-    Audit(#[from] AuditError),
-    /// The provider failed.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The store of the keys failed.
-    #[error("the store of the keys cannot be used")]
-    Shelf(#[source] ShelfError),
-    /// The change was made; remains of what was there before could not be removed.
-    #[error("the key `{name}` was changed, but remains of its old version are still there; rotate it once more")]
-    Remains {
-        /// The name.
-        name: KeyName,
-        /// Why.
-        source: Box<Self>,
-    },
-}
-
-impl From<LockedError> for RingError {
-    fn from(error: LockedError) -> Self {
-        Self::Key(error.into())
-    }
-}
-
-/// When a key is to be rotated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
-    /// It has no schedule.
-    Never,
-    /// At that time.
-    At(Timestamp),
-    /// Since that time: the next use rotates it.
-    Since(Timestamp),
-    /// Its newest version is from the future: the clock is wrong, or was.
-    ClockBehind,
-}
-
-/// What is known of a version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VersionInfo {
-    /// Its number, from 1.
-    pub number: u64,
-    /// What it may be used for.
-    pub state: VersionState,
-    /// When it was made.
-    pub created: Timestamp,
-    /// When the next one took over.
-    pub replaced: Option<Timestamp>,
-    /// When it was destroyed.
-    pub destroyed: Option<Timestamp>,
-    /// Its public half; MAC keys have none.
-    pub public: Option<Vec<u8>>,
-    /// Whether its private half, or the way to it, is still kept.
-    pub has_private: bool,
-}
-
-/// What is known of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyInfo {
-    /// Its name.
-    pub name: KeyName,
-    /// Its kind.
-    pub kind: KeyKind,
-    /// Where its private halves are used.
-    pub provider: String,
-    /// How often it is rotated.
-    pub rotate_every: Option<Duration>,
-    /// When that is next.
-    pub due: Due,
-    /// Its versions, the oldest first; the last one signs.
-    pub versions: Vec<VersionInfo>,
-}
-
-impl KeyInfo {
-    /// The version that signs.
-    pub fn active(&self) -> Option<&VersionInfo> {
-        self.versions.last()
-    }
-}
-
-/// A signature or MAC.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signature {
-    /// The version that made it.
-    pub version: u64,
-    /// Its kind.
-    pub kind: KeyKind,
-    /// The public half of that version; MAC keys have none.
-    pub public: Option<Vec<u8>>,
-    /// The signature.
-    pub bytes: Vec<u8>,
-}
-
-/// A signature holds.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// The version that made it.
-    pub version: u64,
-    /// Whether that version still signs.
-    pub state: VersionState,
-}
-
-/// A derived key.
-#[derive(Debug)]
-pub struct Derived {
-    /// The version that it is derived from: who needs the same key again names it.
-    pub version: u64,
-    /// The key.
-    pub key: Locked,
-}
-
-/// What a new key is to be.
-#[derive(Clone, Debug)]
-pub struct Wish {
-    /// Its kind.
-    pub kind: KeyKind,
-    /// Its provider.
-    pub provider: String,
-    /// How often it is rotated; never if nothing is said.
-    pub rotate_every: Option<Duration>,
-}
-
-/// What becomes of the versions before, when a key is rotated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Old {
-    /// What they signed holds.
-    Verifies,
-    /// Nothing of theirs holds any more: somebody else may have had them.
-    Destroyed,
-}
 
 /// The named keys.
 pub struct KeyRing {
@@ -251,18 +55,18 @@ impl KeyRing {
         Self { shelf: Mutex::new(shelf), providers, audit, clock }
     }
 
-    /// Every key, by name. A damaged one is an error beside its name.
+    /// Every key, by name.
     ///
     /// # Errors
     ///
     /// [`RingError::Shelf`].
-    pub fn list(&self) -> Result<Vec<(KeyName, Result<KeyInfo, RingError>)>, RingError> {
+    pub fn list(&self) -> Result<Vec<Listed>, RingError> {
         let mut shelf = self.shelf();
         let names = shelf.names().map_err(RingError::Shelf)?;
         let now = self.clock.now();
         let info = |name: KeyName| {
             let info = load(shelf.as_mut(), &name).map(|record| info(&record, now));
-            (name, info)
+            Listed { name, info }
         };
         Ok(names.into_iter().map(info).collect())
     }
@@ -297,7 +101,7 @@ impl KeyRing {
             versions: Vec::new(),
         };
         let operation = operation(&record, What::Generate, 1, Cause::Asked);
-        self.change(&operation, || {
+        self.told(&operation, || {
             let version = self.make(&record, 1)?;
             self.put(shelf.as_mut(), &mut record, version)
         })?;
@@ -329,7 +133,7 @@ impl KeyRing {
         let mut record = load(shelf.as_mut(), name)?;
         let operation = operation(&record, What::Schedule, active(&record)?.number, Cause::Asked);
         record.rotate_every = rotate_every;
-        self.change(&operation, || self.save(shelf.as_mut(), &record))?;
+        self.told(&operation, || self.save(shelf.as_mut(), &record))?;
         Ok(info(&record, self.clock.now()))
     }
 
@@ -339,11 +143,31 @@ impl KeyRing {
     ///
     /// [`RingError`].
     pub fn sign(&self, name: &KeyName, message: &[u8]) -> Result<Signature, RingError> {
+        self.sign_as(name, message, hex_digest(message))
+    }
+
+    /// Signs a file, in a way that no other signature can be taken for, see [`sshsig`]. Out: the text of the signature
+    /// too. The record names the file's own digest.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError`]; a MAC key signs no files, as nobody else could verify it.
+    pub fn sign_file(&self, name: &KeyName, content: &Content) -> Result<(Signature, String), RingError> {
+        let kind = load(self.shelf().as_mut(), name)?.kind;
+        if !kind.has_public() {
+            return Err(KeyError::Unsupported { provider: software::NAME, operation: "sign a file", kind }.into());
+        }
+        let signature = self.sign_as(name, &content.to_sign(), content.sha256())?;
+        let text = sshsig::write(kind, signature.public.as_deref().unwrap_or_default(), &signature.bytes)?;
+        Ok((signature, text))
+    }
+
+    fn sign_as(&self, name: &KeyName, message: &[u8], digest: String) -> Result<Signature, RingError> {
         let record = self.current(name)?;
         let version = active(&record)?;
         let provider = self.provider(&record.provider)?;
-        let operation = digested(operation(&record, What::Sign, version.number, Cause::Asked), message);
-        let bytes = self.using(&operation, || {
+        let operation = digested(operation(&record, What::Sign, version.number, Cause::Asked), digest);
+        let bytes = self.told(&operation, || {
             let key = handle(&record, version)?;
             let bytes = provider.sign(&key, message)?;
             prove(provider.as_ref(), &key, message, &bytes)?;
@@ -381,16 +205,20 @@ impl KeyRing {
         Err(RingError::NotSigned { name: name.clone() })
     }
 
-    /// Which version of the key has this public half.
+    /// Whether a version of the key signed a file, and which.
     ///
     /// # Errors
     ///
-    /// [`RingError::NotSigned`]: none that holds; [`RingError::Destroyed`]: one that was destroyed.
-    pub fn version_of(&self, name: &KeyName, public: &[u8]) -> Result<Verified, RingError> {
+    /// As [`KeyRing::verify`]; [`RingError::Destroyed`]: a version did that does not hold any more.
+    pub fn verify_file(&self, name: &KeyName, content: &Content, signature: &Parsed) -> Result<Verified, RingError> {
         let record = load(self.shelf().as_mut(), name)?;
-        let version = record.versions.iter().find(|version| version.public.as_deref() == Some(public));
-        let version = version.ok_or_else(|| RingError::NotSigned { name: name.clone() })?;
-        let version = find(&record, version.number)?;
+        let not_signed = || RingError::NotSigned { name: name.clone() };
+        let named = |version: &&Version| version.public.as_ref() == Some(&signature.public);
+        let number = record.versions.iter().find(named).ok_or_else(not_signed)?.number;
+        let version = find(&record, number)?;
+        if record.kind != signature.kind || !signature.fits(content) {
+            return Err(not_signed());
+        }
         Ok(Verified { version: version.number, state: version.state })
     }
 
@@ -407,8 +235,8 @@ impl KeyRing {
         };
         let version = version.map_or_else(|| active(&record), |number| find(&record, number))?;
         let provider = self.provider(&record.provider)?;
-        let operation = digested(operation(&record, What::Derive, version.number, Cause::Asked), context);
-        let key = self.using(&operation, || Ok(provider.derive(&handle(&record, version)?, context)?))?;
+        let operation = digested(operation(&record, What::Derive, version.number, Cause::Asked), hex_digest(context));
+        let key = self.told(&operation, || Ok(provider.derive(&handle(&record, version)?, context)?))?;
         Ok(Derived { version: version.number, key })
     }
 
@@ -426,7 +254,7 @@ impl KeyRing {
             RingError::Key(KeyError::Unsupported { provider: software::NAME, operation, kind })
         };
         let public = version.public.clone().ok_or_else(unsupported)?;
-        self.using(&operation, || Ok((version.number, record.kind, public)))
+        self.told(&operation, || Ok((version.number, record.kind, public)))
     }
 
     /// Destroys every version before `version`: what they signed does not hold any more.
@@ -440,7 +268,7 @@ impl KeyRing {
         let mut record = load(shelf.as_mut(), name)?;
         find(&record, version)?;
         let operation = operation(&record, What::Destroy, version.saturating_sub(1), Cause::Asked);
-        self.change(&operation, || self.destroy_locked(shelf.as_mut(), &mut record, version))?;
+        self.told(&operation, || self.destroy_locked(shelf.as_mut(), &mut record, version))?;
         Ok(info(&record, self.clock.now()))
     }
 
@@ -475,11 +303,12 @@ impl KeyRing {
         let number = active(record)?.number.checked_add(1).ok_or_else(|| full(record))?;
         self.provider(&record.provider)?;
         let rotation = operation(record, What::Rotate, number, cause);
-        self.change(&rotation, || {
+        self.told(&rotation, || {
             let version = self.make(record, number)?;
             self.put(shelf, record, version)
         })?;
-        let remains = |record: &Record, source| RingError::Remains { name: record.name.clone(), source: Box::new(source) };
+        let remains =
+            |record: &Record, source| RingError::Remains { name: record.name.clone(), source: Box::new(source) };
         match old {
             Old::Verifies => self.settle(shelf, record).map_err(|error| {
                 let told = self.audit.record(&rotation, Stage::Failed("remains of the old version are still there"));
@@ -487,7 +316,7 @@ impl KeyRing {
             }),
             Old::Destroyed => {
                 let destruction = operation(record, What::Destroy, number.saturating_sub(1), cause);
-                let done = self.change(&destruction, || self.destroy_locked(shelf, record, number));
+                let done = self.told(&destruction, || self.destroy_locked(shelf, record, number));
                 done.map_err(|error| remains(record, error))
             }
         }
@@ -514,7 +343,7 @@ impl KeyRing {
         Ok(Version { number, state, created, replaced: None, destroyed: None, public, private: Some(private) })
     }
 
-    /// Saves the record with a new version, which takes over. Where that fails the record is as it was.
+    /// Saves the record with a new version, which takes over. Where it was not saved the record is as it was.
     fn put(&self, shelf: &mut dyn Shelf, record: &mut Record, version: Version) -> Result<(), RingError> {
         if record.versions.len() >= VERSIONS_MAX {
             // Versions that hold nothing any more make room.
@@ -527,7 +356,7 @@ impl KeyRing {
         }
         record.versions.push(version);
         let saved = if record.versions.len() > VERSIONS_MAX { Err(full(record)) } else { self.save(shelf, record) };
-        if saved.is_err()
+        if saved.as_ref().is_err_and(|error| !matches!(error, RingError::Unsure { .. }))
             && let Some(unsaved) = record.versions.pop()
         {
             // The private half was never kept; the device need not keep it either.
@@ -579,23 +408,24 @@ impl KeyRing {
             RecordError::TooLarge => full(record),
             source => RingError::Damaged { name: record.name.clone(), source },
         })?;
-        shelf.save(&record.name, &bytes, self.clock.now()).map_err(RingError::Shelf)
+        let saved = shelf.save(&record.name, &bytes, self.clock.now());
+        saved.map_err(|error| RingError::save(&record.name, error))
     }
 
-    /// Does something that changes keys, with both its stages on the record.
-    fn change(&self, operation: &Operation, act: impl FnOnce() -> Result<(), RingError>) -> Result<(), RingError> {
-        self.using(operation, act)?;
-        Ok(self.audit.record(operation, Stage::Done)?)
-    }
-
-    /// Does something with a key, once that is on the record.
-    fn using<T>(&self, operation: &Operation, act: impl FnOnce() -> Result<T, RingError>) -> Result<T, RingError> {
+    /// Does something with a key: told before it happens, and after it.
+    fn told<T>(&self, operation: &Operation, act: impl FnOnce() -> Result<T, RingError>) -> Result<T, RingError> {
         self.audit.record(operation, Stage::Intent)?;
-        let done = act();
-        if let Err(error) = &done {
-            self.audit.record(operation, Stage::Failed(&error.to_string()))?;
+        match act() {
+            Ok(done) => {
+                let told = self.audit.record(operation, Stage::Done);
+                let (name, what) = (operation.key.clone(), operation.what);
+                told.map(|()| done).map_err(|source| RingError::Unrecorded { name, what: what.name(), source })
+            }
+            Err(error) => {
+                self.audit.record(operation, Stage::Failed(&error.to_string()))?;
+                Err(error)
+            }
         }
-        done
     }
 
     fn provider(&self, name: &str) -> Result<&Arc<dyn KeyProvider>, RingError> {
@@ -668,46 +498,17 @@ fn check_period(every: Option<Duration>) -> Result<(), RingError> {
     Ok(())
 }
 
-fn due(record: &Record, now: Timestamp) -> Due {
-    let (Some(every), Some(newest)) = (record.rotate_every, record.versions.last()) else { return Due::Never };
-    let at = newest.created.after(every);
-    if newest.created > now.after(CLOCK_ERROR_MAX) {
-        Due::ClockBehind
-    } else if at <= now {
-        Due::Since(at)
-    } else {
-        Due::At(at)
-    }
-}
-
-fn info(record: &Record, now: Timestamp) -> KeyInfo {
-    let version = |version: &Version| VersionInfo {
-        number: version.number,
-        state: version.state,
-        created: version.created,
-        replaced: version.replaced,
-        destroyed: version.destroyed,
-        public: version.public.clone(),
-        has_private: version.private.is_some(),
-    };
-    KeyInfo {
-        name: record.name.clone(),
-        kind: record.kind,
-        provider: record.provider.clone(),
-        rotate_every: record.rotate_every,
-        due: due(record, now),
-        versions: record.versions.iter().map(version).collect(),
-    }
-}
-
 fn operation(record: &Record, what: What, version: u64, cause: Cause) -> Operation {
     let (key, kind, provider) = (record.name.clone(), record.kind, record.provider.clone());
     Operation { what, key, version, kind, provider, cause, digest: None }
 }
 
-fn digested(operation: Operation, bytes: &[u8]) -> Operation {
-    let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+fn digested(operation: Operation, digest: String) -> Operation {
     Operation { digest: Some(digest), ..operation }
+}
+
+fn hex_digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -9,9 +9,12 @@
 use std::collections::BTreeSet;
 
 use crate::store::error::Fault;
-use crate::store::format::{End, EntryLine, Header};
-use crate::store::seal::{Keys, UID_LEN, Use};
+use crate::store::format::{End, EntryLine, Header, ValueLine, entry_end, entry_start};
+use crate::store::seal::{self, Keys, UID_LEN, Use};
 use crate::store::state::{Entry, Lines, State};
+
+/// Most lines that are tried to find out where a part of an entry comes from.
+const TRIES_MAX: usize = 100_000;
 
 /// The header of a file, before there is a key.
 pub(crate) fn header(bytes: &[u8]) -> Result<Header, Fault> {
@@ -33,21 +36,30 @@ fn is_start(head: &[u8]) -> bool {
 pub(crate) fn content(bytes: &[u8], keys: &Keys) -> Result<State, Fault> {
     let header = header(bytes)?;
     let lines = Lines::split(bytes)?;
-    let Some(end) = End::parse(lines.end) else { return Err(last_line(&lines)) };
+    let Some(end) = End::parse(lines.end) else { return Err(no_end(&lines)) };
+    if !keys.is_mac(Use::Mac, &[b"end", &end.head, &end.mac], &end.tag) {
+        return Err(Fault::End);
+    }
     if !keys.is_mac(Use::Mac, &[b"file", lines.before_end], &end.mac) {
-        return Err(diagnose(&header, &lines, &end, keys));
+        return Err(diagnose(&header, &lines, keys, &end));
     }
     State::read(header, &lines, end, keys)
 }
 
-/// What is wrong where the last line is none.
-fn last_line(lines: &Lines<'_>) -> Fault {
-    let is_end = End::is_like(lines.end) || !lines.end.starts_with(b"{\"store\"") && !lines.end.is_empty();
-    if is_end { Fault::End } else { Fault::Truncated }
+/// Whether a file is, byte for byte, the one that `state` was read from or written to.
+pub(crate) fn is_same(bytes: &[u8], state: &State, keys: &Keys) -> bool {
+    let Ok(lines) = Lines::split(bytes) else { return false };
+    let is_end = End::parse(lines.end).is_some_and(|end| end == state.end);
+    is_end && keys.is_mac(Use::Mac, &[b"file", lines.before_end], &state.end.mac)
+}
+
+/// What is wrong where the last line is none: it is missing when what stands there is the line of an entry.
+fn no_end(lines: &Lines<'_>) -> Fault {
+    if lines.end.is_empty() || EntryLine::parse(lines.end).is_some() { Fault::Truncated } else { Fault::End }
 }
 
 /// What is wrong with a file whose MAC is.
-fn diagnose(header: &Header, lines: &Lines<'_>, end: &End, keys: &Keys) -> Fault {
+fn diagnose(header: &Header, lines: &Lines<'_>, keys: &Keys, end: &End) -> Fault {
     if !keys.is_mac(Use::Mac, &[b"head", lines.head], &end.head) {
         return Fault::HeaderExchanged;
     }
@@ -75,26 +87,45 @@ fn diagnose(header: &Header, lines: &Lines<'_>, end: &End, keys: &Keys) -> Fault
     Fault::EntryExchanged
 }
 
-/// Tells an entry that has parts of another one from one that is damaged.
+/// Tells an entry that has parts of another one from one that is damaged: with its own part back it opens.
 fn not_its_own(lines: &Lines<'_>, line: &[u8], number: usize, keys: &Keys) -> Fault {
     let damaged = Fault::Entry { number };
     let Some(ours) = EntryLine::parse(line) else { return damaged };
-    let borrowed = lines.each_entry().enumerate().filter(|(index, _)| index + 1 != number).any(|(_, other)| {
-        // Only lines that open are worth the comparison: what one of two exchanged lines lacks, the other has.
-        EntryLine::parse(other).is_some_and(|other| {
-            let same_meta = ours.meta == other.meta;
-            let same_value = ours.values.iter().any(|ours| other.values.iter().any(|other| ours.data == other.data));
-            same_meta || same_value
-        }) || crossed(&ours, other, keys)
+    let others = lines.each_entry().enumerate().filter(|(index, _)| index + 1 != number);
+    let mut parts = others.filter_map(|(_, line)| EntryLine::parse(line)).flat_map(|other| with_parts(&ours, &other));
+    let copied = lines.each_entry().enumerate().filter(|(index, _)| index + 1 != number).any(|(_, line)| {
+        let shares =
+            |other: &ValueLine<'_>| ours.values.iter().any(|ours| ours.data == other.data || ours.key == other.key);
+        EntryLine::parse(line).is_some_and(|other| ours.meta == other.meta || other.values.iter().any(shares))
     });
-    if borrowed { Fault::ValueSwapped { number } } else { damaged }
+    if copied || parts.by_ref().take(TRIES_MAX).any(|line| Entry::read(&line, keys).is_ok()) {
+        return Fault::ValueSwapped { number };
+    }
+    damaged
 }
 
-/// Whether the sealed values of two lines fit once they are exchanged.
-fn crossed(ours: &EntryLine<'_>, other: &[u8], keys: &Keys) -> bool {
-    let Some(other) = EntryLine::parse(other) else { return false };
-    let (Some(store), Some(uid)) = (ours.store(), ours.uid()) else { return false };
-    let start = crate::store::format::entry_start(store, uid, ours.version, &other.values);
-    let line = crate::store::format::entry_end(start, &crate::store::seal::decode(ours.meta).unwrap_or_default());
-    Entry::read(&line, keys).is_ok_and(|entry| entry.values_fit(keys))
+/// Lines with parts of `other` in the place of their own.
+fn with_parts(ours: &EntryLine<'_>, other: &EntryLine<'_>) -> Vec<Vec<u8>> {
+    let (Some(store), Some(uid)) = (ours.store(), ours.uid()) else { return Vec::new() };
+    let line = |values: &[ValueLine<'_>], meta: &str| {
+        let start = entry_start(store, uid, ours.version, values);
+        entry_end(start, &seal::decode(meta).unwrap_or_default())
+    };
+    let mut lines = vec![line(&ours.values, other.meta)];
+    for index in 0..ours.values.len() {
+        for theirs in &other.values {
+            for (key, data) in [(true, false), (false, true), (true, true)] {
+                let mut values = ours.values.clone();
+                let Some(value) = values.get_mut(index) else { continue };
+                if key {
+                    value.key = theirs.key;
+                }
+                if data {
+                    value.data = theirs.data;
+                }
+                lines.push(line(&values, ours.meta));
+            }
+        }
+    }
+    lines
 }

@@ -151,6 +151,31 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// The fault in one word, for programs and the record.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotAStore => "not-a-store",
+            Self::NewerFormat { .. } => "newer-format",
+            Self::Truncated => "truncated",
+            Self::Header => "header",
+            Self::HeaderExchanged => "header-exchanged",
+            Self::End => "end",
+            Self::Entry { .. } => "entry",
+            Self::EntryOfOther { .. } => "entry-of-other",
+            Self::Swapped { .. } => "swapped",
+            Self::ValueSwapped { .. } => "value-swapped",
+            Self::Count { .. } => "count",
+            Self::EntryExchanged => "entry-exchanged",
+            Self::Older { .. } => "older",
+            Self::Forked { .. } => "forked",
+            Self::AnchorMissing => "anchor-missing",
+            Self::AnchorDamaged => "anchor-damaged",
+            Self::SameId { .. } => "same-id",
+        }
+    }
+}
+
 /// Why a store could not be used. Nothing was changed unless the variant says so.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -31,6 +31,13 @@ const FILE_MODE: u32 = 0o600;
 /// Longest text in the lock file that is looked at. Bytes.
 const HOLDER_BYTES_MAX: u64 = 16;
 
+/// Whether a file is on the disk before it gets its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durability {
+    Synced,
+    Written,
+}
+
 /// A folder that is ours alone, or the one above it.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -94,6 +101,11 @@ impl Folder {
 
     /// The bytes of a file; `None` where there is none.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read_start(name, FILE_BYTES_MAX + 1)
+    }
+
+    /// The first `limit` bytes of a file.
+    pub(crate) fn read_start(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let Some((file, stat)) = self.file(name, OFlags::RDONLY)? else { return Ok(None) };
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let path = self.join(name);
@@ -101,8 +113,8 @@ impl Folder {
         if size > FILE_BYTES_MAX {
             return Err(too_large(size));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
-        let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+        let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or(0).saturating_add(1));
+        let read = file.take(limit).read_to_end(&mut bytes);
         let read = read.map_err(|source| StoreError::Io { act: "read", path: path.clone(), source })?;
         if read as u64 > FILE_BYTES_MAX {
             return Err(too_large(read as u64));
@@ -135,23 +147,32 @@ impl Folder {
     ///
     /// Until the last step the old file stands; when only that step fails, the error is `Unsynced`.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.exchange(name, bytes, Durability::Synced)?;
+        self.sync()
+    }
+
+    /// As `replace`, for what may be lost with the power.
+    pub(crate) fn replace_unsynced(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.exchange(name, bytes, Durability::Written)
+    }
+
+    fn exchange(&self, name: &str, bytes: &[u8], durability: Durability) -> Result<(), StoreError> {
         let temporary = format!("{name}.new");
         // Somebody was killed while writing it.
         self.remove(&temporary)?;
-        let made = self.write_new(&temporary, bytes).and_then(|()| {
-            step().map_err(|errno| failed("rename", &self.join(&temporary), errno))?;
-            rustix::fs::renameat(&self.fd, temporary.as_str(), &self.fd, name)
-                .map_err(|errno| failed("rename", &self.join(&temporary), errno))
+        let path = self.join(&temporary);
+        let made = self.write_new(&temporary, bytes, durability).and_then(|()| {
+            let renamed = step().and_then(|()| rustix::fs::renameat(&self.fd, temporary.as_str(), &self.fd, name));
+            renamed.map_err(|errno| failed("rename", &path, errno))
         });
         if made.is_err() {
             // The error that is told is the first one; the next writer sweeps.
             rustix::fs::unlinkat(&self.fd, temporary.as_str(), AtFlags::empty()).unwrap_or_default();
         }
-        made?;
-        self.sync()
+        made
     }
 
-    fn write_new(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    fn write_new(&self, name: &str, bytes: &[u8], durability: Durability) -> Result<(), StoreError> {
         let path = self.join(name);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let io = |act| {
@@ -168,6 +189,9 @@ impl Folder {
         file.write_all(first).map_err(io("write"))?;
         step().map_err(|errno| failed("write", &path, errno))?;
         file.write_all(rest).map_err(io("write"))?;
+        if durability == Durability::Written {
+            return Ok(());
+        }
         step().map_err(|errno| failed("sync", &path, errno))?;
         file.sync_all().map_err(io("sync"))
     }

@@ -23,6 +23,8 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) const HEADER_BYTES_MAX: usize = 256 * 1024;
 /// Longest that a source may keep in its slot. Bytes of JSON.
 pub(crate) const SLOT_BYTES_MAX: usize = 16 * 1024;
+/// What stands before the digest of a header.
+const SUM: &[u8] = b",\"sum\":\"";
 /// Digits of a SHA-256 or an HMAC-SHA-256.
 const DIGITS: usize = 64;
 
@@ -108,18 +110,20 @@ impl Header {
         if line.len() > HEADER_BYTES_MAX {
             return Err(Fault::Header);
         }
-        let whole = without_sum(line);
-        match serde_json::from_slice::<AnyVersion>(line) {
-            // What a newer format looks like is not known, apart from its first two members and its sum.
-            Ok(any) if any.format == FORMAT && any.version > VERSION && whole.is_some() => {
-                return Err(Fault::NewerFormat { found: any.version, known: VERSION });
-            }
-            Ok(any) if any.format == FORMAT => {}
-            _ if line.starts_with(b"{\"format\":\"ringfort-") => return Err(Fault::Header),
-            _ if whole.is_some() => return Err(Fault::Header),
-            _ => return Err(Fault::NotAStore),
+        let Some(whole) = without_sum(line) else {
+            let is_like =
+                line.starts_with(b"{\"format\":\"ringfort-") || line.windows(SUM.len()).any(|part| part == SUM);
+            return Err(if is_like { Fault::Header } else { Fault::NotAStore });
+        };
+        // What a newer format looks like is not known, apart from these two members and the sum.
+        let any: AnyVersion = serde_json::from_slice(line).map_err(|_| Fault::NotAStore)?;
+        if any.format != FORMAT {
+            return Err(Fault::NotAStore);
         }
-        let line: HeaderLine = serde_json::from_slice(&whole.ok_or(Fault::Header)?).map_err(|_| Fault::Header)?;
+        if any.version > VERSION {
+            return Err(Fault::NewerFormat { found: any.version, known: VERSION });
+        }
+        let line: HeaderLine = serde_json::from_slice(&whole).map_err(|_| Fault::Header)?;
         let header = Self::from_line(line).ok_or(Fault::Header)?;
         if header.entries > ENTRIES_MAX || header.slots.len() > SLOTS_MAX || header.slots.is_empty() {
             return Err(Fault::Header);
@@ -150,7 +154,7 @@ fn with_sum(mut object: Vec<u8>) -> Vec<u8> {
         object.pop();
         Sha256::digest(&object)
     };
-    object.extend_from_slice(b",\"sum\":\"");
+    object.extend_from_slice(SUM);
     object.extend_from_slice(seal::hex(&sum).as_bytes());
     object.extend_from_slice(b"\"}");
     object
@@ -158,9 +162,9 @@ fn with_sum(mut object: Vec<u8>) -> Vec<u8> {
 
 /// The object without its digest, if that is right.
 fn without_sum(line: &[u8]) -> Option<Vec<u8>> {
-    const AROUND: usize = b",\"sum\":\"".len() + DIGITS + b"\"}".len();
+    const AROUND: usize = SUM.len() + DIGITS + b"\"}".len();
     let (body, rest) = line.split_at_checked(line.len().checked_sub(AROUND)?)?;
-    let digits = rest.strip_prefix(b",\"sum\":\"")?.strip_suffix(b"\"}")?;
+    let digits = rest.strip_prefix(SUM)?.strip_suffix(b"\"}")?;
     (seal::hex(&Sha256::digest(body)).as_bytes() == digits).then(|| [body, b"}"].concat())
 }
 
@@ -171,6 +175,8 @@ pub(crate) struct End {
     pub(crate) head: [u8; 32],
     /// MAC of every line before this one.
     pub(crate) mac: [u8; 32],
+    /// MAC of the two others, so that damage to them is told from damage to what they prove.
+    pub(crate) tag: [u8; 32],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -178,22 +184,24 @@ pub(crate) struct End {
 struct EndLine {
     head: String,
     mac: String,
+    tag: String,
 }
 
 impl End {
     pub(crate) fn line(&self) -> Vec<u8> {
-        let line = EndLine { head: seal::hex(&self.head), mac: seal::hex(&self.mac) };
-        with_sum(serde_json::to_vec(&line).unwrap_or_default())
+        let line = EndLine { head: seal::hex(&self.head), mac: seal::hex(&self.mac), tag: seal::hex(&self.tag) };
+        serde_json::to_vec(&line).unwrap_or_default()
     }
 
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
-        let line: EndLine = serde_json::from_slice(&without_sum(line)?).ok()?;
-        Some(Self { head: seal::unhex(&line.head)?, mac: seal::unhex(&line.mac)? })
-    }
-
-    /// Whether a line is a last one, as far as it looks.
-    pub(crate) fn is_like(line: &[u8]) -> bool {
-        line.starts_with(b"{\"head\"")
+        let line_text: EndLine = serde_json::from_slice(line).ok()?;
+        let end = Self {
+            head: seal::unhex(&line_text.head)?,
+            mac: seal::unhex(&line_text.mac)?,
+            tag: seal::unhex(&line_text.tag)?,
+        };
+        // One way to write it: nothing in the file is outside of a MAC.
+        (end.line() == line).then_some(end)
     }
 }
 
@@ -252,4 +260,81 @@ pub(crate) fn entry_end(mut start: Vec<u8>, meta: &[u8]) -> Vec<u8> {
     start.extend_from_slice(seal::encode(meta).as_bytes());
     start.extend_from_slice(b"\"}");
     start
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn slot() -> impl Strategy<Value = Slot> {
+        let value = prop_oneof![
+            any::<u64>().prop_map(serde_json::Value::from),
+            any::<i64>().prop_map(serde_json::Value::from),
+            "\\PC{0,20}".prop_map(serde_json::Value::from),
+            any::<bool>().prop_map(serde_json::Value::from),
+            Just(serde_json::Value::Null),
+        ];
+        let data = proptest::collection::btree_map("[a-z\"\n]{0,6}", value, 0..5);
+        let data = data.prop_map(|map| serde_json::Value::Object(map.into_iter().collect()));
+        ("[a-z-]{1,12}", data, any::<u64>(), proptest::collection::vec(any::<u8>(), 0..80)).prop_map(
+            |(source, data, made, wrapped)| Slot { data: SlotData { source, data }, made: Timestamp(made), wrapped },
+        )
+    }
+
+    fn header() -> impl Strategy<Value = Header> {
+        let slots = proptest::collection::vec(slot(), 1..=SLOTS_MAX);
+        (any::<[u8; 16]>(), any::<u64>(), any::<u64>(), 0..=ENTRIES_MAX, slots, any::<[u8; 16]>()).prop_map(
+            |(store, generation, created, entries, slots, check)| Header {
+                store: StoreId(store),
+                generation,
+                created: Timestamp(created),
+                entries,
+                slots,
+                check,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_header_reads_as_it_was_written(header in header()) {
+            let line = header.line();
+            prop_assert!(!line.contains(&b'\n'));
+            prop_assert_eq!(Header::parse(&line).unwrap(), header);
+        }
+
+        #[test]
+        fn deny_headers_with_a_byte_changed(header in header(), place in any::<prop::sample::Index>(), bit in 0..8_u32) {
+            let mut line = header.line();
+            let place = place.index(line.len());
+            line[place] ^= 1_u8 << bit;
+            prop_assert!(Header::parse(&line).is_err());
+        }
+
+        #[test]
+        fn deny_last_lines_of_any_other_shape(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(End::parse(&bytes).is_none() && Header::parse(&bytes).is_err());
+            prop_assert!(EntryLine::parse(&bytes).is_none());
+        }
+    }
+
+    #[test]
+    fn deny_a_second_way_to_write_a_line() {
+        let end = End { head: [1; 32], mac: [2; 32], tag: [3; 32] };
+        let line = String::from_utf8(end.line()).unwrap();
+        assert_eq!(End::parse(line.as_bytes()), Some(end));
+        let mac = "\"mac\":";
+        for other in [
+            format!(" {line}"),
+            format!("{line} "),
+            line.replace(mac, "\"mac\": "),
+            line.replace(mac, "\"m\\u0061c\":"),
+            line.replace("01", "0A"),
+            line.replace(mac, "\"more\":1,\"mac\":"),
+        ] {
+            assert_eq!(End::parse(other.as_bytes()), None, "{other}");
+        }
+    }
 }

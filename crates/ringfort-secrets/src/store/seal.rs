@@ -30,7 +30,7 @@ pub(crate) const OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 pub(crate) const UID_LEN: usize = 16;
 
 /// The uses of the store key, in the order in which their keys stand in [`Keys`].
-const USES: [&[u8]; 4] = [b"wrap", b"meta", b"mac", b"anchor"];
+const USES: [&[u8]; 5] = [b"wrap", b"meta", b"mac", b"anchor", b"used"];
 
 /// A use of the store key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub(crate) enum Use {
     Mac = 2,
     /// Authenticates the record of the newest generation.
     Anchor = 3,
+    /// Seals the times of last use.
+    Used = 4,
 }
 
 /// Sealed bytes could not be opened: another key, another place, or changed.

@@ -13,10 +13,12 @@ use ringfort_core::clock::Timestamp;
 
 use crate::id::SecretId;
 use crate::locked::Locked;
+use crate::root::StoreId;
 use crate::store::error::{Fault, StoreError};
 use crate::store::format::{End, EntryLine, Header, ValueLine, entry_end, entry_start};
 use crate::store::meta::{Change, Meta, Previous};
 use crate::store::seal::{self, Keys, NotOpened, OpenError, Place, UID_LEN, Use};
+use crate::store::used::Times;
 use crate::store::{ENTRIES_MAX, FILE_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// One entry: its line, and what is kept beside its value.
@@ -69,7 +71,7 @@ impl<'a> Lines<'a> {
 impl State {
     /// A store without entries, of generation 0: nothing of it is on the disk.
     pub(crate) const fn empty(header: Header) -> Self {
-        Self { header, entries: BTreeMap::new(), end: End { head: [0; 32], mac: [0; 32] } }
+        Self { header, entries: BTreeMap::new(), end: End { head: [0; 32], mac: [0; 32], tag: [0; 32] } }
     }
 
     /// Reads entries whose MAC was found right.
@@ -90,6 +92,21 @@ impl State {
         Ok(Self { header, entries, end })
     }
 
+    /// The times of last use.
+    pub(crate) fn times(&self) -> Times {
+        self.entries.values().filter_map(|entry| Some((entry.uid, entry.meta.used?))).collect()
+    }
+
+    /// Adds the times of last use.
+    pub(crate) fn mark(&mut self, times: &Times) {
+        for entry in self.entries.values_mut() {
+            let Some(time) = times.get(&entry.uid) else { continue };
+            if let Some(entry) = Arc::get_mut(entry) {
+                entry.meta.used = entry.meta.used.max(Some(*time));
+            }
+        }
+    }
+
     /// The bytes of the file. Sets the count of entries and the end.
     pub(crate) fn write(&mut self, keys: &Keys) -> Result<Vec<u8>, StoreError> {
         if self.entries.len() > ENTRIES_MAX {
@@ -107,7 +124,7 @@ impl State {
             bytes.extend_from_slice(&entry.line);
             bytes.push(b'\n');
         }
-        let end = End { head: keys.mac(Use::Mac, &[b"head", &head]), mac: keys.mac(Use::Mac, &[b"file", &bytes]) };
+        let end = seal_end(&head, &bytes, keys);
         bytes.extend_from_slice(&end.line());
         bytes.push(b'\n');
         if bytes.len() as u64 > FILE_BYTES_MAX {
@@ -166,9 +183,12 @@ impl Entry {
         Ok(Self { uid, meta, line: line.into() })
     }
 
-    /// Whether its line says this store's id. Out: the other one, if it does not.
-    pub(crate) fn foreign(line: &[u8], keys: &Keys) -> Option<crate::root::StoreId> {
-        EntryLine::parse(line)?.store().filter(|store| *store != keys.store())
+    /// The other store that a line says it is from; `None` if it says it is from this one, or only its id is damaged.
+    pub(crate) fn foreign(line: &[u8], keys: &Keys) -> Option<StoreId> {
+        let store = EntryLine::parse(line)?.store().filter(|store| *store != keys.store())?;
+        let text = std::str::from_utf8(line).ok()?;
+        let ours = text.replacen(&store.to_string(), &keys.store().to_string(), 1);
+        Self::read(ours.as_bytes(), keys).is_err().then_some(store)
     }
 
     fn first(keys: &Keys, id: &SecretId, value: &[u8], change: &Change) -> Result<Self, StoreError> {
@@ -253,11 +273,11 @@ impl Entry {
             Err(OpenError::Not) => Err(missing()),
         }
     }
+}
 
-    /// Whether the values of the line are its own.
-    pub(crate) fn values_fit(&self, keys: &Keys) -> bool {
-        self.versions().all(|version| self.value(keys, version).is_ok())
-    }
+fn seal_end(head: &[u8], before_end: &[u8], keys: &Keys) -> End {
+    let (head, mac) = (keys.mac(Use::Mac, &[b"head", head]), keys.mac(Use::Mac, &[b"file", before_end]));
+    End { head, mac, tag: keys.mac(Use::Mac, &[b"end", &head, &mac]) }
 }
 
 /// A first header.

@@ -150,3 +150,48 @@ fn a_disk_that_is_full_at_any_step_leaves_the_old_state() {
         }
     }
 }
+
+#[test]
+fn times_of_use_are_kept_apart_and_may_be_lost() {
+    let (_temp, path, mut vault) = new();
+    for name in ["a", "b"] {
+        vault.set(&id(name), b"value", &Change::at(NOW)).unwrap();
+    }
+    let file = std::fs::read(path.join(FILE_NAME)).unwrap();
+    let used = |name: &str| open(&path).meta(&id(name)).unwrap().used;
+    assert_eq!(used("a"), None);
+    for (seconds, expected) in [(0, 0), (59, 0), (60, 60), (30, 60)] {
+        let vault = open(&path);
+        vault.get(&id("a"), NOW.after(Duration::from_secs(seconds))).unwrap();
+        drop(vault);
+        assert_eq!((used("a"), used("b")), (Some(NOW.after(Duration::from_secs(expected))), None), "{seconds}");
+    }
+    assert_eq!(std::fs::read(path.join(FILE_NAME)).unwrap(), file, "the store itself is not written");
+    vault.reload().unwrap();
+    vault.rekey(&Fixed(1), NOW).unwrap();
+    assert_eq!(used("a"), Some(NOW.after(Duration::from_secs(60))), "a new key keeps them");
+    let mut times = std::fs::read(path.join("used")).unwrap();
+    assert!(!times.windows(4).any(|window| window == b"1795"));
+    times[30] ^= 1;
+    std::fs::write(path.join("used"), &times).unwrap();
+    assert_eq!(used("a"), None, "what was changed is not read");
+    open(&path).get(&id("b"), NOW).unwrap();
+    assert_eq!((used("a"), used("b")), (None, Some(NOW)));
+    std::fs::remove_file(path.join("used")).unwrap();
+    assert_eq!(value(&open(&path), "a"), b"value");
+}
+
+#[test]
+fn many_that_make_a_store_at_once_keep_the_key_file_of_the_one_that_is_made() {
+    for _ in 0..10 {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("secrets");
+        let source = || crate::root_file::KeyFileSource::new(path.join("key"));
+        let made = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| Vault::create(&path, &source(), &Noon))).collect();
+            let made = makers.into_iter().map(|maker| maker.join().unwrap());
+            made.filter_map(Result::ok).map(|vault| vault.id()).collect::<Vec<_>>()
+        });
+        assert_eq!(made, [Vault::open(&path, &source()).unwrap().id()]);
+    }
+}

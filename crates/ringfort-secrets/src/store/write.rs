@@ -8,6 +8,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use ringfort_core::clock::{Clock, Timestamp};
 
@@ -20,6 +22,7 @@ use crate::store::folder::{Folder, Lock};
 use crate::store::meta::Change;
 use crate::store::seal::Keys;
 use crate::store::state::{State, first_header};
+use crate::store::used::{self, Times};
 use crate::store::{FILE_NAME, Options, PREVIOUS_NAME, SLOTS_MAX, Vault, admit, check, content, fault_in, latest};
 use crate::store::{read_file, slots};
 
@@ -56,6 +59,9 @@ pub struct Imported {
     pub kept: Vec<SecretId>,
 }
 
+/// How long writing down times of use waits for a writer.
+const USED_WAIT: Duration = Duration::from_millis(50);
+
 /// What becomes of the generation before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
@@ -87,7 +93,9 @@ pub(crate) fn create(
         Err(StoreError::Absent { .. }) => Ok(()),
         Err(error) => Err(error),
     };
-    // Before a person is asked for anything, and again once nobody else can write.
+    // Locked before the source makes anything: of two that make a store at once with one key file, the slower one would
+    // otherwise remove the file that opens the store of the faster one.
+    let _lock = folder.lock(options.wait())?;
     free(&folder)?;
     let mut store = [0; 16];
     getrandom::fill(&mut store).map_err(|error| crate::locked::LockedError::System(std::io::Error::other(error)))?;
@@ -95,8 +103,7 @@ pub(crate) fn create(
     let now = clock.now();
     let slot = slots::make(keys.store(), keys.root(), source, now)?;
     let data = slot.data.clone();
-    let written = folder.lock(options.wait()).and_then(|lock| {
-        free(&folder)?;
+    let write = || {
         let mut state = State::empty(first_header(&keys, slot, now));
         state.header.generation = 1;
         let bytes = state.write(&keys)?;
@@ -104,12 +111,11 @@ pub(crate) fn create(
         let record = Record { generation: 1, file: state.end.mac };
         folder.above()?.replace(&anchor::name_of(&folder)?, &record.line(&keys)).map_err(before_it)?;
         folder.replace(FILE_NAME, &bytes)?;
-        drop(lock);
         Ok(state)
-    });
-    match written {
+    };
+    match write() {
         Ok(state) => {
-            let vault = Vault { path: path.to_owned(), options, keys, state };
+            let vault = Vault { path: path.to_owned(), options, keys, state, used: Mutex::default() };
             vault.tell_anchor()?;
             Ok(vault)
         }
@@ -300,7 +306,7 @@ impl Vault {
             known => known?,
         };
         record.generation = record.generation.max(outside.unwrap_or(0)).max(state.header.generation);
-        let mut vault = Self { path: path.to_owned(), options, keys, state };
+        let mut vault = Self { path: path.to_owned(), options, keys, state, used: Mutex::default() };
         let mut next = vault.state.clone();
         next.header.generation = record.generation;
         vault.finish(Begun { folder, old, record, _lock: lock }, next, None, Before::Kept)?;
@@ -326,9 +332,12 @@ impl Vault {
         let lock = folder.lock(self.options.wait())?;
         let (record, outside) = latest(&folder, &self.keys, &self.options)?;
         let old = read_file(&folder)?;
-        let state = content(&folder, &old, &self.keys)?;
-        admit(&folder, &state, &record, outside)?;
-        self.state = state;
+        let same = check::is_same(&old, &self.state, &self.keys);
+        let other = if same { None } else { Some(content(&folder, &old, &self.keys)?) };
+        admit(&folder, other.as_ref().unwrap_or(&self.state), &record, outside)?;
+        if let Some(other) = other {
+            self.state = other;
+        }
         Ok(Begun { folder, old, record, _lock: lock })
     }
 
@@ -346,10 +355,15 @@ impl Vault {
         }
         // From here on the change is made, whatever follows.
         self.state = next;
+        let rekeyed = keys.is_some();
         if let Some(keys) = keys {
             self.keys = keys;
         }
         replaced?;
+        if rekeyed {
+            // The times of last use are sealed with the new key, or lost.
+            used::write(&begun.folder, &self.keys, &self.state.times()).unwrap_or_default();
+        }
         if before == Before::Removed {
             begun.folder.remove(PREVIOUS_NAME).map_err(behind)?;
         }
@@ -357,6 +371,32 @@ impl Vault {
         let name = anchor::name_of(&begun.folder)?;
         begun.folder.above()?.replace(&name, &record.line(&self.keys)).map_err(behind)?;
         self.tell_anchor()
+    }
+
+    /// Writes down when values were given out by this process, if that is news. Dropping the store does it too.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: it was not written down; nothing else depends on it.
+    pub fn note_used(&self) -> Result<(), StoreError> {
+        let noted = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        let known = self.state.times();
+        let news: Times =
+            noted.into_iter().filter(|(uid, time)| used::is_news(known.get(uid).copied(), *time)).collect();
+        if news.is_empty() {
+            return Ok(());
+        }
+        let folder = Folder::open(&self.path)?;
+        let _lock = folder.lock(USED_WAIT)?;
+        let mut times = used::read(&folder, &self.keys);
+        let entries: BTreeSet<_> = self.state.entries.values().map(|entry| entry.uid).collect();
+        // What was deleted goes; what another process has set since is noted at its next use.
+        times.retain(|uid, _| entries.contains(uid));
+        for (uid, time) in news {
+            let newest = times.entry(uid).or_insert(time);
+            *newest = time.max(*newest);
+        }
+        used::write(&folder, &self.keys, &times)
     }
 
     pub(crate) fn tell_anchor(&self) -> Result<(), StoreError> {
@@ -372,7 +412,7 @@ impl Vault {
         if !behind {
             return;
         }
-        let Ok(_lock) = folder.lock(std::time::Duration::ZERO) else { return };
+        let Ok(_lock) = folder.lock(Duration::ZERO) else { return };
         let unchanged = read_file(folder)
             .and_then(|bytes| content(folder, &bytes, &self.keys))
             .is_ok_and(|state| state.end == self.state.end);
@@ -383,6 +423,13 @@ impl Vault {
                 anchor::name_of(folder).and_then(|name| folder.above()?.replace(&name, &record.line(&self.keys)));
             healed.unwrap_or_default();
         }
+    }
+}
+
+impl Drop for Vault {
+    fn drop(&mut self) {
+        // Losing these times is no harm.
+        self.note_used().unwrap_or_default();
     }
 }
 

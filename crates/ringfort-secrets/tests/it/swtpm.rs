@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Software TPMs for tests: real ones (swtpm), each with a folder and a port of its own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "helpers of tests fail as tests do, and say what they skip"
+)]
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ringfort_secrets::backend::tpm2::{TpmDevice, TpmOptions};
+use tempfile::TempDir;
+
+/// How often a port is tried: another program may take it between looking and using.
+const PORT_TRIES: u32 = 10;
+/// How long a TPM may take to listen.
+const START_MAX: Duration = Duration::from_secs(10);
+
+/// Whether skipping is an error.
+#[expect(clippy::disallowed_methods, reason = "the test script says so")]
+pub(crate) fn skips_are_errors() -> bool {
+    std::env::var_os("RINGFORT_TEST_NO_SKIP").is_some_and(|value| value == "1")
+}
+
+/// A running software TPM. It is stopped when the value is dropped, and when the test's thread ends in any other way.
+pub(crate) struct SoftTpm {
+    folder: TempDir,
+    process: Option<Child>,
+    port: u16,
+}
+
+impl SoftTpm {
+    /// A new TPM with new seeds; `None`, which is said, where there is no swtpm.
+    pub(crate) fn start() -> Option<Self> {
+        if !std::path::Path::new("/usr/bin/swtpm").exists() {
+            assert!(!skips_are_errors(), "swtpm is not installed");
+            eprintln!("skipped: swtpm is not installed");
+            return None;
+        }
+        let mut tpm = Self { folder: tempfile::tempdir().unwrap(), process: None, port: 0 };
+        tpm.run();
+        Some(tpm)
+    }
+
+    /// Stops it as a loss of power does, and starts it again: PCRs are reset, what is in NV memory stays.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.run();
+    }
+
+    /// Its options for those who use it.
+    pub(crate) fn options(&self) -> TpmOptions {
+        TpmOptions { device: TpmDevice::Loopback(self.port), ..TpmOptions::default() }
+    }
+
+    /// Its port.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sends one command as it is and returns the response code.
+    pub(crate) fn raw(&self, command: &[u8]) -> u32 {
+        u32::from_be_bytes(exchange(self.port, command)[6..10].try_into().unwrap())
+    }
+
+    /// Extends a PCR of the SHA-256 bank with `value`.
+    pub(crate) fn extend(&self, pcr: u8, value: [u8; 32]) {
+        let mut command = vec![0x80, 0x02, 0, 0, 0, 0, 0, 0, 0x01, 0x82, 0, 0, 0, pcr];
+        command.extend([0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0]); // the empty password
+        command.extend([0, 0, 0, 1, 0, 0x0B]);
+        command.extend(value);
+        command[5] = u8::try_from(command.len()).unwrap();
+        assert_eq!(self.raw(&command), 0, "PCR_Extend");
+    }
+
+    /// How many transient objects and sessions it holds.
+    pub(crate) fn handles(&self) -> usize {
+        [0x8000_0000_u32, 0x0200_0000, 0x0300_0000].into_iter().map(|first| self.handles_from(first)).sum()
+    }
+
+    fn handles_from(&self, first: u32) -> usize {
+        let mut command = vec![0x80, 0x01, 0, 0, 0, 22, 0, 0, 0x01, 0x7A, 0, 0, 0, 1];
+        command.extend(first.to_be_bytes());
+        command.extend(64_u32.to_be_bytes());
+        let response = exchange(self.port, &command);
+        usize::try_from(u32::from_be_bytes(response[15..19].try_into().unwrap())).unwrap()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the software TPM of this test")]
+    fn run(&mut self) {
+        for _ in 0..PORT_TRIES {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            self.port = listener.local_addr().unwrap().port();
+            drop(listener);
+            let mut process = Command::new("setpriv")
+                .args(["--pdeathsig", "KILL", "/usr/bin/swtpm", "socket", "--tpm2", "--tpmstate"])
+                .arg(format!("dir={}", self.folder.path().display()))
+                .arg("--server")
+                .arg(format!("type=tcp,port={},bindaddr=127.0.0.1", self.port))
+                .args(["--flags", "not-need-init,startup-clear"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let started = Instant::now();
+            while started.elapsed() < START_MAX && process.try_wait().unwrap().is_none() {
+                if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+                    self.process = Some(process);
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            process.kill().ok();
+            process.wait().ok();
+        }
+        panic!("no software TPM could be started");
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().ok();
+            process.wait().ok();
+        }
+    }
+}
+
+impl Drop for SoftTpm {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Sends one command as it is and returns the response.
+#[expect(clippy::disallowed_methods, reason = "the software TPM of this test")]
+pub(crate) fn exchange(port: u16, command: &[u8]) -> Vec<u8> {
+    let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    socket.set_read_timeout(Some(START_MAX)).unwrap();
+    socket.write_all(command).unwrap();
+    let mut response = vec![0; 10];
+    socket.read_exact(&mut response).unwrap();
+    response.resize(usize::try_from(u32::from_be_bytes(response[2..6].try_into().unwrap())).unwrap(), 0);
+    socket.read_exact(&mut response[10..]).unwrap();
+    response
+}
