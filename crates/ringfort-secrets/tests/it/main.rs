@@ -7,6 +7,7 @@ mod crash;
 mod disk;
 mod faults;
 mod many;
+mod memory;
 mod support;
 mod swtpm;
 mod tpm;
