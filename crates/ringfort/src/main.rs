@@ -8,8 +8,12 @@
 
 mod clients;
 mod commands;
+mod keyring;
 mod network;
 mod output;
+mod prompt;
+mod root_sources;
+mod vault;
 mod wiring;
 
 use std::ffi::OsString;

@@ -202,6 +202,16 @@ impl World {
 }
 
 impl World {
+    /// The configuration of the machine alone, for a command that mends the user's.
+    ///
+    /// # Errors
+    ///
+    /// As [`World::load`].
+    pub(crate) fn load_without_user_file(&self) -> Result<Loaded, Failure> {
+        let sources = Sources { system: Some(PathBuf::from(SYSTEM_FILE)), ..Sources::default() };
+        load(&sources).map_err(Failure::usage)
+    }
+
     /// As [`World::load`], with the hosts that the settings of clients name and that they were found to use. No client is
     /// started.
     ///
@@ -406,6 +416,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         limits: effective.limits,
         agent_wall: effective.shell_timeout,
         clock,
+        known: None,
     };
     Ok(Wired { session, state, environment, notices, loaded })
 }
@@ -435,13 +446,8 @@ fn give_door(
     let kind = wishes.runtime.unwrap_or(loaded.config.runtime.kind);
     // A container with a network of the engine is not led through a door.
     let is_container = matches!(kind, RuntimeKind::Docker | RuntimeKind::Podman);
-    let no_door = if is_container && loaded.config.runtime.docker.network != "none" {
-        Some("there is no door beside a network of the engine; set `runtime.docker.network` to `none`")
-    } else if wishes.degree == DegreeRequest::Minimal {
-        Some("there is no door in the degree `minimal`: nothing inside reaches the network")
-    } else {
-        None
-    };
+    let no_door = (is_container && loaded.config.runtime.docker.network != "none")
+        .then_some("there is no door beside a network of the engine; set `runtime.docker.network` to `none`");
     if wished == Network::Off || no_door.is_some() {
         let lists = loaded.chain.first().is_some_and(ringfort_policy::rule::Policy::lists_hosts)
             || !loaded.config.egress.presets.is_empty();
@@ -551,6 +557,21 @@ pub(crate) fn wire_hook(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(state, &clock)?);
     pipeline(world, &loaded, Some(agent), state, trail, &clock)
+}
+
+/// Composes the spine of a command by which a person reads their own store; no project has a say in it.
+///
+/// # Errors
+///
+/// The provider cannot be used; nothing may happen.
+pub(crate) fn wire_secrets(
+    world: &World,
+    loaded: &Loaded,
+    state: &StateFolder,
+    trail: &Arc<Trail>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Pipeline, Failure> {
+    pipeline(world, loaded, None, state, Arc::clone(trail), clock)
 }
 
 /// A policy file that lies where the program writes cannot be changed by it: the next run would obey the change.

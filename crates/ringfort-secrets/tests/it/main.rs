@@ -3,12 +3,20 @@
 //! devices.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod age;
 mod crash;
 mod disk;
 mod faults;
 mod many;
 mod memory;
+mod providers;
+mod python;
+mod secret_service;
+#[cfg(feature = "pkcs11")]
+mod softhsm;
 mod support;
 mod swtpm;
+#[cfg(feature = "pkcs11")]
+mod token;
 mod tpm;
 mod vectors;

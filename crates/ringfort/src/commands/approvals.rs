@@ -462,7 +462,7 @@ fn unusable(error: StoreError) -> Failure {
 }
 
 /// Reads `90s`, `30m`, `8h` or `2d`.
-fn duration(text: &str) -> Result<Duration, Failure> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Failure> {
     let unit = |unit: char| match unit {
         's' => Some(1),
         'm' => Some(60),
@@ -481,7 +481,7 @@ fn duration(text: &str) -> Result<Duration, Failure> {
 }
 
 /// A duration for people, in its largest unit that fits.
-fn span(duration: Duration) -> String {
+pub(crate) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..120 => format!("{seconds} s"),
