@@ -39,7 +39,12 @@ const NOBODY: u32 = 65_534;
 #[expect(clippy::disallowed_methods, reason = "a test asks whether a skip is a failure here")]
 fn skip(why: &str) {
     assert!(std::env::var_os("RINGFORT_TEST_NO_SKIP").is_none_or(|value| value != "1"), "skipped: {why}");
-    println!("skipped: {why}");
+    say(&format!("skipped: {why}"));
+}
+
+/// Tells the test that started this, or whoever reads its output.
+fn say(line: &str) {
+    std::io::stdout().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 fn random() -> Vec<u8> {
@@ -103,13 +108,8 @@ impl World {
             .unwrap();
         child.stdin.take().unwrap().write_all(given).unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        loop {
-            let mut line = String::new();
-            assert!(stdout.read_line(&mut line).unwrap() > 0, "the child has said nothing");
-            if line.contains("ready") {
-                return (child, stdout);
-            }
-        }
+        until_ready(&mut stdout);
+        (child, stdout)
     }
 
     fn core(&self) -> Option<PathBuf> {
@@ -118,17 +118,28 @@ impl World {
     }
 }
 
+fn until_ready(stdout: &mut BufReader<ChildStdout>) {
+    let mut line = String::new();
+    while !line.contains("ready") {
+        line.clear();
+        assert!(stdout.read_line(&mut line).unwrap() > 0, "the child has not said that it is ready");
+    }
+}
+
 fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
 }
 
-/// Everything that can be read of a process.
+/// Everything that a process can write and others can read: what is mapped from files holds no secret of its own.
 fn memory_of(child: &Child) -> Vec<u8> {
     let folder = Path::new("/proc").join(child.id().to_string());
     let memory = fs::File::open(folder.join("mem")).unwrap();
     let mut all = Vec::new();
     for line in fs::read_to_string(folder.join("maps")).unwrap().lines() {
-        let (range, _) = line.split_once(' ').unwrap();
+        let (range, rest) = line.split_once(' ').unwrap();
+        if rest.starts_with("r--") || rest.starts_with("r-x") {
+            continue;
+        }
         let (start, end) = range.split_once('-').unwrap();
         let (start, end) = (u64::from_str_radix(start, 16).unwrap(), u64::from_str_radix(end, 16).unwrap());
         // Some parts cannot be read even of oneself: the kernel's own, pages that nobody can touch, secret memory.
@@ -239,7 +250,7 @@ fn child() {
 
 /// Waits to be ended.
 fn wait() -> ! {
-    println!("ready");
+    say("ready");
     loop {
         std::thread::park();
     }
@@ -275,8 +286,8 @@ fn be_hardened() {
         Err(error) => error.kind().to_string(),
     };
     let core = getrlimit(Resource::Core).maximum.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
-    println!("ready");
-    println!("mem: {}, environ: {}, core limit: {core}", open("mem"), open("environ"));
+    say("ready");
+    say(&format!("mem: {}, environ: {}, core limit: {core}", open("mem"), open("environ")));
     std::hint::black_box(&secret);
     loop {
         std::thread::park();
@@ -287,7 +298,7 @@ fn guess(folder: &Path) {
     let passphrase = Locked::read_from(std::io::stdin(), LENGTH).unwrap();
     let lockout = Lockout::new(folder.join("lockout"), StoreId([7; 16]));
     let attempt = lockout.charge(&Caller::new("guesser"), &KernelMoments).unwrap();
-    println!("ready");
+    say("ready");
     // Some seconds of work, in which the process is killed.
     let slow = Argon2Params { memory_kib: 64 * 1024, passes: u32::try_from(WORK_MAX / (64 * 1024)).unwrap() };
     let source = PassphraseSource::new(passphrase).with_params(slow);
