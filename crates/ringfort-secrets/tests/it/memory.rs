@@ -137,7 +137,7 @@ fn memory_of(child: &Child) -> Vec<u8> {
     let mut all = Vec::new();
     for line in fs::read_to_string(folder.join("maps")).unwrap().lines() {
         let (range, rest) = line.split_once(' ').unwrap();
-        if rest.starts_with("r--") || rest.starts_with("r-x") {
+        if !rest.starts_with("rw") {
             continue;
         }
         let (start, end) = range.split_once('-').unwrap();
