@@ -8,6 +8,7 @@ mod crash;
 mod disk;
 mod faults;
 mod many;
+mod memory;
 mod providers;
 mod python;
 mod secret_service;
