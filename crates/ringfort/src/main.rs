@@ -11,6 +11,7 @@ mod commands;
 mod network;
 mod output;
 mod prompt;
+mod root_sources;
 mod vault;
 mod wiring;
 
