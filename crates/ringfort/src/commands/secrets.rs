@@ -11,6 +11,7 @@ mod edit;
 mod limits;
 mod lock;
 mod show;
+mod slots;
 
 use std::sync::Arc;
 
@@ -73,6 +74,9 @@ enum SecretsCommand {
     Lock,
     /// Set, change or take away the passphrase
     Passphrase(lock::PassphraseArgs),
+    /// List and change what opens the store
+    #[command(subcommand)]
+    Slot(slots::SlotCommand),
 }
 
 /// What every subcommand works with.
@@ -118,6 +122,7 @@ pub(crate) fn run(args: &SecretsArgs, common: &Common) -> Result<u8, Failure> {
         SecretsCommand::Unlock => desk.unlock(),
         SecretsCommand::Lock => desk.lock(),
         SecretsCommand::Passphrase(args) => desk.passphrase(args),
+        SecretsCommand::Slot(command) => desk.slot(command),
     }
 }
 
