@@ -9,6 +9,7 @@ mod cage;
 mod clear;
 mod hooks;
 mod kernel;
+mod memory;
 mod policy;
 mod provider;
 mod record;
@@ -137,6 +138,7 @@ pub struct Check {
 /// Every check, in the order in which they are shown.
 pub static CHECKS: &[Check] = &[
     kernel::ENTRY,
+    memory::ENTRY,
     cage::ENTRY,
     wiring::ENTRY,
     hooks::ENTRY,

@@ -11,6 +11,7 @@
 pub mod locked;
 
 pub mod backend;
+pub mod harden;
 pub mod id;
 pub mod kdf;
 pub mod keys;

@@ -17,7 +17,7 @@ use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
 use ringfort_policy::config::SecretsConfig;
 use ringfort_runtime::supervisor::Signals;
-use ringfort_secrets::backend::{Backend, Requested, Sight, SlotSeen, Status, Writes, classify};
+use ringfort_secrets::backend::{Backend, Kind, Requested, Sight, SlotSeen, Status, Writes, classify};
 use ringfort_secrets::kdf;
 use ringfort_secrets::lock::{Limits, Why};
 use ringfort_secrets::lockout::{Caller, Lockout};
@@ -29,7 +29,7 @@ use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
 use ringfort_secrets::store::{Header, Slot, StoreError, Vault};
 use ringfort_secrets::strength::{self, Strength};
 
-use self::sources::QUIET;
+use self::sources::{QUIET, remark};
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
 use crate::wiring::World;
@@ -98,7 +98,11 @@ impl Opener<'_> {
     /// There is none, or it does not open; what to do is said.
     pub(crate) fn open(&self, missing: Missing) -> Result<Vault, Failure> {
         match (self.header()?, missing) {
-            (Some(header), _) => self.open_existing(&header),
+            (Some(header), Missing::Make) => {
+                self.may_write()?;
+                self.open_existing(&header)
+            }
+            (Some(header), Missing::Fail) => self.open_existing(&header),
             (None, Missing::Make) => self.make(),
             (None, Missing::Fail) => {
                 let error = anyhow::anyhow!("there are no secrets yet");
@@ -111,23 +115,21 @@ impl Opener<'_> {
     /// Makes the store, with the first source that serves.
     fn make(&self) -> Result<Vault, Failure> {
         let status = self.status(None)?;
-        let source = match status.writes {
-            Writes::Store if status.active_backend == Backend::EncryptedFile => self.new_source()?,
-            Writes::Store => self.native(status.active_backend)?,
-            Writes::Memory => {
-                let error = anyhow::anyhow!("the backend `env` keeps nothing: a value would be gone with this command");
-                return Err(Failure::usage(error).help("set `secrets.backend` to `auto`, or name another one"));
-            }
-            Writes::Refused { reason } => {
-                let error = anyhow::anyhow!("nothing is stored: {reason}");
-                return Err(Failure::usage(error).help("`ringfort secrets status` shows every backend"));
-            }
+        writable(&status, "`ringfort secrets status` shows every backend")?;
+        let source = match status.active_backend {
+            Backend::EncryptedFile => self.new_source()?,
+            native => self.native(native)?,
         };
         if let Some(trail) = self.trail {
             let entry = Entry::event("secrets.create").fact("key_source", source.name());
             trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
         }
         let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref()).map_err(unusable)?;
+        if let Some(remark) = remark(source.name())
+            && let Ok(prompt) = Prompt::open(self.signals)
+        {
+            prompt.say(remark).map_err(unasked)?;
+        }
         if source.name() == PASSPHRASE {
             // Who has just typed it twice is not asked again by the next command.
             match session::hold(vault.id(), vault.store_key(), self.limits(), &KernelMoments) {
@@ -157,19 +159,11 @@ impl Opener<'_> {
         Ok(Box::new(KeyFileSource::new(self.key_file())))
     }
 
-    /// Refuses to write where the configuration names a backend that the store does not have.
-    ///
-    /// # Errors
-    ///
-    /// Nothing is written.
-    pub(crate) fn may_write(&self, vault: &Vault) -> Result<(), Failure> {
-        match self.status(Some(vault))?.writes {
-            Writes::Store => Ok(()),
-            Writes::Memory => Err(Failure::usage(anyhow::anyhow!("the backend `env` keeps nothing"))
-                .help("set `secrets.backend` to `auto`; what is stored stays where it is")),
-            Writes::Refused { reason } => Err(Failure::usage(anyhow::anyhow!("nothing is stored: {reason}")).help(
-                "`ringfort secrets slot add` adds a way to open the store; `ringfort secrets status` shows more",
-            )),
+    /// Refuses to write where the configuration names a backend that the store does not have; `auto` names none.
+    fn may_write(&self) -> Result<(), Failure> {
+        match Requested::parse(&self.config.backend).kind() {
+            Kind::Auto => Ok(()),
+            _ => writable(&self.status(None)?, "`ringfort secrets slot add` adds a way to open the store"),
         }
     }
 
@@ -192,6 +186,7 @@ impl Opener<'_> {
             count: vault.map_or(0, |vault| vault.len() as u64),
             locked: header.is_some() && vault.is_none(),
             allow_fallback: self.config.allow_fallback,
+            key_given: self.variable()?.map(|source| source.key_source()),
         };
         Ok(classify(&Requested::parse(&self.config.backend), &|backend| self.probe(backend), &sight))
     }
@@ -323,6 +318,18 @@ pub(crate) struct Shut {
     refused: Option<StoreError>,
     /// Why it is not unlocked any more.
     because: Option<Why>,
+}
+
+/// Fails where nothing may be written.
+fn writable(status: &Status, help: &str) -> Result<(), Failure> {
+    match &status.writes {
+        Writes::Store => Ok(()),
+        Writes::Memory => {
+            let error = anyhow::anyhow!("the backend `env` keeps nothing: a value would be gone with this command");
+            Err(Failure::usage(error).help("set `secrets.backend` to `auto`, or name another one"))
+        }
+        Writes::Refused { reason } => Err(Failure::usage(anyhow::anyhow!("nothing is stored: {reason}")).help(help)),
+    }
 }
 
 /// What there is to do about a passphrase that nobody knows any more.

@@ -8,8 +8,8 @@
 
 use std::path::{Path, PathBuf};
 
-use ringfort_secrets::backend::keyutils::KeyutilsSource;
-use ringfort_secrets::backend::secret_service::SecretServiceSource;
+use ringfort_secrets::backend::keyutils::{KEYUTILS, KeyutilsSource};
+use ringfort_secrets::backend::secret_service::{SECRET_SERVICE, SecretServiceSource};
 use ringfort_secrets::backend::tpm2::{TpmDevice, TpmOptions, TpmSource, usable};
 use ringfort_secrets::backend::{Backend, PROBE_TIMEOUT, Probe};
 use ringfort_secrets::locked::Locked;
@@ -22,7 +22,19 @@ use super::{KEY_VARIABLE, Opener};
 use crate::commands::Failure;
 
 /// The sources that need no person, in the order in which they are tried: what answers at once comes first.
-pub(super) const QUIET: [&str; 5] = [ENV, KEY_FILE, "keyutils", "secret-service", "tpm2"];
+pub(super) const QUIET: [&str; 5] = [ENV, KEY_FILE, KEYUTILS, SECRET_SERVICE, "tpm2"];
+
+/// What to say to a person when a store is made with this source; `None` where nothing need be known.
+pub(super) fn remark(source: &str) -> Option<&'static str> {
+    match source {
+        SECRET_SERVICE => Some("Its key is kept in the desktop's keyring; it opens while that is unlocked."),
+        KEYUTILS => Some(
+            "Its key is in the kernel's keyring only, and gone after a restart. Add a passphrase now: \
+             `ringfort secrets passphrase`",
+        ),
+        _ => None,
+    }
+}
 
 impl Opener<'_> {
     /// The source of this name, if this process has what it takes to ask it.
@@ -34,8 +46,8 @@ impl Opener<'_> {
         let source: Box<dyn RootKeySource> = match name {
             ENV => return Ok(self.variable()?.map(|source| Box::new(source) as Box<dyn RootKeySource>)),
             KEY_FILE => Box::new(KeyFileSource::new(self.key_file())),
-            "keyutils" => Box::new(KeyutilsSource),
-            "secret-service" => Box::new(self.secret_service()),
+            KEYUTILS => Box::new(KeyutilsSource),
+            SECRET_SERVICE => Box::new(self.secret_service()),
             "tpm2" => Box::new(TpmSource::new(self.tpm(), self.config.tpm2_pcrs.clone(), None)),
             _ => return Ok(None),
         };
