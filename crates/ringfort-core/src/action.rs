@@ -173,7 +173,10 @@ impl Action {
             Self::Tool(call) => format!("tool {}", Text::from(call.name.as_str()).escaped()),
             Self::Path(access) => format!("{} {}", access.op.as_str(), access.path.escaped()),
             Self::Egress(egress) => format!("egress {}", Text::from(egress.url.as_str()).escaped()),
-            Self::Secret(secret) => format!("secret {}", Text::from(secret.id.as_str()).escaped()),
+            Self::Secret(secret) => {
+                let (id, purpose) = (Text::from(secret.id.as_str()), Text::from(secret.purpose.as_str()));
+                format!("secret {} as {}", id.escaped(), purpose.escaped())
+            }
             Self::Model(model) => format!("model {}", Text::from(model.id.as_str()).escaped()),
             Self::Message(message) => format!("message to {}", Text::from(message.recipient.as_str()).escaped()),
             Self::ScheduleAdd(add) => add.to_display(),

@@ -58,6 +58,8 @@ pub enum DoorKind {
     Egress,
     /// A program that is started inside a traced cage.
     Start,
+    /// `ringfort secrets`: a person reads the own store.
+    Secrets,
 }
 
 impl DoorKind {
@@ -72,6 +74,7 @@ impl DoorKind {
             Self::Mcp => "mcp",
             Self::Egress => "egress",
             Self::Start => "start",
+            Self::Secrets => "secrets",
         }
     }
 }

@@ -12,10 +12,12 @@ mod detectors;
 mod engine;
 mod grow;
 mod keyword;
+mod known;
 mod redact;
 mod rules;
 mod shape;
 mod stream;
 
+pub use known::{Known, VALUE_BYTES_MIN};
 pub use redact::{FINDINGS_MAX, HOLD_BYTES_MAX, MARKER, Redacted, Redactor, Summary, redact, redact_str, scan};
 pub use ringfort_core::finding::{Confidence, Finding, FindingKind};

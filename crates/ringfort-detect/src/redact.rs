@@ -8,11 +8,13 @@
 //! one, holds back at most [`HOLD_BYTES_MAX`], and passes a line without a candidate on at once.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ringfort_core::finding::Finding;
 use serde::{Serialize, Serializer};
 
 use crate::engine::Engine;
+use crate::known::{Blank, Known};
 use crate::stream::{BLOCK_BYTES, Piece, Stream, Until, View};
 
 /// What stands for the hidden rest of a value.
@@ -137,6 +139,7 @@ pub struct Redactor {
     out: Vec<u8>,
     findings: Vec<Finding>,
     count: u64,
+    known: Option<(Arc<Known>, Blank)>,
 }
 
 impl Default for Redactor {
@@ -155,11 +158,20 @@ impl Redactor {
             out: Vec::new(),
             findings: Vec::new(),
             count: 0,
+            known: None,
         }
+    }
+
+    /// A redactor that blanks these values besides.
+    pub fn knowing(known: Arc<Known>) -> Self {
+        let known = (!known.is_empty()).then(|| (known, Blank::default()));
+        Self { known, ..Self::new() }
     }
 
     /// Takes the next bytes, and calls `sink` with what may leave.
     pub fn push(&mut self, chunk: &[u8], sink: &mut impl FnMut(Redacted<&[u8]>)) {
+        let blanked = self.blanked(|known, blank, out| blank.push(known, chunk, out));
+        let chunk = blanked.as_deref().unwrap_or(chunk);
         for block in chunk.chunks(BLOCK_BYTES) {
             self.buffer.extend_from_slice(block);
             self.advance(Until::More, sink);
@@ -171,11 +183,17 @@ impl Redactor {
     /// What already looks like the start of a secret stays held back. A secret whose start was let go because nothing
     /// told that it would be one is redacted from here on.
     pub fn flush_idle(&mut self, sink: &mut impl FnMut(Redacted<&[u8]>)) {
+        if let Some(blanked) = self.blanked(|known, blank, out| blank.idle(known, out)) {
+            self.buffer.extend_from_slice(&blanked);
+        }
         self.advance(Until::Idle, sink);
     }
 
     /// Ends the stream and lets go of the rest.
     pub fn finish(mut self, sink: &mut impl FnMut(Redacted<&[u8]>)) -> Summary {
+        if let Some(blanked) = self.blanked(|known, blank, out| blank.finish(known, out)) {
+            self.buffer.extend_from_slice(&blanked);
+        }
         self.advance(Until::End, sink);
         Summary { findings: self.findings, count: self.count }
     }
@@ -187,7 +205,8 @@ impl Redactor {
 
     /// How many bytes wait for what follows them.
     pub fn held_bytes(&self) -> usize {
-        (self.base + self.buffer.len()).saturating_sub(self.stream.done())
+        let waiting = self.known.as_ref().map_or(0, |(_, blank)| blank.held_bytes());
+        (self.base + self.buffer.len()).saturating_sub(self.stream.done()) + waiting
     }
 
     /// How much memory the buffers take, for tests and reports.
@@ -195,8 +214,16 @@ impl Redactor {
         self.buffer.capacity() + self.out.capacity() + self.findings.capacity() * size_of::<Finding>()
     }
 
+    /// What the first filter lets go, where there is one.
+    fn blanked(&mut self, step: impl FnOnce(&Known, &mut Blank, &mut Vec<u8>)) -> Option<Vec<u8>> {
+        let (known, blank) = self.known.as_mut()?;
+        let mut out = Vec::new();
+        step(known, blank, &mut out);
+        Some(out)
+    }
+
     fn advance(&mut self, until: Until, sink: &mut impl FnMut(Redacted<&[u8]>)) {
-        let Self { stream, buffer, base, out, findings, count } = self;
+        let Self { stream, buffer, base, out, findings, count, known: _ } = self;
         out.clear();
         stream.advance(View { base: *base, bytes: buffer }, until, &mut |piece| {
             write(out, piece);

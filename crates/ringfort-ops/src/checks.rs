@@ -10,6 +10,7 @@ mod clear;
 mod hooks;
 mod kernel;
 mod keys;
+mod memory;
 mod policy;
 mod provider;
 mod record;
@@ -138,6 +139,7 @@ pub struct Check {
 /// Every check, in the order in which they are shown.
 pub static CHECKS: &[Check] = &[
     kernel::ENTRY,
+    memory::ENTRY,
     cage::ENTRY,
     wiring::ENTRY,
     hooks::ENTRY,

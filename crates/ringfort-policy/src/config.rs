@@ -4,8 +4,7 @@
 //! In: TOML that was read by [`crate::load`]. Out: [`Config`], typed and without unknown keys.
 //!
 //! **Invariant:** an unknown key is an error in every section; defaults are those of the preset `supervised`.
-//! Sections of crates that are not part of this build (`gateway`, `tunnel`, `channels_config`, `secrets`,
-//! `runtime.docker`) are typed and kept, so that a command that needs them can say that it cannot serve them.
+//! Sections of crates that are not part of this build (`gateway`, `tunnel`, `channels_config`) are typed and kept, so that a command that needs them can say that it cannot serve them.
 
 use std::collections::BTreeMap;
 
@@ -22,20 +21,23 @@ mod guard;
 mod runtime;
 mod sandbox;
 mod secret_text;
+mod secrets;
 mod tool_rule;
 
 pub use agents::AgentConfig;
 pub use autonomy::{Ask, AutonomyConfig, Level, Unresolved};
 pub use channels::{ChannelsConfig, DiscordConfig, SlackConfig, TelegramConfig, WebhookConfig, WhatsappConfig};
+pub use check::variable;
 pub(crate) use check::{Checker, Fault, FaultKind, check};
 pub use egress::{EgressConfig, EgressPreset, EgressRuleConfig, Network};
 pub use gateway::{GatewayConfig, TunnelConfig, TunnelProvider};
 pub use guard::GuardConfig;
-pub use runtime::{DockerConfig, RuntimeConfig, RuntimeKind, SecretsConfig};
+pub use runtime::{DockerConfig, RuntimeConfig, RuntimeKind};
 pub use sandbox::{Durability, LimitsConfig, RedactConfig, SandboxConfig, TrailConfig};
 pub(crate) use sandbox::{closed_groups, degree, promises};
 pub(crate) use secret_text::SCHEMA_FORMAT;
 pub use secret_text::SecretText;
+pub use secrets::SecretsConfig;
 pub use tool_rule::{ArgumentConfig, ArgumentType, ArgumentValue, ToolRuleConfig, ToolRuleRestriction};
 
 use crate::preset::Preset;

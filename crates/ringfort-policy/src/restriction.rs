@@ -31,6 +31,9 @@ pub struct Restriction {
     pub guard: GuardConfig,
     /// Which hosts may not be reached.
     pub egress: EgressRestriction,
+    /// Which secrets no run is given.
+    #[serde(skip_serializing_if = "SecretsRestriction::is_empty")]
+    pub secrets: SecretsRestriction,
     /// What the cage must promise and hide besides.
     pub sandbox: SandboxRestriction,
 }
@@ -107,6 +110,20 @@ pub struct EgressRestriction {
     pub rules: Vec<EgressRuleConfig>,
 }
 
+/// The section `[secrets]` of a project.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecretsRestriction {
+    /// Secrets that no run is given, as ids, `prefix.*` or `*`.
+    pub deny: Vec<String>,
+}
+
+impl SecretsRestriction {
+    fn is_empty(&self) -> bool {
+        self.deny.is_empty()
+    }
+}
+
 /// The answer to the network that a project may demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -151,6 +168,7 @@ impl Restriction {
         checker.guard(&self.guard);
         checker.hosts("egress.denied_domains", &self.egress.denied_domains);
         checker.egress_rules(self.egress.rules.iter());
+        checker.secrets("secrets.deny", &self.secrets.deny);
         checker.limits("sandbox.limits", &self.sandbox.limits);
         checker.closed_groups(&self.sandbox.syscalls_denied);
         checker.paths("sandbox.hidden", &self.sandbox.hidden);

@@ -35,16 +35,19 @@ mod paths;
 mod prefix;
 mod prompt;
 mod seams;
+mod secrets;
 pub mod table;
 mod tools;
 mod unasked;
 
 pub use effective::Effective;
 pub use prefix::{CommandPrefix, PrefixError};
+pub use secrets::{SecretPattern, SecretPatternError};
 pub use unasked::{WholeCommand, WholeError};
 
 use draft::Draft;
 use prompt::Prompt;
+use secrets::Asker;
 
 /// The version of the rules; part of the digest, so that remembered approvals end when rules change.
 const RULES_VERSION: u64 = 2;
@@ -79,6 +82,8 @@ pub struct Policy {
     /// Hosts that the settings of clients name.
     client_hosts: Vec<HostPattern>,
     host_rules: Vec<EgressRule>,
+    allowed_secrets: Option<Vec<SecretPattern>>,
+    denied_secrets: Vec<SecretPattern>,
     promises: BTreeSet<Promise>,
     digest: Digest,
 }
@@ -131,8 +136,16 @@ impl Policy {
             denied_hosts: host_patterns(&config.egress.denied_domains),
             client_hosts: Vec::new(),
             host_rules: config.egress.rules.iter().filter_map(|rule| EgressRule::compile(rule).ok()).collect(),
+            allowed_secrets: config.secrets.allow.as_deref().map(secret_patterns),
+            denied_secrets: secret_patterns(&config.secrets.deny),
             promises: config.sandbox.require.clone(),
-            digest: digest_of(1, &(&config.policy, autonomy, &config.guard, &config.egress, &config.sandbox)),
+            digest: digest_of(
+                1,
+                &(
+                    (&config.policy, autonomy, &config.guard, &config.egress, &config.sandbox),
+                    (&config.secrets.allow, &config.secrets.deny),
+                ),
+            ),
         }
     }
 
@@ -184,6 +197,8 @@ impl Policy {
             denied_hosts: host_patterns(&restriction.egress.denied_domains),
             client_hosts: Vec::new(),
             host_rules: restriction.egress.rules.iter().filter_map(|rule| EgressRule::compile(rule).ok()).collect(),
+            allowed_secrets: None,
+            denied_secrets: secret_patterns(&restriction.secrets.deny),
             promises: restriction.sandbox.require.clone(),
             digest: digest_of(2, restriction),
         }
@@ -192,21 +207,23 @@ impl Policy {
     /// Rules on a request.
     pub fn decide(&self, request: &Request) -> Ruling {
         let setting = Setting::new(&request.cwd, &request.workspace, request.home.as_deref());
-        self.decide_in(&request.action, &setting)
+        let ruling = self.decide_action(&request.action, &setting, Asker::of(request));
+        self.with_texts(&request.action, &setting, ruling)
     }
 
-    /// Rules on an action in a setting.
+    /// Rules on an action in a setting, whoever attempts it.
     pub fn decide_in(&self, action: &Action, setting: &Setting<'_>) -> Ruling {
-        let ruling = self.decide_action(action, setting);
+        let ruling = self.decide_action(action, setting, Asker::Agent);
         self.with_texts(action, setting, ruling)
     }
 
-    fn decide_action(&self, action: &Action, setting: &Setting<'_>) -> Ruling {
+    fn decide_action(&self, action: &Action, setting: &Setting<'_>, asker: Asker) -> Ruling {
         match action {
             Action::Command(command) => self.command(command, setting),
             Action::Tool(call) => self.tool(call, setting),
             Action::Path(access) => self.path(access, setting),
             Action::Egress(egress) => self.egress(egress),
+            Action::Secret(secret) => self.secret(secret, asker),
             Action::ScheduleAdd(add) => self.schedule_add(add, setting),
             Action::ScheduleRun(run) => self.schedule_run(run, setting),
             Action::Skill(skill) => self.skill(skill, setting),
@@ -276,6 +293,10 @@ fn tool_patterns(list: &[String]) -> Vec<ToolPattern> {
 
 fn host_patterns(list: &[String]) -> Vec<HostPattern> {
     list.iter().filter_map(|entry| HostPattern::parse(entry).ok()).collect()
+}
+
+fn secret_patterns(list: &[String]) -> Vec<SecretPattern> {
+    list.iter().filter_map(|entry| SecretPattern::parse(entry).ok()).collect()
 }
 
 fn digest_of<T: serde::Serialize>(kind: u64, what: &T) -> Digest {

@@ -23,6 +23,7 @@ pub mod profile;
 pub mod providers;
 pub mod run;
 pub mod seam;
+pub mod secrets;
 pub mod session;
 pub mod state;
 pub mod supervisor;

@@ -8,7 +8,7 @@
 //! every policy of the chain and the strictest answer counts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ringfort_audit::{Durability, Trail};
 use ringfort_core::action::Action;
@@ -24,6 +24,7 @@ use ringfort_core::ruling::{Reason, Remedy, Ring, Ruling};
 use ringfort_core::signal::{Containment, Response, Signal, SignalKind};
 use ringfort_core::store::{ApprovalStore, Taken};
 use ringfort_core::text::escape_bytes;
+use ringfort_detect::Known;
 use ringfort_policy::rule::Policy;
 use serde_json::Value;
 
@@ -121,6 +122,7 @@ pub struct Pipeline {
     contained: Mutex<Response>,
     ended: AtomicBool,
     own: Option<Own>,
+    known: OnceLock<Arc<Known>>,
 }
 
 impl Pipeline {
@@ -138,6 +140,7 @@ impl Pipeline {
             contained: Mutex::new(Response::default()),
             ended: AtomicBool::new(false),
             own: None,
+            known: OnceLock::new(),
         }
     }
 
@@ -146,6 +149,12 @@ impl Pipeline {
     pub fn recognising(mut self, own: Option<Own>) -> Self {
         self.own = own;
         self
+    }
+
+    /// From here on these values stand neither in the record nor in what is kept for a person. Once per session.
+    pub fn blank(&self, known: Arc<Known>) {
+        // What was set first stays: a session hands out its secrets once, before anything of it runs.
+        drop(self.known.set(known));
     }
 
     /// What the policies rule, and what the file behind a program's name adds to it.
@@ -451,11 +460,22 @@ impl Pipeline {
     /// Keeps a question that nobody could answer; the denial says how a person can.
     fn keep(&self, question: Option<&ringfort_core::store::Question>, why: &str) -> Reason {
         let Some(question) = question else { return unanswered(why, None) };
+        let question = &self.without_values(question);
         let now = self.clock.now();
         match self.approvals.ask(question, now) {
             Ok(until) => unanswered(why, Some((&question.keys.exact, now, until))),
             Err(error) => unanswered(&format!("{why}; the question could not be kept: {error}"), None),
         }
+    }
+
+    /// The question without the values that were handed out.
+    fn without_values(&self, question: &ringfort_core::store::Question) -> ringfort_core::store::Question {
+        let mut question = question.clone();
+        if let Some(known) = self.known.get() {
+            let texts = [&mut question.action, &mut question.cwd].into_iter().chain(&mut question.reasons);
+            texts.chain(&mut question.shape).for_each(|text| blank_text(text, known));
+        }
+        question
     }
 
     /// Ends what was approved for a session, when it has ended.
@@ -503,6 +523,8 @@ impl Pipeline {
     }
 
     fn append(&self, entry: &Entry, durability: Durability) -> Result<(), ringfort_audit::AppendError> {
+        let blanked = self.known.get().map(|known| without_values(entry, known));
+        let entry = blanked.as_ref().unwrap_or(entry);
         self.trail.append(entry, durability)?;
         // The trail has the entry whatever the provider does with its copy.
         if let Err(provider) = self.decider.report(entry) {
@@ -515,6 +537,29 @@ impl Pipeline {
     #[expect(clippy::disallowed_methods, reason = "the one issuer")]
     fn issue(&self, request: &Request, ruling: &Ruling) -> Permit {
         Permit::issue(request.digest(), ruling.obligations.clone(), self.clock.now())
+    }
+}
+
+/// An entry without the values that were handed out.
+fn without_values(entry: &Entry, known: &Known) -> Entry {
+    let mut entry = entry.clone();
+    entry.action.iter_mut().for_each(|action| blank_text(action, known));
+    entry.facts.values_mut().for_each(|fact| blank_value(fact, known));
+    entry
+}
+
+fn blank_text(text: &mut String, known: &Known) {
+    if let Some(blanked) = known.blank_str(text) {
+        *text = blanked;
+    }
+}
+
+fn blank_value(value: &mut Value, known: &Known) {
+    match value {
+        Value::String(text) => blank_text(text, known),
+        Value::Array(items) => items.iter_mut().for_each(|item| blank_value(item, known)),
+        Value::Object(members) => members.values_mut().for_each(|member| blank_value(member, known)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

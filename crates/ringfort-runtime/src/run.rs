@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringfort_core::decision::Risk;
-use ringfort_core::door::DoorKind;
+use ringfort_core::door::{Door, DoorKind};
 use ringfort_core::entry::Entry;
 use ringfort_core::obligation::{ApprovalChannel, Promise};
 use ringfort_core::principal::{Principal, PrincipalError};
@@ -33,6 +33,7 @@ use crate::egress::OpenCarrier;
 use crate::egress::desk::{Desk, Desktop};
 use crate::egress::refusals::Refusals;
 use crate::pipeline::{Denied, Outcome};
+use crate::secrets::{Handout, Variables, Withheld, hand_out};
 use crate::session::{Session, Task};
 use crate::state::RunFolder;
 use crate::supervisor::stdio::{self, StdioError};
@@ -79,6 +80,8 @@ pub enum RunEnd {
     Ended(Box<Finished>),
     /// It was denied; nothing has run.
     Denied(Box<Denied>),
+    /// A secret that it was to have was not given; nothing has run.
+    Withheld(Withheld),
     /// The guard failed.
     Failed(RunError),
 }
@@ -134,6 +137,8 @@ pub struct RunContext<'a> {
     pub network: Option<&'a dyn OpenCarrier>,
     /// Whether a refused connection is shown when it happens.
     pub is_live: bool,
+    /// What it is to be given of the store of secrets.
+    pub secrets: Option<Handout<'a>>,
 }
 
 /// Runs one task to its end.
@@ -144,8 +149,20 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
         Ok(admitted) => admitted,
         Err(denied) => return RunEnd::Denied(denied),
     };
+    let variables = match &context.secrets {
+        None => Variables::default(),
+        Some(handout) => match hand_out(session, task, &door, context.approver, handout) {
+            Ok(variables) => variables,
+            Err(withheld) => {
+                let outcome =
+                    Outcome { result: "failed", facts: vec![("error", Value::from("a secret was not given"))] };
+                finish_failed(session, task, &door, outcome);
+                return RunEnd::Withheld(withheld);
+            }
+        },
+    };
     let started = session.clock.monotonic();
-    let ran = in_cage(session, task, admitted, context);
+    let ran = in_cage(session, task, admitted, variables, context);
     if let Err(error) = session.pipeline.end_session(&session.name) {
         session.warn(&format!("approvals for this session hold until they expire: {error}"));
     }
@@ -172,11 +189,15 @@ pub fn run(session: &mut Session, task: &Task, context: &RunContext<'_>) -> RunE
         }
         Err(error) => {
             let outcome = Outcome { result: "failed", facts: vec![("error", Value::from(chain(&error)))] };
-            if let Err(unrecorded) = session.pipeline.finish(&task.request, &door, outcome) {
-                session.warn(&format!("the outcome could not be recorded: {unrecorded}"));
-            }
+            finish_failed(session, task, &door, outcome);
             RunEnd::Failed(error)
         }
+    }
+}
+
+fn finish_failed(session: &Session, task: &Task, door: &Door, outcome: Outcome) {
+    if let Err(unrecorded) = session.pipeline.finish(&task.request, door, outcome) {
+        session.warn(&format!("the outcome could not be recorded: {unrecorded}"));
     }
 }
 
@@ -194,6 +215,7 @@ fn in_cage(
     session: &mut Session,
     task: &Task,
     admitted: crate::pipeline::Admitted,
+    variables: Variables,
     context: &RunContext<'_>,
 ) -> Result<Ran, RunError> {
     if session.profile.degree == DegreeRequest::Minimal {
@@ -226,7 +248,10 @@ fn in_cage(
     let plan = if cow.is_none() { Some(plan_startup(session, context)?) } else { None };
     let uncovered = plan.iter().flat_map(|plan| &plan.notices).filter(|notice| notice.weakens()).count();
     let bounds = session.bounds(&bounds_of);
-    let mut cage = match session.launch(admitted, task, inside, Some(inner)) {
+    let launched = session.launch_with(admitted, task, &variables, inside, Some(inner));
+    // The program has its copy.
+    drop(variables);
+    let mut cage = match launched {
         Ok(cage) => cage,
         Err(error) => {
             // Nothing has run, so there is nothing to keep; a folder that stays is listed and can be discarded.
@@ -253,6 +278,7 @@ fn in_cage(
         signals: context.signals,
         terminal: context.terminal,
         redact_terminal: context.redact_terminal,
+        known: session.known.clone(),
         broker: Some(service),
         desk: desk.as_ref(),
         bounds,

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,11 +27,14 @@ use ringfort_core::principal::Principal;
 use ringfort_core::request::{Provenance, Request};
 use ringfort_core::ruling::Ruling;
 use ringfort_core::text::{Text, escape_bytes};
+use ringfort_detect::Known;
 use ringfort_sandbox::launch::{Cage, LaunchError, Spawn, launch};
 use ringfort_sandbox::profile::{Container, DegreeRequest, Profile, WORKSPACE};
 use rustix::fs::{Mode, OFlags};
+use zeroize::Zeroize as _;
 
 use crate::pipeline::{Admitted, Pipeline};
+use crate::secrets::Variables;
 use crate::supervisor::Bounds;
 use crate::supervisor::stdio::Inside;
 
@@ -62,6 +65,8 @@ pub struct Session {
     pub agent_wall: Option<Duration>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// The values that were handed to it, which do not leave.
+    pub known: Option<Arc<Known>>,
 }
 
 /// A request and the program that it names.
@@ -176,12 +181,28 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`LaunchError`]: nothing has run. A permit that does not fit any more, because a fact that the approval
-    /// depended on has changed, is one of its causes.
+    /// As [`Session::launch_with`].
     pub fn launch(
         &self,
         admitted: Admitted,
         task: &Task,
+        inside: Inside,
+        broker: Option<OwnedFd>,
+    ) -> Result<Cage, LaunchError> {
+        self.launch_with(admitted, task, &Variables::default(), inside, broker)
+    }
+
+    /// Starts an admitted task in a cage, with these variables besides.
+    ///
+    /// # Errors
+    ///
+    /// [`LaunchError`]: nothing has run. A permit that does not fit any more, because a fact that the approval
+    /// depended on has changed, is one of its causes.
+    pub fn launch_with(
+        &self,
+        admitted: Admitted,
+        task: &Task,
+        variables: &Variables,
         inside: Inside,
         broker: Option<OwnedFd>,
     ) -> Result<Cage, LaunchError> {
@@ -190,6 +211,11 @@ impl Session {
         let mut profile = self.profile.clone();
         profile.cwd.clone_from(&task.cwd);
         profile.environment.clone_from(&task.environment);
+        for (name, value) in variables.iter() {
+            profile.environment.retain(|(present, _)| present != name);
+            profile.environment.push((name.clone(), OsStr::from_bytes(value.expose()).to_owned()));
+        }
+        profile.environment.sort();
         let spawn = Spawn {
             program: task.program.clone(),
             argv: task.argv.clone(),
@@ -199,7 +225,15 @@ impl Session {
             terminal: inside.terminal,
             broker,
         };
-        launch(admitted.permit, &request.digest(), self.clock.now(), &profile, spawn)
+        let launched = launch(admitted.permit, &request.digest(), self.clock.now(), &profile, spawn);
+        for (name, value) in &mut profile.environment {
+            if variables.iter().any(|(given, _)| given == name) {
+                // Not zeroed, the copy would stay in freed memory for as long as the program runs.
+                let mut bytes = std::mem::take(value).into_vec();
+                bytes.zeroize();
+            }
+        }
+        launched
     }
 
     /// The door of this session's cages: it keeps the promises that its degree of isolation stands for.
@@ -345,7 +379,10 @@ impl Session {
         let mut writer = DigestWriter::new("ringfort.environment.v1");
         for (name, value) in environment {
             // The private folders are named after the session; an approval outlives it.
-            writer.bytes(name.as_bytes()).bytes(&without(value.as_bytes(), self.name.as_bytes()));
+            let value = without(value.as_bytes(), self.name.as_bytes());
+            // A secret that a nested run passes on is no part of a digest either: it could be guessed from it.
+            let value = self.known.as_ref().map_or_else(|| value.clone(), |known| known.blank(&value));
+            writer.bytes(name.as_bytes()).bytes(&value);
         }
         bindings.push(("environment".to_owned(), writer.finish()));
         if let Some(container) = self.container() {

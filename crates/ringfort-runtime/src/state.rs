@@ -246,6 +246,15 @@ fn remove_run(path: &Path) -> io::Result<()> {
     std::fs::remove_dir_all(path)
 }
 
+/// A folder of this user alone: made if it is missing.
+///
+/// # Errors
+///
+/// [`StateError`]: it must not be used.
+pub fn private_folder(path: &Path) -> Result<(), StateError> {
+    make_private(path)
+}
+
 /// Makes a folder with mode 0700 if it is missing, and refuses one that others may enter.
 pub(crate) fn make_private(path: &Path) -> Result<(), StateError> {
     let failed = |source: io::Error| StateError::System { path: path.to_owned(), source };

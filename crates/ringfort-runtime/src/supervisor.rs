@@ -20,11 +20,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd as _;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal as UnixSignal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use ringfort_core::clock::Clock;
+use ringfort_detect::Known;
 use ringfort_sandbox::footprint;
 use ringfort_sandbox::launch::{Answer, Cage, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -109,7 +111,7 @@ impl Signals {
     }
 
     /// Whether a signal has come by which somebody wants an end. It stays there to be taken.
-    pub(crate) fn want_an_end(&self) -> bool {
+    pub fn want_an_end(&self) -> bool {
         let mut kept = self.kept.borrow_mut();
         while kept.len() < SIGNALS_KEPT_MAX
             && let Some(signal) = self.read()
@@ -133,6 +135,8 @@ pub struct Supervision<'a> {
     pub terminal: Option<&'a UserTerminal>,
     /// Whether output on a terminal is redacted as well.
     pub redact_terminal: bool,
+    /// Values that are blanked in whatever is redacted.
+    pub known: Option<Arc<Known>>,
     /// Serves nested requests.
     pub broker: Option<broker_server::Service<'a>>,
     /// Rules on connections to the network.
@@ -192,12 +196,13 @@ struct Supervisor<'a> {
 
 impl<'a> Supervisor<'a> {
     fn new(supervision: Supervision<'a>) -> io::Result<Self> {
-        let Supervision { cage, outside, signals, terminal, redact_terminal, broker, desk, bounds } = supervision;
+        let Supervision { cage, outside, signals, terminal, redact_terminal, known, broker, desk, bounds } =
+            supervision;
         let mut inputs: Vec<Stream> = outside.input.into_iter().map(|(from, to)| Stream::input(from, to)).collect();
         let mut outputs: Vec<Stream> = outside
             .outputs
             .into_iter()
-            .map(|(from, to)| Stream::captured(from, to).bounded(bounds.output_bytes_max))
+            .map(|(from, to)| Stream::captured(from, to, known.clone()).bounded(bounds.output_bytes_max))
             .collect();
         let mut pty = None;
         let mut has_keys = false;
@@ -207,7 +212,7 @@ impl<'a> Supervisor<'a> {
                 inputs.push(Stream::keys(from_user, master.try_clone()?));
                 has_keys = true;
             }
-            let screen = Stream::screen(master.try_clone()?, theirs.to_user, redact_terminal);
+            let screen = Stream::screen(master.try_clone()?, theirs.to_user, redact_terminal, known);
             outputs.push(screen.bounded(bounds.output_bytes_max));
             pty = Some(master);
         }

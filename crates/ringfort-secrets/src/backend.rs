@@ -7,9 +7,15 @@
 //! **Invariant:** no backend stands in for another in silence: where one does, the status says so and writing is refused
 //! unless the configuration allows it. What was not looked at is never called ready.
 
+mod bus;
 mod device;
 pub mod env;
+mod kept;
+pub mod keyutils;
 mod matrix;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
+pub mod secret_service;
 mod status;
 pub mod tpm2;
 

@@ -11,6 +11,7 @@
 pub mod locked;
 
 pub mod backend;
+pub mod harden;
 pub mod id;
 pub mod kdf;
 pub mod keys;
@@ -19,6 +20,8 @@ pub mod lockout;
 pub mod moment;
 pub mod owned;
 pub mod passphrase;
+pub mod release;
+pub mod resolve;
 pub mod root;
 pub mod root_file;
 pub mod sealed_text;

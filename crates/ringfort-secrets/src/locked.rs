@@ -1,28 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bytes in memory that is locked, left out of core dumps and of forked children, and wiped.
 //!
-//! In: a length, or bytes that are copied. Out: the bytes, only by [`Locked::expose`].
+//! In: a length, bytes that are copied, a descriptor that is read. Out: the bytes, only by [`Locked::expose`].
 //!
 //! **Invariant:** the pages are locked before a byte is written and wiped before they are given back; no `Display`, no
-//! `Serialize`; `Debug` shows `[secret]`. Where pages cannot be locked there is an error, never ordinary memory.
+//! `Serialize`; `Debug` shows `[secret]`. Where pages cannot be locked there is an error, never ordinary memory. A forked
+//! child sees zeros: what it is to have must be copied for it before.
 
+mod arena;
+mod pages;
 mod scratch;
 
 use std::fmt;
 use std::io;
-use std::ptr::NonNull;
+use std::os::fd::AsFd;
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap_anonymous, munmap};
+use rustix::io::Errno;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize as _;
 
+use arena::Place;
+pub use pages::Protection;
 pub(crate) use scratch::Scratch;
 pub use scratch::wiping;
 
 /// Longest value. Bytes.
 pub const LOCKED_MAX: usize = 1024 * 1024;
-/// Size of a page, the unit in which memory is locked. Bytes.
-const PAGE: usize = 4096;
+/// How much is read at first from a descriptor. Bytes.
+const READ_FIRST: usize = 4096;
 
 /// Why memory for a secret could not be had. No secret was written anywhere.
 #[derive(Debug, thiserror::Error)]
@@ -34,22 +39,25 @@ pub enum LockedError {
         /// Its length.
         length: usize,
     },
+    /// What is read has more bytes than are wanted.
+    #[error("more than {limit} bytes were given; that is the limit here")]
+    OverLimit {
+        /// The limit.
+        limit: usize,
+    },
     /// The system does not give locked pages.
     #[error("cannot lock memory for a secret; raise the limit of locked memory (`ulimit -l`)")]
     System(#[from] io::Error),
+    /// The descriptor could not be read.
+    #[error("cannot read a secret")]
+    Read(#[source] io::Error),
 }
 
 /// Bytes in locked memory.
 pub struct Locked {
-    pages: NonNull<u8>,
-    mapped: usize,
+    place: Place,
     length: usize,
 }
-
-// SAFETY: the mapping belongs to this value alone and is reached only through it.
-unsafe impl Send for Locked {}
-// SAFETY: shared access only reads.
-unsafe impl Sync for Locked {}
 
 impl Locked {
     /// Zeros in locked memory.
@@ -61,24 +69,7 @@ impl Locked {
         if length > LOCKED_MAX {
             return Err(LockedError::TooLong { length });
         }
-        let mapped = length.max(1).next_multiple_of(PAGE);
-        // SAFETY: a new private mapping at an address of the kernel's choice touches no existing memory.
-        let pages = unsafe {
-            mmap_anonymous(std::ptr::null_mut(), mapped, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
-        }
-        .map_err(io::Error::from)?;
-        let Some(pages) = NonNull::new(pages.cast::<u8>()) else {
-            return Err(LockedError::System(io::ErrorKind::OutOfMemory.into()));
-        };
-        // From here on dropping the value gives the pages back.
-        let locked = Self { pages, mapped, length };
-        // SAFETY: the range is the mapping made above.
-        unsafe {
-            mlock(pages.as_ptr().cast(), mapped).map_err(io::Error::from)?;
-            madvise(pages.as_ptr().cast(), mapped, Advice::LinuxDontDump).map_err(io::Error::from)?;
-            madvise(pages.as_ptr().cast(), mapped, Advice::LinuxWipeOnFork).map_err(io::Error::from)?;
-        }
-        Ok(locked)
+        Ok(Self { place: Place::take(length)?, length })
     }
 
     /// A copy of `bytes`. The source stays as it is: wiping it is its owner's part.
@@ -103,16 +94,62 @@ impl Locked {
         Ok(locked)
     }
 
+    /// Everything that `fd` gives until its end, at most `limit` bytes. The kernel writes it straight into locked memory,
+    /// so no ordinary buffer has held it.
+    ///
+    /// # Errors
+    ///
+    /// [`LockedError`]: what was read so far is wiped.
+    pub fn read_from(fd: impl AsFd, limit: usize) -> Result<Self, LockedError> {
+        let fd = fd.as_fd();
+        let mut held = Self::zeroed(READ_FIRST.min(limit.saturating_add(1)).min(LOCKED_MAX))?;
+        let mut filled = 0;
+        loop {
+            if filled == held.len() {
+                // One more byte than the limit shows that there is more.
+                let longer = held.len().saturating_mul(2).min(limit.saturating_add(1)).min(LOCKED_MAX);
+                if longer == held.len() {
+                    return Err(LockedError::OverLimit { limit: limit.min(LOCKED_MAX - 1) });
+                }
+                let mut next = Self::zeroed(longer)?;
+                next.expose_mut().iter_mut().zip(held.expose()).for_each(|(to, from)| *to = *from);
+                held = next;
+            }
+            let rest = held.expose_mut().get_mut(filled..).unwrap_or_default();
+            match rustix::io::read(fd, rest) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(LockedError::Read(errno.into())),
+            }
+        }
+        if filled > limit {
+            return Err(LockedError::OverLimit { limit });
+        }
+        held.truncate(filled);
+        Ok(held)
+    }
+
+    /// A second copy, as locked as the first.
+    ///
+    /// # Errors
+    ///
+    /// [`LockedError`]: there is no such memory.
+    pub fn try_clone(&self) -> Result<Self, LockedError> {
+        Self::copy_of(self.expose())
+    }
+
     /// Shows the bytes. Each call is a place to review.
-    pub const fn expose(&self) -> &[u8] {
-        // SAFETY: `length` bytes from `pages` are mapped, initialised (zeros at first) and live as long as `self`.
-        unsafe { std::slice::from_raw_parts(self.pages.as_ptr(), self.length) }
+    pub fn expose(&self) -> &[u8] {
+        // SAFETY: the place has at least `length` bytes, initialised (zeros at first), accessible after `start`, nobody
+        // else's, and it lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.place.start().as_ptr(), self.length) }
     }
 
     /// Shows the bytes for writing.
-    pub const fn expose_mut(&mut self) -> &mut [u8] {
+    pub fn expose_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `expose`; `&mut self` makes the access exclusive.
-        unsafe { std::slice::from_raw_parts_mut(self.pages.as_ptr(), self.length) }
+        unsafe { std::slice::from_raw_parts_mut(self.place.start().as_ptr(), self.length) }
     }
 
     /// Number of bytes.
@@ -125,6 +162,23 @@ impl Locked {
         self.length == 0
     }
 
+    /// Keeps the first `length` bytes and wipes the rest; longer than it is it stays as it is.
+    pub fn truncate(&mut self, length: usize) {
+        if let Some(rest) = self.expose_mut().get_mut(length..) {
+            rest.zeroize();
+            self.length = length;
+        }
+    }
+
+    /// Takes one line end (`\n` or `\r\n`) off the end, as a person's Enter or `echo` leaves it.
+    pub fn trim_line_end(&mut self) {
+        let length = match self.expose() {
+            [rest @ .., b'\r', b'\n'] | [rest @ .., b'\n'] => rest.len(),
+            all => all.len(),
+        };
+        self.truncate(length);
+    }
+
     /// Compares in a time that depends only on the lengths.
     pub fn equals(&self, other: &[u8]) -> bool {
         self.expose().ct_eq(other).into()
@@ -134,9 +188,7 @@ impl Locked {
 impl Drop for Locked {
     fn drop(&mut self) {
         self.expose_mut().zeroize();
-        // SAFETY: the mapping was made by `zeroed`, is given back once, and nothing refers to it any more.
-        let unmapped = unsafe { munmap(self.pages.as_ptr().cast(), self.mapped) };
-        debug_assert!(unmapped.is_ok(), "a mapping of our own can be removed");
+        self.place.give();
     }
 }
 
@@ -146,17 +198,15 @@ impl fmt::Debug for Locked {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keeps_compares_and_never_prints() {
-        let mut value = Locked::copy_of(b"hunter2").unwrap();
-        assert!(value.equals(b"hunter2") && !value.equals(b"hunter3") && !value.equals(b"hunter"));
-        value.expose_mut()[0] = b'H';
-        assert_eq!((value.expose(), format!("{value:?}").as_str()), (&b"Hunter2"[..], "[secret]"));
-        assert!(Locked::zeroed(0).unwrap().is_empty());
-        assert!(matches!(Locked::zeroed(LOCKED_MAX + 1), Err(LockedError::TooLong { .. })));
-    }
+/// What kind of memory this process gets for secrets; asking takes a page once.
+pub fn protection() -> Protection {
+    pages::protection()
 }
+
+/// How many bytes this process has locked for values of up to a page.
+pub fn locked_bytes() -> usize {
+    arena::locked_bytes()
+}
+
+#[cfg(test)]
+mod tests;

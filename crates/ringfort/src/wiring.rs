@@ -406,6 +406,7 @@ pub(crate) fn wire(world: &World, wishes: RunWishes<'_>) -> Result<Wired, Failur
         limits: effective.limits,
         agent_wall: effective.shell_timeout,
         clock,
+        known: None,
     };
     Ok(Wired { session, state, environment, notices, loaded })
 }
@@ -551,6 +552,21 @@ pub(crate) fn wire_hook(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(state, &clock)?);
     pipeline(world, &loaded, Some(agent), state, trail, &clock)
+}
+
+/// Composes the spine of a command by which a person reads their own store; no project has a say in it.
+///
+/// # Errors
+///
+/// The provider cannot be used; nothing may happen.
+pub(crate) fn wire_secrets(
+    world: &World,
+    loaded: &Loaded,
+    state: &StateFolder,
+    trail: &Arc<Trail>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Pipeline, Failure> {
+    pipeline(world, loaded, None, state, Arc::clone(trail), clock)
 }
 
 /// A policy file that lies where the program writes cannot be changed by it: the next run would obey the change.

@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use ringfort_core::obligation::Promise;
 use ringfort_core::syscalls::SyscallGroup;
 
-use super::{Config, EgressRuleConfig, GuardConfig, Level, Network, RuntimeKind};
+use super::{Config, EgressRuleConfig, GuardConfig, Level, Network, RuntimeKind, SecretsConfig};
 use crate::domain::HostPattern;
 use crate::egress::rule::{self as egress_rule, EgressRule};
 use crate::path::Place;
-use crate::rule::{CommandPrefix, WholeCommand};
+use crate::rule::{CommandPrefix, SecretPattern, WholeCommand};
 use crate::tool::argument::{RULES_MAX, ToolRule};
 use crate::tool::{ToolPattern, is_known};
 
@@ -32,6 +32,8 @@ const PERCENT_MAX: u64 = 4096 * 100;
 const BLOCKED_BYTES_MAX: usize = 1 << 10;
 /// Most patterns of texts that are blocked.
 const BLOCKED_MAX: usize = 256;
+/// Longest time that an unused store stays unlocked, in minutes (a day).
+const IDLE_LOCK_MINUTES_MAX: u32 = 24 * 60;
 /// Most entries of one list.
 const ENTRIES_MAX: usize = 10_000;
 
@@ -99,6 +101,10 @@ impl Checker {
 
     pub(crate) fn hosts(&mut self, key: &str, list: &[String]) {
         self.entries(key, list.iter().map(String::as_str), |entry: &str| HostPattern::parse(entry).map(drop));
+    }
+
+    pub(crate) fn secrets(&mut self, key: &str, list: &[String]) {
+        self.entries(key, list.iter().map(String::as_str), |entry: &str| SecretPattern::parse(entry).map(drop));
     }
 
     pub(crate) fn tools(&mut self, key: &str, list: &[String]) {
@@ -284,6 +290,19 @@ fn check_autonomy(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str
     }
 }
 
+fn check_secrets(secrets: &SecretsConfig, checker: &mut Checker) {
+    if !secrets.encrypt {
+        checker.value("secrets.encrypt", "secrets are stored encrypted, or not at all");
+    }
+    let backend = secrets.backend.trim();
+    if backend.is_empty() || backend.len() > 64 || backend.chars().any(|c| c.is_control()) {
+        checker.value("secrets.backend", "it is the name of a backend; `ringfort secrets status` lists them");
+    }
+    checker.range("secrets.idle_lock_minutes", secrets.idle_lock_minutes, 1, IDLE_LOCK_MINUTES_MAX);
+    checker.secrets("secrets.allow", secrets.allow.as_deref().unwrap_or_default());
+    checker.secrets("secrets.deny", &secrets.deny);
+}
+
 /// Variables that decide which code a program loads; no list may pass them on.
 const LOADER_VARIABLES: &[&str] = &[
     "LD_*",
@@ -309,7 +328,12 @@ const LOADER_VARIABLES: &[&str] = &[
     "RINGFORT_*",
 ];
 
-fn variable(name: &str) -> Result<(), String> {
+/// Whether a program may be given a variable of this name by a list or an option.
+///
+/// # Errors
+///
+/// Why not, as a clause.
+pub fn variable(name: &str) -> Result<(), String> {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || !name.chars().all(good) || name.starts_with(|c: char| c.is_ascii_digit()) {
         return Err("a variable name holds letters, digits and `_` only".to_owned());
@@ -370,6 +394,7 @@ fn check_kept(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str, &s
     if !(docker.cpu_limit > 0.0 && docker.cpu_limit <= 4096.0) {
         checker.value("runtime.docker.cpu_limit", "it is not above 0 and at most 4096");
     }
+    check_secrets(&config.secrets, checker);
     checker.range("gateway.pair_rate_limit_per_minute", config.gateway.pair_rate_limit_per_minute, 1, 1_000_000);
     checker.range("gateway.webhook_rate_limit_per_minute", config.gateway.webhook_rate_limit_per_minute, 1, 1_000_000);
     checker.range("gateway.rate_limit_max_keys", config.gateway.rate_limit_max_keys, 1, 10_000_000);

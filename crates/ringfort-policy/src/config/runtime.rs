@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The sections `[runtime]`, `[runtime.docker]` and `[secrets]`.
+//! The sections `[runtime]` and `[runtime.docker]`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -62,19 +62,5 @@ impl Default for DockerConfig {
             read_only_rootfs: true,
             mount_workspace: true,
         }
-    }
-}
-
-/// The section `[secrets]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct SecretsConfig {
-    /// Whether stored secrets are encrypted.
-    pub encrypt: bool,
-}
-
-impl Default for SecretsConfig {
-    fn default() -> Self {
-        Self { encrypt: true }
     }
 }

@@ -62,6 +62,10 @@ rules! {
     PROMPT_REVIEW "prompt-003" "the risk score reaches `guard.review_score`"
     PROMPT_BLOCK "prompt-004" "the risk score reaches `guard.block_score`"
     PROMPT_DEEP "prompt-005" "the arguments are nested too deeply to be searched for blocked texts"
+    RELEASE_DENIED "release-001" "`secrets.deny` names the secret"
+    RELEASE_UNLISTED "release-002" "`secrets.allow` does not name the secret"
+    RELEASE_AGENT "release-003" "an agent asks for a stored secret, and only a person hands one out"
+    RELEASE_GRANTED "release-004" "a person has named the secret on the command line"
     SEAM_SCHEDULE "seam-001" "it runs later by itself, when nobody looks"
     SEAM_JOB_CHANGED "seam-002" "what is stored is not what was added to the schedule"
     SEAM_INSTALL "seam-003" "what is installed acts in every later session"
@@ -96,7 +100,7 @@ mod tests {
         for rule in RULES {
             let (area, number) = rule.id.split_once('-').unwrap();
             assert!(
-                ["egress", "path", "policy", "prompt", "seam", "tool"].contains(&area) && number.len() == 3,
+                ["egress", "path", "policy", "prompt", "release", "seam", "tool"].contains(&area) && number.len() == 3,
                 "{}",
                 rule.id
             );

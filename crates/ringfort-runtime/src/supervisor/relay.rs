@@ -7,8 +7,9 @@
 //! slows the program down and loses nothing; output that is not a terminal is always redacted.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-use ringfort_detect::{Redacted, Redactor};
+use ringfort_detect::{Known, Redacted, Redactor};
 use rustix::event::PollFlags;
 use rustix::fs::{FileType, fstat};
 
@@ -37,22 +38,30 @@ enum Filter {
 
 /// A redactor that is made when the first byte comes: most programs say nothing on one of their streams.
 #[derive(Default)]
-struct Lazy(Option<Redactor>);
+struct Lazy {
+    redactor: Option<Redactor>,
+    known: Option<Arc<Known>>,
+}
 
 impl Lazy {
+    fn new(known: Option<Arc<Known>>) -> Box<Self> {
+        Box::new(Self { redactor: None, known })
+    }
+
     fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        let redactor = self.0.get_or_insert_with(Redactor::new);
+        let redactor =
+            self.redactor.get_or_insert_with(|| self.known.take().map_or_else(Redactor::new, Redactor::knowing));
         redactor.push(chunk, &mut |part: Redacted<&[u8]>| out.extend_from_slice(part.as_bytes()));
     }
 
     fn idle(&mut self, out: &mut Vec<u8>) {
-        if let Some(redactor) = &mut self.0 {
+        if let Some(redactor) = &mut self.redactor {
             redactor.flush_idle(&mut |part: Redacted<&[u8]>| out.extend_from_slice(part.as_bytes()));
         }
     }
 
     fn finish(self, out: &mut Vec<u8>) {
-        if let Some(redactor) = self.0 {
+        if let Some(redactor) = self.redactor {
             redactor.finish(&mut |part: Redacted<&[u8]>| out.extend_from_slice(part.as_bytes()));
         }
     }
@@ -110,14 +119,14 @@ impl Stream {
     }
 
     /// Captured output, redacted.
-    pub(super) fn captured(from: OwnedFd, to: OwnedFd) -> Self {
-        Self::new(from, to, Filter::Redact(Box::default()), true)
+    pub(super) fn captured(from: OwnedFd, to: OwnedFd, known: Option<Arc<Known>>) -> Self {
+        Self::new(from, to, Filter::Redact(Lazy::new(known)), true)
     }
 
     /// Output on the user's terminal.
-    pub(super) fn screen(from: OwnedFd, to: OwnedFd, redacts: bool) -> Self {
+    pub(super) fn screen(from: OwnedFd, to: OwnedFd, redacts: bool, known: Option<Arc<Known>>) -> Self {
         let filter = if redacts {
-            Filter::ScreenRedact(ScreenFilter::new(), Box::default())
+            Filter::ScreenRedact(ScreenFilter::new(), Lazy::new(known))
         } else {
             Filter::Screen(ScreenFilter::new())
         };

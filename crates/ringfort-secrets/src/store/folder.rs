@@ -101,6 +101,11 @@ impl Folder {
 
     /// The bytes of a file; `None` where there is none.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read_start(name, FILE_BYTES_MAX + 1)
+    }
+
+    /// The first `limit` bytes of a file.
+    pub(crate) fn read_start(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let Some((file, stat)) = self.file(name, OFlags::RDONLY)? else { return Ok(None) };
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let path = self.join(name);
@@ -108,8 +113,8 @@ impl Folder {
         if size > FILE_BYTES_MAX {
             return Err(too_large(size));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
-        let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+        let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or(0).saturating_add(1));
+        let read = file.take(limit).read_to_end(&mut bytes);
         let read = read.map_err(|source| StoreError::Io { act: "read", path: path.clone(), source })?;
         if read as u64 > FILE_BYTES_MAX {
             return Err(too_large(read as u64));

@@ -7,7 +7,13 @@ mod crash;
 mod disk;
 mod faults;
 mod many;
+mod python;
+mod secret_service;
+#[cfg(feature = "pkcs11")]
+mod softhsm;
 mod support;
 mod swtpm;
+#[cfg(feature = "pkcs11")]
+mod token;
 mod tpm;
 mod vectors;

@@ -135,6 +135,7 @@ impl Scene {
             home: stage.path("home"),
             limits: LimitObligation::default(),
             agent_wall: None,
+            known: None,
             clock: Arc::<FakeClock>::clone(&clock) as Arc<dyn Clock>,
         };
         let person = Person { answer, asked: Cell::new(0) };

@@ -8,6 +8,7 @@
 //! client of the inherited socket and options that could widen are refused.
 
 mod require;
+pub(crate) mod secrets;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
@@ -32,6 +33,7 @@ use ringfort_runtime::cow::CowContext;
 use ringfort_runtime::egress::refusals;
 use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::run::{Finished, RunContext, RunEnd, RunError, chain, run};
+use ringfort_runtime::secrets::{Handout, Withheld};
 use ringfort_runtime::session::{Session, TaskError};
 use ringfort_runtime::supervisor::broker::{self, BROKER_VARIABLE, Operation, Reply};
 use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
@@ -41,9 +43,11 @@ use ringfort_sandbox::launch::LaunchError;
 use ringfort_sandbox::profile::{DegreeRequest, Tracing};
 
 use self::require::Requirement;
+use self::secrets::{Named, Store};
 use super::{Common, Failure, changes};
 use crate::output::remedy::Opening;
 use crate::output::{self, Detail, Widening};
+use crate::vault::Opener;
 use crate::wiring::{RunWishes, World, engine, session_name, wire, workspace};
 
 /// The guard failed; nothing has run unless the message says so.
@@ -65,8 +69,8 @@ const SHOWN_CHARS_MAX: usize = 2000;
 const ODD_PATH_RULE: &str = "path-001";
 
 /// Options that a caller inside a cage has no say in.
-const OUTSIDE_ONLY: [&str; 8] =
-    ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--runtime", "--trace"];
+const OUTSIDE_ONLY: [&str; 9] =
+    ["--workspace", "--state", "--policy", "--set", "--profile", "--require", "--runtime", "--trace", "--secret"];
 
 const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
 
@@ -82,6 +86,7 @@ const USAGE: &str = "usage: ringfort run [OPTIONS] -- COMMAND [WORD…]";
   ringfort run --workspace ~/src/app -- make -j4
   ringfort run --cow -- npm install
   ringfort run -- claude
+  ringfort run --secret github.token=GITHUB_TOKEN -- gh pr list
   ringfort run -- 'cargo build 2>&1 | tail -5'
 
 Exit status: the program's own; 124 its time was over, 126 denied, 125 the guard failed, 127 no such program.")]
@@ -111,6 +116,9 @@ pub(crate) struct RunArgs {
     /// Rule on each program that the command starts, before its first instruction (slower)
     #[arg(long)]
     pub(crate) trace: bool,
+    /// Give it a stored secret in a variable: `ringfort secrets`; without a name the id makes one. Typing it is the grant
+    #[arg(long, value_name = "ID[=VARIABLE]")]
+    pub(crate) secret: Vec<OsString>,
     /// Redact output on a terminal as well
     #[arg(long)]
     pub(crate) redact: bool,
@@ -151,6 +159,7 @@ impl RunArgs {
             option("--network", OsStr::new(network));
         }
         self.require.iter().for_each(|what| option("--require", OsStr::new(what)));
+        self.secret.iter().for_each(|secret| option("--secret", secret));
         if let Some(cow) = &self.cow {
             words.push(format!("--cow={cow}").into());
         }
@@ -177,6 +186,7 @@ struct Wishes {
     require: Requirement,
     cow: Option<Wish>,
     trace: bool,
+    secrets: Vec<Named>,
     redact: bool,
     verbose: bool,
     command: Vec<OsString>,
@@ -255,6 +265,7 @@ fn parse(words: Vec<OsString>) -> Result<Wishes, Failure> {
             "--network" => wishes.network = Some(network(&value()?)?),
             "--degree" => wishes.degree = Some(degree(&value()?)?),
             "--require" => wishes.require.add(&value()?)?,
+            "--secret" => wishes.secrets.push(Named::parse(&value()?)?),
             "--trace" => wishes.trace = true,
             "--redact" => wishes.redact = true,
             "--verbose" | "-v" => wishes.verbose = true,
@@ -365,7 +376,10 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let words: Vec<Text> = wishes.command.iter().map(|word| Text::new(word.as_bytes())).collect();
     let principal = world.principal().map_err(|error| guard(Failure::guard(error)))?;
     judge_workspace(&wired.session, &principal)?;
-    let task = match wired.session.task(&principal, Provenance::User, words, &cwd, wired.environment.clone()) {
+    // A secret that an agent asks for is a question; nothing else depends on who typed the command.
+    let by_agent = !wishes.secrets.is_empty() && world.is_for_agent();
+    let provenance = if by_agent { Provenance::Agent } else { Provenance::User };
+    let task = match wired.session.task(&principal, provenance, words, &cwd, wired.environment.clone()) {
         Ok(task) => task,
         Err(error @ TaskError::NotFound(_)) => {
             return Err(Failure { status: EXIT_MISSING, ..Failure::usage(error) }
@@ -381,6 +395,18 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         workspace: wired.session.workspace.clone(),
         clock: Arc::clone(&wired.session.clock),
     };
+    let secrets = secrets::wishes(&wishes.secrets)?;
+    let store = (!secrets.is_empty()).then(|| {
+        let (state, config) = (wired.state.root(), &wired.loaded.config.secrets);
+        Store::new(Opener {
+            world,
+            state,
+            config,
+            clock: Arc::clone(&wired.session.clock),
+            signals: &signals,
+            trail: None,
+        })
+    });
     let context = RunContext {
         folder: &folder,
         quarantine: &quarantine,
@@ -391,6 +417,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
         network: Some(&door),
         cow: wishes.cow.map(|wish| CowContext { state: &wired.state, wish, progress: &changes::copying }),
         is_live: wishes.verbose && !world.is_for_agent(),
+        secrets: store.as_ref().map(|keeper| Handout { keeper, wishes: &secrets }),
     };
     match run(&mut wired.session, &task, &context) {
         RunEnd::Ended(finished) => {
@@ -418,6 +445,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
             show_denial(&ruling, &task.request.action, &reader, wishes.common.json);
             Ok(End::Status(EXIT_DENIED))
         }
+        RunEnd::Withheld(withheld) => show_withheld(withheld, store.as_ref(), world, &wishes),
         RunEnd::Failed(RunError::Launch(LaunchError::Execute { program, source }))
             if source.kind() == io::ErrorKind::NotFound =>
         {
@@ -432,6 +460,31 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
                 _ => "nothing has run; `ringfort doctor` shows what this host can enforce",
             };
             Err(guard(failure).help(help))
+        }
+    }
+}
+
+/// Says why a secret was not given.
+fn show_withheld(
+    withheld: Withheld,
+    store: Option<&Store<'_>>,
+    world: &World,
+    wishes: &Wishes,
+) -> Result<End, Failure> {
+    match withheld {
+        Withheld::Denied { denied, action } => {
+            let (ruling, reader) = match world.is_for_agent() {
+                true => (broker::for_agents(denied.ruling), Reader::Agent),
+                false => (denied.ruling, Reader::Person),
+            };
+            show_denial(&ruling, &action, &reader, wishes.common.json);
+            Ok(End::Status(EXIT_DENIED))
+        }
+        Withheld::Failed { id, why } => {
+            let failure = store.and_then(Store::take_failure);
+            let failure = failure.unwrap_or_else(|| Failure::guard(anyhow::anyhow!("{why}")));
+            let error = failure.error.context(format!("the run is not given the secret `{id}`, so it does not start"));
+            Err(guard(Failure { error, ..failure }))
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{Output, Place};
 
 /// Every subcommand, and its help.
-const HELP: [(&str, &str); 35] = [
+const HELP: [(&str, &str); 46] = [
     ("", include_str!("help/ringfort.txt")),
     ("run", include_str!("help/run.txt")),
     ("hook", include_str!("help/hook.txt")),
@@ -31,6 +31,17 @@ const HELP: [(&str, &str); 35] = [
     ("keys public", include_str!("help/keys-public.txt")),
     ("keys sign", include_str!("help/keys-sign.txt")),
     ("keys verify", include_str!("help/keys-verify.txt")),
+    ("secrets", include_str!("help/secrets.txt")),
+    ("secrets set", include_str!("help/secrets-set.txt")),
+    ("secrets rotate", include_str!("help/secrets-rotate.txt")),
+    ("secrets limit", include_str!("help/secrets-limit.txt")),
+    ("secrets get", include_str!("help/secrets-get.txt")),
+    ("secrets list", include_str!("help/secrets-list.txt")),
+    ("secrets delete", include_str!("help/secrets-delete.txt")),
+    ("secrets status", include_str!("help/secrets-status.txt")),
+    ("secrets unlock", include_str!("help/secrets-unlock.txt")),
+    ("secrets lock", include_str!("help/secrets-lock.txt")),
+    ("secrets passphrase", include_str!("help/secrets-passphrase.txt")),
     ("trail", include_str!("help/trail.txt")),
     ("trail tail", include_str!("help/trail-tail.txt")),
     ("trail show", include_str!("help/trail-show.txt")),

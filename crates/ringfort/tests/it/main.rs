@@ -39,6 +39,7 @@ mod reach;
 mod refusals;
 mod remembered;
 mod runtimes;
+mod secrets;
 mod setup;
 mod streams;
 mod support;

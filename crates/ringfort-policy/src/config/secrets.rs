@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The section `[secrets]`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The section `[secrets]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecretsConfig {
+    /// Whether stored secrets are encrypted; there is no other way.
+    pub encrypt: bool,
+    /// Where the key of the store is kept: `auto`, `encrypted-file`, `secret-service`, `keyutils`, `tpm2`, `pkcs11` or
+    /// `env`. What is stored already stays where it is.
+    pub backend: String,
+    /// Whether the encrypted file may stand in for a backend that this version or host does not have.
+    pub allow_fallback: bool,
+    /// How long an unlocked store stays unlocked without being used, in minutes.
+    pub idle_lock_minutes: u32,
+    /// The only secrets that a run may be given, as ids or `prefix.*`; absent means every one that a person names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<String>>,
+    /// Secrets that no run is given, as ids, `prefix.*` or `*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
+}
+
+impl Default for SecretsConfig {
+    fn default() -> Self {
+        Self {
+            encrypt: true,
+            backend: "auto".to_owned(),
+            allow_fallback: false,
+            idle_lock_minutes: 30,
+            allow: None,
+            deny: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The subcommands that show: `get`, `list`, `status`.
+//!
+//! In: an id, `--reveal`. Out: what is written beside values; one value where it was asked for and permitted.
+//!
+//! **Invariant:** a value is shown on a terminal, or in `--json` where both options say so, and only under a permit that
+//! is on the record. An agent is not shown one.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use clap::Args;
+use ringfort_core::action::{Action, SecretUse};
+use ringfort_core::door::{Door, DoorKind, Standing};
+use ringfort_core::execute::Execute as _;
+use ringfort_core::obligation::ApprovalChannel;
+use ringfort_core::request::{Provenance, Request};
+use ringfort_core::text::escape_bytes;
+use ringfort_runtime::pipeline::Outcome;
+use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
+use ringfort_secrets::id::SecretId;
+use ringfort_secrets::lock::LockState;
+use ringfort_secrets::moment::KernelMoments;
+use ringfort_secrets::release::{Recipient, Release, judge};
+use ringfort_secrets::session::{self, SessionError};
+use ringfort_secrets::store::{Meta, StoreError, Vault};
+use serde_json::{Value, json};
+
+use super::{Desk, Failure, id};
+use crate::commands::{EXIT_DENIED, EXIT_OK};
+use crate::output::{self, Detail, Widening};
+use crate::vault::{Missing, unusable};
+use crate::wiring::{session_name, wire_secrets};
+
+/// `ringfort secrets get`
+#[derive(Debug, Args)]
+pub(super) struct GetArgs {
+    /// Its id
+    id: String,
+    /// Show the value: on a terminal, or together with `--json`
+    #[arg(long)]
+    reveal: bool,
+}
+
+impl Desk<'_> {
+    pub(super) fn get(&self, args: &GetArgs) -> Result<u8, Failure> {
+        let id = id(&args.id)?;
+        if args.reveal && !self.common.json && !std::io::stdout().is_terminal() {
+            let error =
+                anyhow::anyhow!("standard output is no terminal, and a value is not written into a file unasked");
+            return Err(Failure::usage(error).help(
+                "a program is given it by `ringfort run --secret ID=VARIABLE -- COMMAND`; `--json --reveal` prints it all \
+                 the same",
+            ));
+        }
+        let vault = self.open(Missing::Fail)?;
+        let Some(meta) = vault.meta(&id) else { return Err(unusable(StoreError::NotFound { id })) };
+        if args.reveal {
+            return self.reveal(&vault, &id, meta);
+        }
+        let mut out = anstream::stdout().lock();
+        if self.common.json {
+            output::json_line(&mut out, &self.json(meta))?;
+        } else {
+            self.write(&mut out, meta)?;
+        }
+        Ok(EXIT_OK)
+    }
+
+    pub(super) fn list(&self) -> Result<u8, Failure> {
+        let vault = match self.opener().header()? {
+            Some(_) => Some(self.open(Missing::Fail)?),
+            None => None,
+        };
+        let mut out = anstream::stdout().lock();
+        if self.common.json {
+            let items: Vec<Value> = vault.iter().flat_map(Vault::list).map(|meta| self.json(meta)).collect();
+            output::json_line(&mut out, &json!({ "count": items.len(), "items": items }))?;
+            return Ok(EXIT_OK);
+        }
+        let Some(vault) = vault.filter(|vault| !vault.is_empty()) else {
+            writeln!(out, "there are no secrets; `ringfort secrets set ID` stores one")?;
+            return Ok(EXIT_OK);
+        };
+        for meta in vault.list() {
+            writeln!(out, "{:<32} version {:<3} {}", meta.id.as_str(), meta.version, self.notes(meta).join(", "))?;
+        }
+        Ok(EXIT_OK)
+    }
+
+    pub(super) fn status(&self) -> Result<u8, Failure> {
+        let opener = self.opener();
+        let header = opener.header()?;
+        let vault = match &header {
+            Some(header) => opener.quiet(header)?.ok(),
+            None => None,
+        };
+        let status = opener.status(vault.as_ref())?;
+        let lock = match &header {
+            None => LockState::SetupRequired.word(),
+            Some(header) => match session::state(header.store, opener.limits(), &KernelMoments) {
+                Ok(LockState::Locked) | Err(SessionError::Unavailable { .. }) if vault.is_some() => "open",
+                Ok(state) => state.word(),
+                Err(_) => LockState::Locked.word(),
+            },
+        };
+        let mut out = anstream::stdout().lock();
+        if self.common.json {
+            let mut value = serde_json::to_value(&status).map_err(Failure::guard)?;
+            if let Some(members) = value.as_object_mut() {
+                members.insert("lock".to_owned(), lock.into());
+                members.insert("idleLockMinutes".to_owned(), self.loaded.config.secrets.idle_lock_minutes.into());
+            }
+            output::json_line(&mut out, &value)?;
+            return Ok(EXIT_OK);
+        }
+        let count = if vault.is_some() { status.count.to_string() } else { "not known while it is locked".to_owned() };
+        let active = status.active_backend.word();
+        let slots: Vec<&str> = status.slots.iter().map(|slot| slot.source.as_str()).collect();
+        for (name, value) in [
+            ("backend", format!("{active} (asked for: {})", status.requested_backend.escape_debug())),
+            ("state", lock.to_owned()),
+            ("secrets", count),
+            ("opened by", if slots.is_empty() { status.key_source.clone() } else { slots.join(", ") }),
+            ("key from", status.key_source.clone()),
+            ("place", status.path.clone()),
+        ] {
+            writeln!(out, "{name:<10} {}", escape_bytes(value.as_bytes()))?;
+        }
+        let why = status.auto_reason.iter().chain(&status.fallback_reason).map(|why| ("because", why));
+        let warnings = status.warnings.iter().map(|warning| ("warning", warning));
+        for (name, line) in why.chain(warnings) {
+            writeln!(out, "{name:<10} {}", escape_bytes(line.as_bytes()))?;
+        }
+        Ok(EXIT_OK)
+    }
+
+    /// Shows a value, under a permit like any other use of it.
+    fn reveal(&self, vault: &Vault, id: &SecretId, meta: &Meta) -> Result<u8, Failure> {
+        let is_agent = self.world.is_for_agent();
+        let pipeline = wire_secrets(self.world, &self.loaded, &self.state, &self.trail, &self.clock)?;
+        let request = Request {
+            principal: self.person.clone(),
+            action: Action::Secret(SecretUse { id: id.to_string(), purpose: "text for a person".to_owned() }),
+            session: session_name()?,
+            cwd: self.world.cwd.clone(),
+            workspace: self.world.cwd.clone(),
+            home: Some(self.world.home.clone()),
+            provenance: if is_agent { Provenance::Agent } else { Provenance::User },
+            bindings: Vec::new(),
+        };
+        let terminal = if is_agent { None } else { UserTerminal::open() };
+        let door = Door {
+            asks: terminal.as_ref().map(|_| ApprovalChannel::Person),
+            ..Door::bare(DoorKind::Secrets, Standing::Advised)
+        };
+        let approver = TerminalApprover::new(terminal.as_ref(), &self.signals);
+        let known = judge(meta, &request.principal, Recipient::Person, self.clock.now());
+        let admitted = match pipeline.admit_part(&request, &door, &approver, known) {
+            Ok(admitted) => admitted,
+            Err(denied) => {
+                let mut err = anstream::stderr().lock();
+                writeln!(err, "ringfort: denied: show the secret {id}")?;
+                let widening = if is_agent { Widening::Hidden } else { Widening::Shown };
+                output::ruling(&mut err, &denied.ruling, None, Detail::Brief, widening)?;
+                return Ok(EXIT_DENIED);
+            }
+        };
+        pipeline.sync().map_err(Failure::guard)?;
+        let released =
+            Release::of(vault).execute(admitted.permit, &request.digest(), self.clock.now(), request.clone());
+        let outcome = match &released {
+            Ok(released) => Outcome { result: "released", facts: vec![("version", released.meta.version.into())] },
+            Err(error) => Outcome { result: "failed", facts: vec![("error", error.to_string().into())] },
+        };
+        pipeline.finish(&request, &door, outcome).map_err(Failure::guard)?;
+        self.print(meta, released.map_err(Failure::guard)?.value.expose())
+    }
+
+    fn print(&self, meta: &Meta, value: &[u8]) -> Result<u8, Failure> {
+        let mut out = anstream::stdout().lock();
+        let text = std::str::from_utf8(value);
+        if self.common.json {
+            let mut object = self.json(meta);
+            if let Some(members) = object.as_object_mut() {
+                match text {
+                    Ok(text) => members.insert("value".to_owned(), text.into()),
+                    Err(_) => members.insert("value_hex".to_owned(), hex(value).into()),
+                };
+            }
+            output::json_line(&mut out, &object)?;
+        } else {
+            // Escaped: a value that draws on the terminal is no value that a person wants drawn.
+            writeln!(out, "{}", escape_bytes(value))?;
+        }
+        Ok(EXIT_OK)
+    }
+
+    /// What is written beside a value.
+    fn json(&self, meta: &Meta) -> Value {
+        let now = self.clock.now();
+        let time = |time: Option<ringfort_core::clock::Timestamp>| time.map(|time| time.to_string());
+        json!({
+            "id": meta.id,
+            "version": meta.version,
+            "labels": meta.labels,
+            "created": meta.created.to_string(),
+            "updated": meta.updated.to_string(),
+            "used": time(meta.used),
+            "expires": time(meta.expires),
+            "expired": meta.is_expired(now),
+            "rotate_every_s": meta.rotate_every.map(|every| every.as_secs()),
+            "rotation_due": time(meta.rotation_due()),
+            "principals": meta.principals,
+            "hosts": meta.hosts,
+            "tools": meta.tools,
+            "environments": meta.environments,
+            "keep": meta.keep,
+            "previous": meta.previous.iter().map(|previous| previous.version).collect::<Vec<_>>(),
+        })
+    }
+
+    /// What a person should see first.
+    fn notes(&self, meta: &Meta) -> Vec<String> {
+        let now = self.clock.now();
+        let mut notes = Vec::new();
+        match meta.expires {
+            Some(expires) if meta.is_expired(now) => notes.push(format!("EXPIRED {expires}")),
+            Some(expires) => notes.push(format!("expires {expires}")),
+            None => {}
+        }
+        match meta.rotation_due() {
+            Some(due) if now >= due => notes.push(format!("ROTATION DUE {due}")),
+            Some(due) => notes.push(format!("rotate by {due}")),
+            None => {}
+        }
+        let lists = [
+            ("for", &meta.principals),
+            ("hosts", &meta.hosts),
+            ("tools", &meta.tools),
+            ("variables", &meta.environments),
+        ];
+        for (what, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            notes.push(format!("{what} {}", list.join(" ")));
+        }
+        notes
+    }
+
+    fn write(&self, out: &mut dyn std::io::Write, meta: &Meta) -> std::io::Result<()> {
+        writeln!(out, "id        {}", meta.id)?;
+        let kept = match meta.previous.len() {
+            0 => String::new(),
+            count => format!(", and {count} before it"),
+        };
+        writeln!(out, "version   {}{kept}", meta.version)?;
+        writeln!(out, "created   {}\nupdated   {}", meta.created, meta.updated)?;
+        if let Some(used) = meta.used {
+            writeln!(out, "used      {used}")?;
+        }
+        for (key, value) in &meta.labels {
+            writeln!(out, "label     {}={}", key.escape_debug(), value.escape_debug())?;
+        }
+        for note in self.notes(meta) {
+            writeln!(out, "limit     {}", note.escape_debug())?;
+        }
+        writeln!(out, "value     not shown; `ringfort secrets get {} --reveal` shows it", meta.id)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The store of secrets on this machine: making it, opening it, and what to do where it does not open.
+//!
+//! In: the state folder, the configuration, the environment, a person at a terminal. Out: an open [`Vault`].
+//!
+//! **Invariant:** what needs nobody is tried first, and a person is asked once nothing else opens it; no source stands
+//! in for another in silence. Every failure says what to do.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringfort_audit::{Durability, Trail};
+use ringfort_core::clock::Clock;
+use ringfort_core::entry::Entry;
+use ringfort_policy::config::SecretsConfig;
+use ringfort_runtime::supervisor::Signals;
+use ringfort_secrets::backend::{Backend, Probe, Requested, Sight, SlotSeen, Status, Writes, classify};
+use ringfort_secrets::kdf;
+use ringfort_secrets::lock::{Limits, Why};
+use ringfort_secrets::locked::Locked;
+use ringfort_secrets::lockout::{Caller, Lockout};
+use ringfort_secrets::moment::KernelMoments;
+use ringfort_secrets::passphrase::{ENV, EnvKeySource, PASSPHRASE, PassphraseSource};
+use ringfort_secrets::root::{RootKeyError, RootKeySource};
+use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
+use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
+use ringfort_secrets::store::{Header, Slot, StoreError, Vault};
+use ringfort_secrets::strength::{self, Strength};
+
+use crate::commands::Failure;
+use crate::prompt::{Prompt, PromptError};
+use crate::wiring::World;
+
+/// Names the value that opens the store, where no file and no person does.
+pub(crate) const KEY_VARIABLE: &str = "RINGFORT_SECRET_STORE_KEY";
+/// The folder of the store in the state folder.
+const FOLDER: &str = "secrets";
+/// The folder of keys in the state folder.
+const KEYS_FOLDER: &str = "keys";
+/// The key file of the store.
+const KEY_FILE_NAME: &str = "secrets.key";
+/// How often a person may try a passphrase in one command.
+const TRIES_MAX: u32 = 3;
+
+/// What a store is opened with.
+pub(crate) struct Opener<'a> {
+    pub(crate) world: &'a World,
+    /// The state folder.
+    pub(crate) state: &'a Path,
+    pub(crate) config: &'a SecretsConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) signals: &'a Signals,
+    /// Told of a store that is made, before it is.
+    pub(crate) trail: Option<&'a Trail>,
+}
+
+/// What a command does where there is no store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It makes one.
+    Make,
+    /// It fails.
+    Fail,
+}
+
+impl Opener<'_> {
+    /// Where the store is.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.state.join(FOLDER)
+    }
+
+    /// Where its key file is, if it has one.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.state.join(KEYS_FOLDER).join(KEY_FILE_NAME)
+    }
+
+    /// Its header, if there is a store.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be used.
+    pub(crate) fn header(&self) -> Result<Option<Header>, Failure> {
+        match Header::read(&self.folder()) {
+            Ok(header) => Ok(Some(header)),
+            Err(StoreError::Absent { .. }) => Ok(None),
+            Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unusable(error)),
+        }
+    }
+
+    /// The store, open.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it does not open; what to do is said.
+    pub(crate) fn open(&self, missing: Missing) -> Result<Vault, Failure> {
+        match (self.header()?, missing) {
+            (Some(header), _) => self.open_existing(&header),
+            (None, Missing::Make) => self.make(),
+            (None, Missing::Fail) => {
+                let error = anyhow::anyhow!("there are no secrets yet");
+                Err(Failure::usage(error)
+                    .help("`ringfort secrets set ID` stores the first one, and asks for its value"))
+            }
+        }
+    }
+
+    /// Makes the store, with the first source that serves.
+    fn make(&self) -> Result<Vault, Failure> {
+        let source = match self.status(None)?.writes {
+            Writes::Store => self.new_source()?,
+            Writes::Memory => {
+                let error = anyhow::anyhow!("the backend `env` keeps nothing: a value would be gone with this command");
+                return Err(Failure::usage(error).help("set `secrets.backend` to `auto`, or name another one"));
+            }
+            Writes::Refused { reason } => {
+                let error = anyhow::anyhow!("nothing is stored: {reason}");
+                return Err(Failure::usage(error).help("`ringfort secrets status` shows every backend"));
+            }
+        };
+        if let Some(trail) = self.trail {
+            let entry = Entry::event("secrets.create").fact("key_source", source.name());
+            trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
+        }
+        let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref()).map_err(unusable)?;
+        if source.name() == PASSPHRASE {
+            // Who has just typed it twice is not asked again by the next command.
+            match session::hold(vault.id(), vault.store_key(), self.limits(), &KernelMoments) {
+                Ok(()) | Err(SessionError::Unavailable { .. }) => {}
+                Err(error) => return Err(Failure::guard(error)),
+            }
+        }
+        Ok(vault)
+    }
+
+    /// What a new store is opened with: the variable, a passphrase where a person sits at a terminal, else a key file.
+    fn new_source(&self) -> Result<Box<dyn RootKeySource>, Failure> {
+        if let Some(source) = self.variable()? {
+            return Ok(Box::new(source));
+        }
+        if let Ok(prompt) = Prompt::open(self.signals) {
+            prompt.say("This is the first secret, and its store is made now.").map_err(unasked)?;
+            prompt
+                .say("A passphrase keeps it closed even to who takes the disk. Empty: a key file opens it.")
+                .map_err(unasked)?;
+            let question = "New passphrase (empty for a key file): ";
+            if let Some(source) = new_passphrase(&prompt, question, self.clock.as_ref())? {
+                return Ok(Box::new(source));
+            }
+        }
+        self.private_keys_folder()?;
+        Ok(Box::new(KeyFileSource::new(self.key_file())))
+    }
+
+    /// What the backend that the configuration names comes to here.
+    ///
+    /// # Errors
+    ///
+    /// The header of the store cannot be read.
+    pub(crate) fn status(&self, vault: Option<&Vault>) -> Result<Status, Failure> {
+        let header = self.header()?;
+        let slot = |(index, slot): (usize, &Slot)| SlotSeen { index, source: slot.data.source.clone() };
+        let loaded = vault.map_or(0, |_| self.clock.now().0);
+        let sight = Sight {
+            path: self.folder(),
+            slots: header.as_ref().map(|header| header.slots.iter().enumerate().map(slot).collect()),
+            generation: header.as_ref().map(|header| header.generation),
+            key_source: header.as_ref().and_then(|header| self.key_source(header)),
+            loaded_at_ms: loaded,
+            saved_at_ms: 0,
+            count: vault.map_or(0, |vault| vault.len() as u64),
+            locked: header.is_some() && vault.is_none(),
+            allow_fallback: self.config.allow_fallback,
+        };
+        Ok(classify(&Requested::parse(&self.config.backend), &probe, &sight))
+    }
+
+    /// Where the root key comes from, by the first slot that needs nobody, else by the first.
+    pub(crate) fn key_source(&self, header: &Header) -> Option<String> {
+        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
+        if has(ENV) {
+            return Some(format!("env:{KEY_VARIABLE}"));
+        }
+        if has(KEY_FILE) {
+            return Some(KeyFileSource::new(self.key_file()).key_source());
+        }
+        header.slots.first().map(|slot| slot.data.source.clone())
+    }
+
+    /// The folder of keys, made if it is missing.
+    pub(crate) fn private_keys_folder(&self) -> Result<(), Failure> {
+        ringfort_runtime::state::private_folder(&self.state.join(KEYS_FOLDER)).map_err(Failure::guard)
+    }
+
+    /// The source from the environment, if it is set.
+    fn variable(&self) -> Result<Option<EnvKeySource>, Failure> {
+        let Some(value) = self.world.variable(KEY_VARIABLE).filter(|value| !value.is_empty()) else { return Ok(None) };
+        let value = Locked::copy_of(value.as_encoded_bytes()).map_err(Failure::guard)?;
+        Ok(Some(EnvKeySource::new(KEY_VARIABLE, value)))
+    }
+
+    /// The store, if nobody needs to be asked for it; else why not.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be used, whoever opens it.
+    pub(crate) fn quiet(&self, header: &Header) -> Result<Result<Vault, Shut>, Failure> {
+        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
+        let mut shut = Shut { refused: None, because: None };
+        match session::held(header.store, self.limits(), &KernelMoments) {
+            Ok(Held::Key(key)) => match Vault::open_with(&self.folder(), key) {
+                Ok(vault) => return Ok(Ok(vault)),
+                // It is of an earlier key of the store.
+                Err(StoreError::WrongKey { .. }) => {}
+                Err(error) => return Err(unusable(error)),
+            },
+            Ok(Held::Not(NotHeld::Locked(why))) => shut.because = Some(why),
+            // Where nothing is held between commands each one asks.
+            Ok(Held::Not(NotHeld::Absent)) | Err(SessionError::Unavailable { .. }) => {}
+            Err(error) => return Err(Failure::guard(error).help(STILL_OPEN)),
+        }
+        let mut sources: Vec<Box<dyn RootKeySource>> = Vec::new();
+        if let Some(source) = self.variable()?.filter(|_| has(ENV)) {
+            sources.push(Box::new(source));
+        }
+        if has(KEY_FILE) {
+            sources.push(Box::new(KeyFileSource::new(self.key_file())));
+        }
+        for source in sources {
+            match Vault::open(&self.folder(), source.as_ref()) {
+                Ok(vault) => return Ok(Ok(vault)),
+                Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. } | StoreError::NoSlot { .. })) => {
+                    shut.refused = Some(error);
+                }
+                Err(error) => return Err(unusable(error)),
+            }
+        }
+        Ok(Err(shut))
+    }
+
+    fn open_existing(&self, header: &Header) -> Result<Vault, Failure> {
+        let shut = match self.quiet(header)? {
+            Ok(vault) => return Ok(vault),
+            Err(shut) => shut,
+        };
+        if !header.slots.iter().any(|slot| slot.data.source == PASSPHRASE) {
+            return Err(shut.refused.map_or_else(|| self.closed(header), unusable));
+        }
+        let prompt = Prompt::open(self.signals).map_err(|error| {
+            let because = shut.refused.as_ref().map_or_else(String::new, |refused| format!(" ({refused})"));
+            let failure = Failure::usage(anyhow::anyhow!("the store of secrets is locked, and {error}{because}"));
+            failure.help("unlock it first, on a terminal: `ringfort secrets unlock`")
+        })?;
+        if let Some(why) = shut.because {
+            prompt.say(&format!("The store of secrets was locked: {why}.")).map_err(unasked)?;
+        }
+        let vault = self.ask(header, &prompt)?;
+        match session::hold(header.store, vault.store_key(), self.limits(), &KernelMoments) {
+            Ok(()) | Err(SessionError::Unavailable { .. }) => {}
+            Err(error) => prompt.say(&format!("It is not kept unlocked: {error}")).map_err(unasked)?,
+        }
+        Ok(vault)
+    }
+
+    /// Asks for the passphrase, and counts each attempt before it is tried.
+    pub(crate) fn ask(&self, header: &Header, prompt: &Prompt<'_>) -> Result<Vault, Failure> {
+        let lockout = Lockout::new(self.folder().join(LOCKOUT_NAME), header.store);
+        let caller = Caller::new(&format!("cli:{}", rustix::process::getuid().as_raw()));
+        for _ in 0..TRIES_MAX {
+            let standing =
+                lockout.standing(&caller, &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;
+            if !standing.wait.is_zero() {
+                break;
+            }
+            let passphrase = prompt.hidden("Passphrase of the secrets: ").map_err(unasked)?;
+            if passphrase.is_empty() {
+                return Err(unasked(PromptError::Cancelled));
+            }
+            let attempt = lockout.charge(&caller, &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;
+            match Vault::open(&self.folder(), &PassphraseSource::new(passphrase)) {
+                Ok(vault) => {
+                    attempt.succeeded(&KernelMoments).map_err(Failure::guard)?;
+                    return Ok(vault);
+                }
+                Err(StoreError::WrongKey { .. } | StoreError::Root(RootKeyError::Wrong { .. })) => {
+                    prompt.say("That is not the passphrase.").map_err(unasked)?;
+                }
+                Err(error) => return Err(unusable(error)),
+            }
+        }
+        // The next attempt says how long to wait, if it has to.
+        let standing = lockout.standing(&caller, &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;
+        if !standing.wait.is_zero() {
+            let error = anyhow::anyhow!(
+                "the store of secrets stays locked: {} wrong passphrases, so wait for {} s",
+                standing.failures.max(standing.total),
+                standing.wait.as_secs().max(1)
+            );
+            return Err(Failure::usage(error).help(FORGOTTEN));
+        }
+        let error = anyhow::anyhow!("the store of secrets stays locked: {TRIES_MAX} wrong passphrases");
+        Err(Failure::usage(error).help(FORGOTTEN))
+    }
+
+    /// How long the store stays unlocked.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits::new(Duration::from_secs(u64::from(self.config.idle_lock_minutes) * 60))
+    }
+
+    /// What to do where nothing that this process has opens the store.
+    fn closed(&self, header: &Header) -> Failure {
+        let slots: Vec<&str> = header.slots.iter().map(|slot| slot.data.source.as_str()).collect();
+        let error = anyhow::anyhow!("nothing here opens the store of secrets; it is opened with: {}", slots.join(", "));
+        let help = if slots.contains(&ENV) {
+            format!("set {KEY_VARIABLE} to the value with which it was made")
+        } else {
+            "make it reachable, or restore a backup of the state folder".to_owned()
+        };
+        Failure::usage(error).help(help)
+    }
+}
+
+/// Why a store does not open without a person.
+#[derive(Debug)]
+pub(crate) struct Shut {
+    /// The last source that failed.
+    refused: Option<StoreError>,
+    /// Why it is not unlocked any more.
+    because: Option<Why>,
+}
+
+/// How a backend is found on this machine.
+fn probe(backend: Backend) -> Probe {
+    match backend {
+        Backend::Env | Backend::EncryptedFile => Probe::Ready,
+        other => Probe::Absent { message: format!("this version of Ringfort was built without {other}") },
+    }
+}
+
+/// What there is to do about a passphrase that nobody knows any more.
+const FORGOTTEN: &str = "a forgotten passphrase cannot be got around; while the store is still unlocked \
+                         `ringfort secrets passphrase --forgotten` sets a new one; else move the folder `secrets` of the \
+                         state folder away and set the secrets anew";
+/// What there is to do about too many attempts.
+const WAIT: &str = "each further attempt waits; nothing is lost by waiting";
+/// What there is to do about a key that stays where it is.
+const STILL_OPEN: &str = "the store may still be unlocked; log out, or restart the machine, to be sure";
+/// Where attempts are counted, in the folder of the store.
+const LOCKOUT_NAME: &str = "lockout";
+/// How long a guess of a new passphrase is to take.
+const GUESS_TIME: Duration = Duration::from_millis(500);
+
+/// A new passphrase, asked for until it will do, with what makes guessing it slow here; `None` where the person wants
+/// none.
+///
+/// # Errors
+///
+/// Nobody answered, or what was answered will not do.
+pub(crate) fn new_passphrase(
+    prompt: &Prompt<'_>,
+    question: &str,
+    clock: &dyn Clock,
+) -> Result<Option<PassphraseSource>, Failure> {
+    for _ in 0..TRIES_MAX {
+        let passphrase = match prompt.twice(question, "Again: ") {
+            Err(error @ PromptError::Differ) => {
+                prompt.say(&format!("{error}.")).map_err(unasked)?;
+                continue;
+            }
+            answer => answer.map_err(unasked)?,
+        };
+        if passphrase.is_empty() {
+            return Ok(None);
+        }
+        match strength::judge(&passphrase, &[]).map_err(Failure::guard)? {
+            Strength::Good { .. } => {
+                let measured = kdf::measure(GUESS_TIME, clock).map_err(Failure::guard)?;
+                return Ok(Some(PassphraseSource::new(passphrase).with_params(measured.params)));
+            }
+            Strength::Weak(weakness) => {
+                prompt.say(&format!("That is too easy to guess: {weakness}.")).map_err(unasked)?;
+            }
+        }
+    }
+    let error = anyhow::anyhow!("no new passphrase was given");
+    Err(Failure::usage(error).help("nothing was changed; four or five words that do not belong together will do"))
+}
+
+/// A person could not be asked, or did not answer.
+pub(crate) fn unasked(error: PromptError) -> Failure {
+    let help = match error {
+        PromptError::NoTerminal | PromptError::Background => "run it on a terminal of your own",
+        PromptError::Differ => "nothing was changed; try again",
+        PromptError::TooLong => "for example: `ringfort secrets set ID < FILE`",
+        _ => "nothing was changed",
+    };
+    Failure::usage(error).help(help)
+}
+
+/// A failure of the store, with what to do.
+pub(crate) fn unusable(error: StoreError) -> Failure {
+    let help = help(&error);
+    let failure = match &error {
+        StoreError::NotFound { .. }
+        | StoreError::NoVersion { .. }
+        | StoreError::EntryExists { .. }
+        | StoreError::Expired { .. }
+        | StoreError::ValueTooLong { .. }
+        | StoreError::Meta(_)
+        | StoreError::Full
+        | StoreError::SlotsFull
+        | StoreError::Slot { .. }
+        | StoreError::Root(RootKeyError::Locked { .. } | RootKeyError::Wrong { .. })
+        | StoreError::WrongKey { .. } => Failure::usage(error),
+        _ => Failure::guard(error),
+    };
+    match help {
+        Some(help) => failure.help(help),
+        None => failure,
+    }
+}
+
+fn help(error: &StoreError) -> Option<&'static str> {
+    Some(match error {
+        StoreError::NotFound { .. } => "`ringfort secrets list` shows what there is",
+        StoreError::Expired { .. } => "`ringfort secrets set ID --expires 90d` stores a new value",
+        StoreError::WrongKey { .. } | StoreError::Root(RootKeyError::Wrong { .. }) => {
+            "`ringfort secrets status` says what opens it"
+        }
+        StoreError::Unsafe { .. } => "nothing was read or changed; see who else can reach it, then set its rights",
+        StoreError::Fault { .. } | StoreError::OnlyPrevious { .. } => {
+            "nothing was changed; the generation before is `store.previous` beside it, and a backup may be newer"
+        }
+        StoreError::Busy { .. } => "another command is writing; try again",
+        StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. } => "run `ringfort secrets list` to see its state",
+        StoreError::Memory(_) => "raise the limit of locked memory (`ulimit -l`)",
+        StoreError::Root(_) => "`ringfort secrets status` says what opens it; `ringfort doctor` what is missing",
+        _ => return None,
+    })
+}
