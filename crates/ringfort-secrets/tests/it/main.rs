@@ -8,6 +8,7 @@ mod disk;
 mod faults;
 mod many;
 mod python;
+mod ring;
 mod secret_service;
 #[cfg(feature = "pkcs11")]
 mod softhsm;
