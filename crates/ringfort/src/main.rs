@@ -12,6 +12,7 @@ mod keyring;
 mod network;
 mod output;
 mod prompt;
+mod root_sources;
 mod vault;
 mod wiring;
 

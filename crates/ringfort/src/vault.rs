@@ -15,7 +15,7 @@ use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
 use ringfort_policy::config::SecretsConfig;
 use ringfort_runtime::supervisor::Signals;
-use ringfort_secrets::backend::{Backend, Probe, Requested, Sight, SlotSeen, Status, Writes, classify};
+use ringfort_secrets::backend::{Backend, Kind, Requested, Sight, SlotSeen, Status, Writes, classify};
 use ringfort_secrets::kdf;
 use ringfort_secrets::lock::{Limits, Why};
 use ringfort_secrets::locked::Locked;
@@ -30,6 +30,7 @@ use ringfort_secrets::strength::{self, Strength};
 
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
+use crate::root_sources::{self, RootSources};
 use crate::wiring::World;
 
 /// Names the value that opens the store, where no file and no person does.
@@ -75,6 +76,11 @@ impl Opener<'_> {
         self.state.join(KEYS_FOLDER).join(KEY_FILE_NAME)
     }
 
+    /// The sources outside this program.
+    fn sources(&self) -> RootSources {
+        RootSources::of(self.world)
+    }
+
     /// Its header, if there is a store.
     ///
     /// # Errors
@@ -96,7 +102,11 @@ impl Opener<'_> {
     /// There is none, or it does not open; what to do is said.
     pub(crate) fn open(&self, missing: Missing) -> Result<Vault, Failure> {
         match (self.header()?, missing) {
-            (Some(header), _) => self.open_existing(&header),
+            (Some(header), Missing::Make) => {
+                self.may_write()?;
+                self.open_existing(&header)
+            }
+            (Some(header), Missing::Fail) => self.open_existing(&header),
             (None, Missing::Make) => self.make(),
             (None, Missing::Fail) => {
                 let error = anyhow::anyhow!("there are no secrets yet");
@@ -108,22 +118,22 @@ impl Opener<'_> {
 
     /// Makes the store, with the first source that serves.
     fn make(&self) -> Result<Vault, Failure> {
-        let source = match self.status(None)?.writes {
-            Writes::Store => self.new_source()?,
-            Writes::Memory => {
-                let error = anyhow::anyhow!("the backend `env` keeps nothing: a value would be gone with this command");
-                return Err(Failure::usage(error).help("set `secrets.backend` to `auto`, or name another one"));
-            }
-            Writes::Refused { reason } => {
-                let error = anyhow::anyhow!("nothing is stored: {reason}");
-                return Err(Failure::usage(error).help("`ringfort secrets status` shows every backend"));
-            }
+        let status = self.status(None)?;
+        writable(&status)?;
+        let source = match self.sources().source(status.active_backend) {
+            Some(native) => native,
+            None => self.new_source()?,
         };
         if let Some(trail) = self.trail {
             let entry = Entry::event("secrets.create").fact("key_source", source.name());
             trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
         }
         let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref()).map_err(unusable)?;
+        if let Some(remark) = root_sources::remark(source.name())
+            && let Ok(prompt) = Prompt::open(self.signals)
+        {
+            prompt.say(remark).map_err(unasked)?;
+        }
         if source.name() == PASSPHRASE {
             // Who has just typed it twice is not asked again by the next command.
             match session::hold(vault.id(), vault.store_key(), self.limits(), &KernelMoments) {
@@ -132,6 +142,14 @@ impl Opener<'_> {
             }
         }
         Ok(vault)
+    }
+
+    /// Fails where the configuration asks for a backend that the store does not have. `auto` asks for none.
+    fn may_write(&self) -> Result<(), Failure> {
+        match Requested::parse(&self.config.backend).kind() {
+            Kind::Auto => Ok(()),
+            _ => writable(&self.status(None)?),
+        }
     }
 
     /// What a new store is opened with: the variable, a passphrase where a person sits at a terminal, else a key file.
@@ -172,8 +190,9 @@ impl Opener<'_> {
             count: vault.map_or(0, |vault| vault.len() as u64),
             locked: header.is_some() && vault.is_none(),
             allow_fallback: self.config.allow_fallback,
+            key_given: self.variable()?.map(|source| source.key_source()),
         };
-        Ok(classify(&Requested::parse(&self.config.backend), &probe, &sight))
+        Ok(classify(&Requested::parse(&self.config.backend), &self.sources(), &sight))
     }
 
     /// Where the root key comes from, by the first slot that needs nobody, else by the first.
@@ -226,6 +245,10 @@ impl Opener<'_> {
         }
         if has(KEY_FILE) {
             sources.push(Box::new(KeyFileSource::new(self.key_file())));
+        }
+        let native = self.sources();
+        for backend in [Backend::Keyutils, Backend::SecretService, Backend::Tpm2, Backend::Pkcs11] {
+            sources.extend(has(backend.word()).then(|| native.source(backend)).flatten());
         }
         for source in sources {
             match Vault::open(&self.folder(), source.as_ref()) {
@@ -330,11 +353,18 @@ pub(crate) struct Shut {
     because: Option<Why>,
 }
 
-/// How a backend is found on this machine.
-fn probe(backend: Backend) -> Probe {
-    match backend {
-        Backend::Env | Backend::EncryptedFile => Probe::Ready,
-        other => Probe::Absent { message: format!("this version of Ringfort was built without {other}") },
+/// Fails where nothing may be written.
+fn writable(status: &Status) -> Result<(), Failure> {
+    match &status.writes {
+        Writes::Store => Ok(()),
+        Writes::Memory => {
+            let error = anyhow::anyhow!("the backend `env` keeps nothing: a value would be gone with this command");
+            Err(Failure::usage(error).help("set `secrets.backend` to `auto`, or name another one"))
+        }
+        Writes::Refused { reason } => {
+            let error = anyhow::anyhow!("nothing is stored: {reason}");
+            Err(Failure::usage(error).help("`ringfort secrets status` shows every backend"))
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 //! devices.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod age;
 mod crash;
 mod disk;
 mod faults;
 mod many;
+mod providers;
 mod python;
 mod ring;
 mod secret_service;
