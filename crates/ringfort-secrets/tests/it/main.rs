@@ -11,6 +11,7 @@ mod many;
 mod memory;
 mod providers;
 mod python;
+mod ring;
 mod secret_service;
 #[cfg(feature = "pkcs11")]
 mod softhsm;
