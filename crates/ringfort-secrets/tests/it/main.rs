@@ -6,6 +6,8 @@
 mod crash;
 mod disk;
 mod faults;
+mod keyring;
+mod keyutils;
 mod many;
 mod secret_service;
 mod support;
