@@ -15,12 +15,15 @@ esac
 if [ "$#" -gt 0 ]; then
     crates=("$@")
 else
-    crates=(ringfort-core ringfort-policy ringfort-detect ringfort-audit ringfort-sandbox ringfort-runtime ringfort)
+    crates=(ringfort-core ringfort-policy ringfort-detect ringfort-audit ringfort-secrets ringfort-sandbox ringfort-runtime
+        ringfort)
 fi
 
 # Every long test reads the first; proptest reads the second: its default of 256 cases takes about a second.
 export RINGFORT_SOAK_SECONDS=$seconds
 export PROPTEST_CASES=$((256 * seconds))
+# How often a writer of secrets is killed.
+export RINGFORT_SOAK=500
 printf 'RINGFORT_SOAK_SECONDS=%s PROPTEST_CASES=%s\n' "$RINGFORT_SOAK_SECONDS" "$PROPTEST_CASES"
 
 for crate in "${crates[@]}"; do

@@ -9,6 +9,8 @@ mod cage;
 mod clear;
 mod hooks;
 mod kernel;
+mod keys;
+mod memory;
 mod policy;
 mod provider;
 mod record;
@@ -137,6 +139,7 @@ pub struct Check {
 /// Every check, in the order in which they are shown.
 pub static CHECKS: &[Check] = &[
     kernel::ENTRY,
+    memory::ENTRY,
     cage::ENTRY,
     wiring::ENTRY,
     hooks::ENTRY,
@@ -144,6 +147,7 @@ pub static CHECKS: &[Check] = &[
     clear::ENTRY,
     provider::ENTRY,
     record::ENTRY,
+    keys::ENTRY,
 ];
 
 impl Check {

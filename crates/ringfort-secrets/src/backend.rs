@@ -13,6 +13,8 @@ pub mod env;
 mod kept;
 pub mod keyutils;
 mod matrix;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 pub mod secret_service;
 mod status;
 pub mod tpm2;

@@ -48,6 +48,8 @@ pub use crate::store::write::{Existing, Imported, Item};
 pub const FILE_NAME: &str = "store.ringfort";
 /// Name of the generation before.
 pub const PREVIOUS_NAME: &str = "store.previous";
+/// Name of a file that was refused, once the generation before has taken its place.
+pub const REFUSED_NAME: &str = "store.refused";
 /// Most entries of one store.
 pub const ENTRIES_MAX: usize = 100_000;
 /// Longest value. Bytes.
@@ -108,7 +110,7 @@ impl Header {
     /// [`StoreError`]: there is no store, or it is not safe, or its header is damaged.
     pub fn read(folder: &Path) -> Result<Self, StoreError> {
         let folder = Folder::open(folder)?;
-        let bytes = read_file(&folder)?;
+        let bytes = read_start(&folder, format::HEADER_BYTES_MAX as u64 + 1)?;
         check::header(&bytes).map_err(|fault| fault_in(&folder, fault))
     }
 }
@@ -179,6 +181,18 @@ impl Vault {
             return Err(StoreError::WrongKey { from: "the store key that was kept".to_owned(), store: header.store });
         }
         Self::load(folder, keys, options)
+    }
+
+    /// Checks bytes as if they were the file of a store, `name` for errors: a backup that is not restored yet. Whether
+    /// they are the newest generation is not known. Out: the header, which is proven.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn check_bytes(name: &Path, bytes: &[u8], source: &dyn RootKeySource) -> Result<Header, StoreError> {
+        let fault = |fault| StoreError::Fault { path: name.to_owned(), fault };
+        let keys = slots::keys(&check::header(bytes).map_err(fault)?, source)?;
+        check::content(bytes, &keys).map(|state| state.header).map_err(fault)
     }
 
     fn load(path: &Path, keys: Keys, options: Options) -> Result<Self, StoreError> {
@@ -311,10 +325,13 @@ fn latest(folder: &Folder, keys: &Keys, options: &Options) -> Result<(Record, Op
     let name = anchor::name_of(folder)?;
     let record = Record::newest(above.read(&name)?.as_deref(), keys)
         .map_err(|fault| StoreError::Fault { path: above.join(&name), fault })?;
-    let ask = |anchor: &Arc<dyn Anchor>| {
-        anchor.latest(&keys.store()).map_err(|message| StoreError::Anchor { name: anchor.name(), message })
-    };
-    Ok((record, options.anchor.as_ref().map(ask).transpose()?.flatten()))
+    Ok((record, outside(keys, options)?))
+}
+
+/// The newest generation that an anchor elsewhere knows.
+fn outside(keys: &Keys, options: &Options) -> Result<Option<u64>, StoreError> {
+    let Some(anchor) = &options.anchor else { return Ok(None) };
+    anchor.latest(&keys.store()).map_err(|message| StoreError::Anchor { name: anchor.name(), message })
 }
 
 fn content(folder: &Folder, bytes: &[u8], keys: &Keys) -> Result<State, StoreError> {
@@ -329,7 +346,12 @@ fn content(folder: &Folder, bytes: &[u8], keys: &Keys) -> Result<State, StoreErr
 
 /// The bytes of the store's file.
 fn read_file(folder: &Folder) -> Result<Vec<u8>, StoreError> {
-    match folder.read(FILE_NAME)? {
+    read_start(folder, FILE_BYTES_MAX + 1)
+}
+
+/// The first bytes of the store's file.
+fn read_start(folder: &Folder, limit: u64) -> Result<Vec<u8>, StoreError> {
+    match folder.read_start(FILE_NAME, limit)? {
         Some(bytes) => Ok(bytes),
         None if folder.read(PREVIOUS_NAME)?.is_some() => Err(StoreError::OnlyPrevious { path: folder.join(FILE_NAME) }),
         None => Err(StoreError::Absent { path: folder.path().to_owned() }),

@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** a body reads no file, keeps no state and needs no randomness: the same bytes always do the same.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ringfort_proxy::wire::chunk::Chunks;
 use ringfort_proxy::wire::head::Scanner;
@@ -24,6 +24,9 @@ use ringfort_policy::command::{Analysis, Context, analyze, analyze_argv};
 use ringfort_policy::config::Config;
 use ringfort_policy::rule::Policy;
 use ringfort_runtime::hook::{self, Moment, Opinion, Place};
+use ringfort_secrets::locked::Locked;
+use ringfort_secrets::root::{RootKeyError, RootKeySource, SlotData, StoreId};
+use ringfort_secrets::store::Vault;
 
 /// Longest input that is looked at, in bytes.
 pub const INPUT_BYTES_MAX: usize = 16 << 10;
@@ -184,6 +187,50 @@ pub fn http_head(input: &[u8]) {
     }
 }
 
+/// A good store; the root key of its only slot is 32 times the byte 0x5a.
+const STORE: &[u8] = include_bytes!("../../ringfort-secrets/tests/vectors/clean/store.ringfort");
+
+/// The root key of [`STORE`].
+struct StoreRoot;
+
+impl RootKeySource for StoreRoot {
+    fn name(&self) -> &'static str {
+        "fixed"
+    }
+
+    fn key_source(&self) -> String {
+        "fixed".to_owned()
+    }
+
+    fn create(&self, _: StoreId) -> Result<(SlotData, Locked), RootKeyError> {
+        let message = "stores are only read here".to_owned();
+        Err(RootKeyError::Absent { source_name: "fixed", message })
+    }
+
+    fn open(&self, _: StoreId, _: &SlotData) -> Result<Locked, RootKeyError> {
+        Ok(Locked::copy_of(&[0x5a; 32])?)
+    }
+
+    fn forget(&self, _: StoreId, _: &SlotData) -> Result<(), RootKeyError> {
+        Ok(())
+    }
+}
+
+/// No bytes but those that the store wrote are accepted: neither the input nor the good file with pieces of it
+/// replaced by the input.
+pub fn secret_store(input: &[u8]) {
+    let Some(input) = input.get(..input.len().min(INPUT_BYTES_MAX)) else { return };
+    let accepts = |bytes: &[u8]| Vault::check_bytes(Path::new("store"), bytes, &StoreRoot).is_ok();
+    assert!(!accepts(input) || input == STORE, "a store that nobody wrote is accepted");
+    // Four bytes say from where to where, the rest what is put there.
+    let Some((&[a, b, c, d], piece)) = input.split_first_chunk() else { return };
+    let place = |high, low| usize::from(u16::from_be_bytes([high, low])) % (STORE.len() + 1);
+    let (from, to) = (place(a, b).min(place(c, d)), place(a, b).max(place(c, d)));
+    let (Some(start), Some(end)) = (STORE.get(..from), STORE.get(to..)) else { return };
+    let changed = [start, piece, end].concat();
+    assert!(accepts(&changed) == (changed == STORE), "a changed store is accepted, or the good one is not");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,7 +255,18 @@ mod tests {
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n",
         b"3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\ntail",
         b"\x05\x01\x00\x03\x01a\x00\x50",
+        b"\x00\x00\x00\x00",
+        b"\x02\x00\x02\x00\n",
+        b"\x01\x00\x09\x00",
+        b"{\"format\":\"ringfort-store\",\"version\":1}\n",
     ];
+
+    #[test]
+    fn the_good_store_is_good() {
+        assert!(Vault::check_bytes(Path::new("store"), STORE, &StoreRoot).is_ok());
+        secret_store(STORE);
+        secret_store(&[b"\x00\x00\xff\xff".as_slice(), STORE].concat());
+    }
 
     #[test]
     fn the_bodies_of_the_fuzz_targets_hold() {
@@ -218,6 +276,7 @@ mod tests {
             client_hello(input);
             dns_query(input);
             http_head(input);
+            secret_store(input);
             for agent in 0..hook::AGENTS.len() {
                 let first = u8::try_from(agent).unwrap_or(0);
                 hook_input(&[&[first], input.get(1..).unwrap_or(&[])].concat());

@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn deny_an_agent_that_asks_for_itself() {
-        for (level, expected) in [("supervised", Decision::Ask), ("full", Decision::Ask), ("readonly", Decision::Deny)] {
+        for (level, expected) in [("supervised", Decision::Ask), ("full", Decision::Ask), ("readonly", Decision::Deny)]
+        {
             let policy = policy(&format!("[autonomy]\nlevel = \"{level}\"\n[secrets]\nallow = [\"*\"]"));
             for request in [
                 request("github.token", Provenance::Agent, false),

@@ -8,9 +8,10 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ringfort_core::clock::Timestamp;
+use ringfort_core::clock::{Clock, Timestamp};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 
@@ -78,15 +79,15 @@ pub trait Shelf: Send {
 }
 
 /// The store of keys as a shelf: one entry for each key.
-#[derive(Debug)]
 pub struct VaultShelf {
     vault: Vault,
+    clock: Arc<dyn Clock>,
 }
 
 impl VaultShelf {
-    /// The keys in `vault`.
-    pub const fn new(vault: Vault) -> Self {
-        Self { vault }
+    /// The keys in `vault`. The clock says when one was last used.
+    pub const fn new(vault: Vault, clock: Arc<dyn Clock>) -> Self {
+        Self { vault, clock }
     }
 
     /// The store itself.
@@ -96,6 +97,12 @@ impl VaultShelf {
 
     fn id(name: &KeyName) -> Result<SecretId, ShelfError> {
         Ok(format!("{PREFIX}{name}").parse::<SecretId>()?)
+    }
+}
+
+impl std::fmt::Debug for VaultShelf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VaultShelf").field("vault", &self.vault).finish_non_exhaustive()
     }
 }
 
@@ -112,8 +119,7 @@ impl Shelf for VaultShelf {
 
     fn load(&mut self, name: &KeyName) -> Result<Option<Locked>, ShelfError> {
         self.vault.reload()?;
-        // Records do not expire, so no moment is too late.
-        match self.vault.get(&Self::id(name)?, Timestamp(0)) {
+        match self.vault.get(&Self::id(name)?, self.clock.now()) {
             Ok(released) => Ok(Some(released.value)),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),

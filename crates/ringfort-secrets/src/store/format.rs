@@ -261,3 +261,80 @@ pub(crate) fn entry_end(mut start: Vec<u8>, meta: &[u8]) -> Vec<u8> {
     start.extend_from_slice(b"\"}");
     start
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn slot() -> impl Strategy<Value = Slot> {
+        let value = prop_oneof![
+            any::<u64>().prop_map(serde_json::Value::from),
+            any::<i64>().prop_map(serde_json::Value::from),
+            "\\PC{0,20}".prop_map(serde_json::Value::from),
+            any::<bool>().prop_map(serde_json::Value::from),
+            Just(serde_json::Value::Null),
+        ];
+        let data = proptest::collection::btree_map("[a-z\"\n]{0,6}", value, 0..5);
+        let data = data.prop_map(|map| serde_json::Value::Object(map.into_iter().collect()));
+        ("[a-z-]{1,12}", data, any::<u64>(), proptest::collection::vec(any::<u8>(), 0..80)).prop_map(
+            |(source, data, made, wrapped)| Slot { data: SlotData { source, data }, made: Timestamp(made), wrapped },
+        )
+    }
+
+    fn header() -> impl Strategy<Value = Header> {
+        let slots = proptest::collection::vec(slot(), 1..=SLOTS_MAX);
+        (any::<[u8; 16]>(), any::<u64>(), any::<u64>(), 0..=ENTRIES_MAX, slots, any::<[u8; 16]>()).prop_map(
+            |(store, generation, created, entries, slots, check)| Header {
+                store: StoreId(store),
+                generation,
+                created: Timestamp(created),
+                entries,
+                slots,
+                check,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_header_reads_as_it_was_written(header in header()) {
+            let line = header.line();
+            prop_assert!(!line.contains(&b'\n'));
+            prop_assert_eq!(Header::parse(&line).unwrap(), header);
+        }
+
+        #[test]
+        fn deny_headers_with_a_byte_changed(header in header(), place in any::<prop::sample::Index>(), bit in 0..8_u32) {
+            let mut line = header.line();
+            let place = place.index(line.len());
+            line[place] ^= 1_u8 << bit;
+            prop_assert!(Header::parse(&line).is_err());
+        }
+
+        #[test]
+        fn deny_last_lines_of_any_other_shape(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(End::parse(&bytes).is_none() && Header::parse(&bytes).is_err());
+            prop_assert!(EntryLine::parse(&bytes).is_none());
+        }
+    }
+
+    #[test]
+    fn deny_a_second_way_to_write_a_line() {
+        let end = End { head: [1; 32], mac: [2; 32], tag: [3; 32] };
+        let line = String::from_utf8(end.line()).unwrap();
+        assert_eq!(End::parse(line.as_bytes()), Some(end));
+        let mac = "\"mac\":";
+        for other in [
+            format!(" {line}"),
+            format!("{line} "),
+            line.replace(mac, "\"mac\": "),
+            line.replace(mac, "\"m\\u0061c\":"),
+            line.replace("01", "0A"),
+            line.replace(mac, "\"more\":1,\"mac\":"),
+        ] {
+            assert_eq!(End::parse(other.as_bytes()), None, "{other}");
+        }
+    }
+}

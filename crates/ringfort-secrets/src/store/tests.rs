@@ -180,3 +180,18 @@ fn times_of_use_are_kept_apart_and_may_be_lost() {
     std::fs::remove_file(path.join("used")).unwrap();
     assert_eq!(value(&open(&path), "a"), b"value");
 }
+
+#[test]
+fn many_that_make_a_store_at_once_keep_the_key_file_of_the_one_that_is_made() {
+    for _ in 0..10 {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("secrets");
+        let source = || crate::root_file::KeyFileSource::new(path.join("key"));
+        let made = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| Vault::create(&path, &source(), &Noon))).collect();
+            let made = makers.into_iter().map(|maker| maker.join().unwrap());
+            made.filter_map(Result::ok).map(|vault| vault.id()).collect::<Vec<_>>()
+        });
+        assert_eq!(made, [Vault::open(&path, &source()).unwrap().id()]);
+    }
+}

@@ -3,14 +3,21 @@
 //! devices.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod age;
 mod crash;
 mod disk;
 mod faults;
 mod keyring;
 mod keyutils;
 mod many;
+mod providers;
+mod python;
 mod secret_service;
+#[cfg(feature = "pkcs11")]
+mod softhsm;
 mod support;
 mod swtpm;
+#[cfg(feature = "pkcs11")]
+mod token;
 mod tpm;
 mod vectors;

@@ -78,6 +78,16 @@ impl SoftTpm {
         assert_eq!(self.raw(&command), 0, "PCR_Extend");
     }
 
+    /// Gives the owner hierarchy a password.
+    pub(crate) fn own(&self, password: &[u8]) {
+        let mut command = vec![0x80, 0x02, 0, 0, 0, 0, 0, 0, 0x01, 0x29, 0x40, 0, 0, 1];
+        command.extend([0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0]);
+        command.extend([0, u8::try_from(password.len()).unwrap()]);
+        command.extend(password);
+        command[5] = u8::try_from(command.len()).unwrap();
+        assert_eq!(self.raw(&command), 0, "HierarchyChangeAuth");
+    }
+
     /// How many transient objects and sessions it holds.
     pub(crate) fn handles(&self) -> usize {
         [0x8000_0000_u32, 0x0200_0000, 0x0300_0000].into_iter().map(|first| self.handles_from(first)).sum()

@@ -10,7 +10,10 @@
 mod edit;
 mod limits;
 mod lock;
+mod permits;
+mod seal_config;
 mod show;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -73,6 +76,12 @@ enum SecretsCommand {
     Lock,
     /// Set, change or take away the passphrase
     Passphrase(lock::PassphraseArgs),
+    /// Take secrets from another program: all of a file, or nothing
+    Import(transfer::ImportArgs),
+    /// Write secrets into a file that is sealed with age
+    Export(transfer::ExportArgs),
+    /// Seal the secrets that stand in a configuration file
+    SealConfig(seal_config::SealConfigArgs),
 }
 
 /// What every subcommand works with.
@@ -101,7 +110,11 @@ pub(crate) fn run(args: &SecretsArgs, common: &Common) -> Result<u8, Failure> {
     }
     // Before a thread is started: a question has to end by a signal with the terminal as it was.
     let signals = Signals::take().map_err(Failure::guard)?;
-    let loaded = world.load(common, None)?;
+    let loaded = match world.load(common, None) {
+        // What stands in the file in an older form is what the command is there to mend.
+        Err(_) if matches!(args.command, SecretsCommand::SealConfig(_)) => world.load_without_user_file()?,
+        loaded => loaded?,
+    };
     let state = open_state(&world, &world.places(common))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trail = Arc::new(open_trail(&state, &clock)?);
@@ -118,6 +131,9 @@ pub(crate) fn run(args: &SecretsArgs, common: &Common) -> Result<u8, Failure> {
         SecretsCommand::Unlock => desk.unlock(),
         SecretsCommand::Lock => desk.lock(),
         SecretsCommand::Passphrase(args) => desk.passphrase(args),
+        SecretsCommand::Import(args) => desk.import(args),
+        SecretsCommand::Export(args) => desk.export(args),
+        SecretsCommand::SealConfig(args) => desk.seal_config(args),
     }
 }
 

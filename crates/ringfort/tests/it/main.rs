@@ -29,6 +29,7 @@ mod inherited;
 mod inline_code;
 #[path = "../../../ringfort-secrets/tests/it/keyring.rs"]
 mod keyring;
+mod keys;
 mod killed;
 mod limits;
 mod nftables;

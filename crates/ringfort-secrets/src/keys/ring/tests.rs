@@ -513,7 +513,7 @@ impl RootKeySource for Fixed {
 }
 
 fn over_vault(vault: Vault, time: &Arc<Time>, told: &Arc<Told>) -> KeyRing {
-    let shelf = Box::new(VaultShelf::new(vault));
+    let shelf = Box::new(VaultShelf::new(vault, time.clone()));
     KeyRing::new(shelf, vec![Arc::new(SoftwareKeys)], told.clone(), time.clone())
 }
 
