@@ -12,7 +12,6 @@ mod keyring;
 mod network;
 mod output;
 mod prompt;
-mod root_sources;
 mod vault;
 mod wiring;
 

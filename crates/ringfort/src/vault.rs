@@ -6,6 +6,8 @@
 //! **Invariant:** what needs nobody is tried first, and a person is asked once nothing else opens it; no source stands
 //! in for another in silence. Every failure says what to do.
 
+mod sources;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,19 +20,18 @@ use ringfort_runtime::supervisor::Signals;
 use ringfort_secrets::backend::{Backend, Kind, Requested, Sight, SlotSeen, Status, Writes, classify};
 use ringfort_secrets::kdf;
 use ringfort_secrets::lock::{Limits, Why};
-use ringfort_secrets::locked::Locked;
 use ringfort_secrets::lockout::{Caller, Lockout};
 use ringfort_secrets::moment::KernelMoments;
-use ringfort_secrets::passphrase::{ENV, EnvKeySource, PASSPHRASE, PassphraseSource};
+use ringfort_secrets::passphrase::{ENV, PASSPHRASE, PassphraseSource};
 use ringfort_secrets::root::{RootKeyError, RootKeySource};
-use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
+use ringfort_secrets::root_file::KeyFileSource;
 use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
 use ringfort_secrets::store::{Header, Slot, StoreError, Vault};
 use ringfort_secrets::strength::{self, Strength};
 
+use self::sources::{QUIET, remark};
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
-use crate::root_sources::{self, RootSources};
 use crate::wiring::World;
 
 /// Names the value that opens the store, where no file and no person does.
@@ -76,11 +77,6 @@ impl Opener<'_> {
         self.state.join(KEYS_FOLDER).join(KEY_FILE_NAME)
     }
 
-    /// The sources outside this program.
-    fn sources(&self) -> RootSources {
-        RootSources::of(self.world)
-    }
-
     /// Its header, if there is a store.
     ///
     /// # Errors
@@ -119,17 +115,17 @@ impl Opener<'_> {
     /// Makes the store, with the first source that serves.
     fn make(&self) -> Result<Vault, Failure> {
         let status = self.status(None)?;
-        writable(&status)?;
-        let source = match self.sources().source(status.active_backend) {
-            Some(native) => native,
-            None => self.new_source()?,
+        writable(&status, "`ringfort secrets status` shows every backend")?;
+        let source = match status.active_backend {
+            Backend::EncryptedFile => self.new_source()?,
+            native => self.native(native)?,
         };
         if let Some(trail) = self.trail {
             let entry = Entry::event("secrets.create").fact("key_source", source.name());
             trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
         }
         let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref()).map_err(unusable)?;
-        if let Some(remark) = root_sources::remark(source.name())
+        if let Some(remark) = remark(source.name())
             && let Ok(prompt) = Prompt::open(self.signals)
         {
             prompt.say(remark).map_err(unasked)?;
@@ -142,14 +138,6 @@ impl Opener<'_> {
             }
         }
         Ok(vault)
-    }
-
-    /// Fails where the configuration asks for a backend that the store does not have. `auto` asks for none.
-    fn may_write(&self) -> Result<(), Failure> {
-        match Requested::parse(&self.config.backend).kind() {
-            Kind::Auto => Ok(()),
-            _ => writable(&self.status(None)?),
-        }
     }
 
     /// What a new store is opened with: the variable, a passphrase where a person sits at a terminal, else a key file.
@@ -169,6 +157,14 @@ impl Opener<'_> {
         }
         self.private_keys_folder()?;
         Ok(Box::new(KeyFileSource::new(self.key_file())))
+    }
+
+    /// Refuses to write where the configuration names a backend that the store does not have; `auto` names none.
+    fn may_write(&self) -> Result<(), Failure> {
+        match Requested::parse(&self.config.backend).kind() {
+            Kind::Auto => Ok(()),
+            _ => writable(&self.status(None)?, "`ringfort secrets slot add` adds a way to open the store"),
+        }
     }
 
     /// What the backend that the configuration names comes to here.
@@ -192,31 +188,12 @@ impl Opener<'_> {
             allow_fallback: self.config.allow_fallback,
             key_given: self.variable()?.map(|source| source.key_source()),
         };
-        Ok(classify(&Requested::parse(&self.config.backend), &self.sources(), &sight))
-    }
-
-    /// Where the root key comes from, by the first slot that needs nobody, else by the first.
-    pub(crate) fn key_source(&self, header: &Header) -> Option<String> {
-        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
-        if has(ENV) {
-            return Some(format!("env:{KEY_VARIABLE}"));
-        }
-        if has(KEY_FILE) {
-            return Some(KeyFileSource::new(self.key_file()).key_source());
-        }
-        header.slots.first().map(|slot| slot.data.source.clone())
+        Ok(classify(&Requested::parse(&self.config.backend), &|backend| self.probe(backend), &sight))
     }
 
     /// The folder of keys, made if it is missing.
     pub(crate) fn private_keys_folder(&self) -> Result<(), Failure> {
         ringfort_runtime::state::private_folder(&self.state.join(KEYS_FOLDER)).map_err(Failure::guard)
-    }
-
-    /// The source from the environment, if it is set.
-    fn variable(&self) -> Result<Option<EnvKeySource>, Failure> {
-        let Some(value) = self.world.variable(KEY_VARIABLE).filter(|value| !value.is_empty()) else { return Ok(None) };
-        let value = Locked::copy_of(value.as_encoded_bytes()).map_err(Failure::guard)?;
-        Ok(Some(EnvKeySource::new(KEY_VARIABLE, value)))
     }
 
     /// The store, if nobody needs to be asked for it; else why not.
@@ -239,18 +216,8 @@ impl Opener<'_> {
             Ok(Held::Not(NotHeld::Absent)) | Err(SessionError::Unavailable { .. }) => {}
             Err(error) => return Err(Failure::guard(error).help(STILL_OPEN)),
         }
-        let mut sources: Vec<Box<dyn RootKeySource>> = Vec::new();
-        if let Some(source) = self.variable()?.filter(|_| has(ENV)) {
-            sources.push(Box::new(source));
-        }
-        if has(KEY_FILE) {
-            sources.push(Box::new(KeyFileSource::new(self.key_file())));
-        }
-        let native = self.sources();
-        for backend in [Backend::Keyutils, Backend::SecretService, Backend::Tpm2, Backend::Pkcs11] {
-            sources.extend(has(backend.word()).then(|| native.source(backend)).flatten());
-        }
-        for source in sources {
+        for name in QUIET.iter().filter(|name| has(name)) {
+            let Some(source) = self.source(name)? else { continue };
             match Vault::open(&self.folder(), source.as_ref()) {
                 Ok(vault) => return Ok(Ok(vault)),
                 Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. } | StoreError::NoSlot { .. })) => {
@@ -354,17 +321,14 @@ pub(crate) struct Shut {
 }
 
 /// Fails where nothing may be written.
-fn writable(status: &Status) -> Result<(), Failure> {
+fn writable(status: &Status, help: &str) -> Result<(), Failure> {
     match &status.writes {
         Writes::Store => Ok(()),
         Writes::Memory => {
             let error = anyhow::anyhow!("the backend `env` keeps nothing: a value would be gone with this command");
             Err(Failure::usage(error).help("set `secrets.backend` to `auto`, or name another one"))
         }
-        Writes::Refused { reason } => {
-            let error = anyhow::anyhow!("nothing is stored: {reason}");
-            Err(Failure::usage(error).help("`ringfort secrets status` shows every backend"))
-        }
+        Writes::Refused { reason } => Err(Failure::usage(anyhow::anyhow!("nothing is stored: {reason}")).help(help)),
     }
 }
 
