@@ -7,6 +7,8 @@ mod age;
 mod crash;
 mod disk;
 mod faults;
+mod keyring;
+mod keyutils;
 mod many;
 mod memory;
 mod providers;
