@@ -202,6 +202,16 @@ impl World {
 }
 
 impl World {
+    /// The configuration of the machine alone, for a command that mends the user's.
+    ///
+    /// # Errors
+    ///
+    /// As [`World::load`].
+    pub(crate) fn load_without_user_file(&self) -> Result<Loaded, Failure> {
+        let sources = Sources { system: Some(PathBuf::from(SYSTEM_FILE)), ..Sources::default() };
+        load(&sources).map_err(Failure::usage)
+    }
+
     /// As [`World::load`], with the hosts that the settings of clients name and that they were found to use. No client is
     /// started.
     ///
@@ -436,13 +446,8 @@ fn give_door(
     let kind = wishes.runtime.unwrap_or(loaded.config.runtime.kind);
     // A container with a network of the engine is not led through a door.
     let is_container = matches!(kind, RuntimeKind::Docker | RuntimeKind::Podman);
-    let no_door = if is_container && loaded.config.runtime.docker.network != "none" {
-        Some("there is no door beside a network of the engine; set `runtime.docker.network` to `none`")
-    } else if wishes.degree == DegreeRequest::Minimal {
-        Some("there is no door in the degree `minimal`: nothing inside reaches the network")
-    } else {
-        None
-    };
+    let no_door = (is_container && loaded.config.runtime.docker.network != "none")
+        .then_some("there is no door beside a network of the engine; set `runtime.docker.network` to `none`");
     if wished == Network::Off || no_door.is_some() {
         let lists = loaded.chain.first().is_some_and(ringfort_policy::rule::Policy::lists_hosts)
             || !loaded.config.egress.presets.is_empty();

@@ -3,6 +3,7 @@
 //! devices.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod age;
 mod crash;
 mod disk;
 mod faults;

@@ -27,6 +27,7 @@ mod hook_child;
 mod hostile;
 mod inherited;
 mod inline_code;
+mod keys;
 mod killed;
 mod limits;
 mod nftables;
