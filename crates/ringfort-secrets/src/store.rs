@@ -31,7 +31,7 @@ use std::time::Duration;
 use ringfort_core::clock::{Clock, Timestamp};
 
 use crate::id::SecretId;
-use crate::locked::{Locked, wiping, wiping_near};
+use crate::locked::Locked;
 use crate::root::{RootKeySource, StoreId};
 use crate::store::anchor::{Anchor, Record};
 use crate::store::folder::Folder;
@@ -156,7 +156,7 @@ impl Vault {
     /// As [`Vault::open`].
     pub fn open_as(folder: &Path, source: &dyn RootKeySource, options: Options) -> Result<Self, StoreError> {
         let header = Header::read(folder)?;
-        wiping(|| Self::load(folder, slots::keys(&header, source)?, options))
+        Self::load(folder, slots::keys(&header, source)?, options)
     }
 
     /// Opens the store in `folder` with its store key, which somebody kept from [`Vault::store_key`].
@@ -175,11 +175,11 @@ impl Vault {
     /// As [`Vault::open_with`].
     pub fn open_with_as(folder: &Path, store_key: Locked, options: Options) -> Result<Self, StoreError> {
         let header = Header::read(folder)?;
-        let keys = wiping(|| Keys::derive(header.store, store_key))?;
+        let keys = Keys::derive(header.store, store_key)?;
         if !keys.is_check(&header.check) {
             return Err(StoreError::WrongKey { from: "the store key that was kept".to_owned(), store: header.store });
         }
-        wiping(|| Self::load(folder, keys, options))
+        Self::load(folder, keys, options)
     }
 
     /// Checks bytes as if they were the file of a store, `name` for errors: a backup that is not restored yet. Whether
@@ -269,7 +269,7 @@ impl Vault {
         {
             return Err(StoreError::Expired { id: id.clone(), at });
         }
-        let value = wiping_near(|| entry.value(&self.keys, version))?;
+        let value = entry.value(&self.keys, version)?;
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.uid, now);
         Ok(Released { value, meta: entry.meta.clone() })
     }

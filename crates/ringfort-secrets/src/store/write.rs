@@ -14,7 +14,7 @@ use std::time::Duration;
 use ringfort_core::clock::{Clock, Timestamp};
 
 use crate::id::SecretId;
-use crate::locked::{Locked, wiping};
+use crate::locked::Locked;
 use crate::root::{KEY_LEN, RootKeySource, SlotData, StoreId};
 use crate::store::anchor::{self, Record};
 use crate::store::error::{Fault, StoreError};
@@ -100,9 +100,9 @@ pub(crate) fn create(
     free(&folder)?;
     let mut store = [0; 16];
     getrandom::fill(&mut store).map_err(|error| crate::locked::LockedError::System(std::io::Error::other(error)))?;
-    let keys = wiping(|| Keys::derive(StoreId(store), Locked::random(KEY_LEN)?))?;
+    let keys = Keys::derive(StoreId(store), Locked::random(KEY_LEN)?)?;
     let now = clock.now();
-    let slot = wiping(|| slots::make(keys.store(), keys.root(), source, now))?;
+    let slot = slots::make(keys.store(), keys.root(), source, now)?;
     let data = slot.data.clone();
     let write = || {
         let mut state = State::empty(first_header(&keys, slot, now));
@@ -207,7 +207,7 @@ impl Vault {
     ///
     /// [`StoreError`]: there is no such slot, unless it says so.
     pub fn add_slot(&mut self, source: &dyn RootKeySource, at: Timestamp) -> Result<usize, StoreError> {
-        let slot = wiping(|| slots::make(self.id(), self.keys.root(), source, at))?;
+        let slot = slots::make(self.id(), self.keys.root(), source, at)?;
         let data = slot.data.clone();
         let added = self.transact(Before::Kept, |state, _| {
             if state.header.slots.len() >= SLOTS_MAX {
@@ -251,11 +251,11 @@ impl Vault {
     ///
     /// [`StoreError`]: the old key still holds, unless it says so.
     pub fn rekey(&mut self, source: &dyn RootKeySource, at: Timestamp) -> Result<Vec<SlotData>, StoreError> {
-        let keys = wiping(|| Keys::derive(self.id(), Locked::random(KEY_LEN)?))?;
-        let slot = wiping(|| slots::make(keys.store(), keys.root(), source, at))?;
+        let keys = Keys::derive(self.id(), Locked::random(KEY_LEN)?)?;
+        let slot = slots::make(keys.store(), keys.root(), source, at)?;
         let data = slot.data.clone();
         let done = self.begin().and_then(|begun| {
-            let mut next = wiping(|| self.state.sealed_anew(&self.keys, &keys))?;
+            let mut next = self.state.sealed_anew(&self.keys, &keys)?;
             let gone = std::mem::replace(&mut next.header.slots, vec![slot]);
             next.header.check = keys.check;
             // Both keys find the record while the file changes from one to the other.
@@ -324,7 +324,7 @@ impl Vault {
     ) -> Result<T, StoreError> {
         let begun = self.begin()?;
         let mut next = self.state.clone();
-        let out = wiping(|| change(&mut next, &self.keys))?;
+        let out = change(&mut next, &self.keys)?;
         self.finish(begun, next, None, before)?;
         Ok(out)
     }
