@@ -6,6 +6,7 @@
 //! **Invariant:** what needs nobody is tried first, and a person is asked once nothing else opens it; no source stands
 //! in for another in silence. Every failure says what to do.
 
+pub(crate) mod pin;
 mod sources;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
 use ringfort_secrets::store::{Header, Slot, StoreError, Vault};
 use ringfort_secrets::strength::{self, Strength};
 
+use self::pin::{PKCS11, TPM2};
 use self::sources::{QUIET, remark};
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
@@ -130,7 +132,7 @@ impl Opener<'_> {
         {
             prompt.say(remark).map_err(unasked)?;
         }
-        if source.name() == PASSPHRASE {
+        if [PASSPHRASE, PKCS11].contains(&source.name()) || (source.name() == TPM2 && self.config.tpm2_pin) {
             // Who has just typed it twice is not asked again by the next command.
             match session::hold(vault.id(), vault.store_key(), self.limits(), &KernelMoments) {
                 Ok(()) | Err(SessionError::Unavailable { .. }) => {}
@@ -216,7 +218,9 @@ impl Opener<'_> {
             Ok(Held::Not(NotHeld::Absent)) | Err(SessionError::Unavailable { .. }) => {}
             Err(error) => return Err(Failure::guard(error).help(STILL_OPEN)),
         }
-        for name in QUIET.iter().filter(|name| has(name)) {
+        // A PIN that the environment gives needs nobody; a token's own pad would.
+        let token = self.pin_given()?.map(|_| PKCS11);
+        for name in QUIET.into_iter().chain(token).filter(|name| has(name)) {
             let Some(source) = self.source(name)? else { continue };
             match Vault::open(&self.folder(), source.as_ref()) {
                 Ok(vault) => return Ok(Ok(vault)),
@@ -234,6 +238,13 @@ impl Opener<'_> {
             Ok(vault) => return Ok(vault),
             Err(shut) => shut,
         };
+        if let Some(vault) = self.by_pin(header)? {
+            match session::hold(header.store, vault.store_key(), self.limits(), &KernelMoments) {
+                Ok(()) | Err(SessionError::Unavailable { .. }) => {}
+                Err(error) => return Err(Failure::guard(error)),
+            }
+            return Ok(vault);
+        }
         if !header.slots.iter().any(|slot| slot.data.source == PASSPHRASE) {
             return Err(shut.refused.map_or_else(|| self.closed(header), unusable));
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ringfort_secrets::backend::keyutils::{KEYUTILS, KeyutilsSource};
 use ringfort_secrets::backend::secret_service::{SECRET_SERVICE, SecretServiceSource};
-use ringfort_secrets::backend::tpm2::{TpmDevice, TpmOptions, TpmSource, usable};
+use ringfort_secrets::backend::tpm2::{TpmDevice, TpmOptions, usable};
 use ringfort_secrets::backend::{Backend, PROBE_TIMEOUT, Probe};
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::passphrase::{ENV, EnvKeySource};
@@ -18,11 +18,12 @@ use ringfort_secrets::root::RootKeySource;
 use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
 use ringfort_secrets::store::Header;
 
+use super::pin::{PKCS11, Pin, TPM2};
 use super::{KEY_VARIABLE, Opener};
 use crate::commands::Failure;
 
 /// The sources that need no person, in the order in which they are tried: what answers at once comes first.
-pub(super) const QUIET: [&str; 5] = [ENV, KEY_FILE, KEYUTILS, SECRET_SERVICE, "tpm2"];
+pub(super) const QUIET: [&str; 5] = [ENV, KEY_FILE, KEYUTILS, SECRET_SERVICE, TPM2];
 
 /// What to say to a person when a store is made with this source; `None` where nothing need be known.
 pub(super) fn remark(source: &str) -> Option<&'static str> {
@@ -48,7 +49,10 @@ impl Opener<'_> {
             KEY_FILE => Box::new(KeyFileSource::new(self.key_file())),
             KEYUTILS => Box::new(KeyutilsSource),
             SECRET_SERVICE => Box::new(self.secret_service()),
-            "tpm2" => Box::new(TpmSource::new(self.tpm(), self.config.tpm2_pcrs.clone(), None)),
+            TPM2 | PKCS11 => {
+                let pin = if name == PKCS11 || self.config.tpm2_pin { self.pin_given()? } else { None };
+                return Ok(self.with_pin(name, pin));
+            }
             _ => return Ok(None),
         };
         Ok(Some(source))
@@ -60,7 +64,7 @@ impl Opener<'_> {
     ///
     /// The backend cannot be asked from here.
     pub(crate) fn native(&self, backend: Backend) -> Result<Box<dyn RootKeySource>, Failure> {
-        self.source(backend.word())?.ok_or_else(|| {
+        self.source_of_person(backend.word(), Pin::New)?.ok_or_else(|| {
             let error = anyhow::anyhow!("the backend {backend} cannot be used by this command");
             Failure::usage(error).help("`ringfort secrets status` shows what there is")
         })
@@ -73,7 +77,7 @@ impl Opener<'_> {
             Backend::Keyutils => KeyutilsSource.probe(),
             Backend::SecretService => self.secret_service().probe(),
             Backend::Tpm2 => Probe::of(usable(&TpmOptions { timeout: PROBE_TIMEOUT, ..self.tpm() })),
-            Backend::Pkcs11 => Probe::Absent { message: "no module is named".to_owned() },
+            Backend::Pkcs11 => self.probe_token(),
         }
     }
 
@@ -97,7 +101,7 @@ impl Opener<'_> {
         SecretServiceSource::new(text("DBUS_SESSION_BUS_ADDRESS"), text("XDG_RUNTIME_DIR").map(Path::new))
     }
 
-    fn tpm(&self) -> TpmOptions {
+    pub(super) fn tpm(&self) -> TpmOptions {
         let device = match self.config.tpm2_device.as_deref() {
             None => TpmDevice::Machine,
             Some(place) => match place.strip_prefix("loopback:").and_then(|port| port.parse().ok()) {
