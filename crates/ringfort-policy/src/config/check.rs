@@ -32,8 +32,6 @@ const PERCENT_MAX: u64 = 4096 * 100;
 const BLOCKED_BYTES_MAX: usize = 1 << 10;
 /// Most patterns of texts that are blocked.
 const BLOCKED_MAX: usize = 256;
-/// Longest label of a token. Bytes.
-const TOKEN_LABEL_MAX: usize = 32;
 /// The last register of a TPM.
 const TPM_PCR_MAX: u8 = 23;
 /// Longest time that an unused store stays unlocked, in minutes (a day).
@@ -313,17 +311,15 @@ fn check_secrets(secrets: &SecretsConfig, checker: &mut Checker) {
     if secrets.tpm2_device.as_deref().is_some_and(|place| !is_tpm(place)) {
         checker.value("secrets.tpm2_device", "it is a device file, as `/dev/tpmrm0`, or `loopback:PORT`");
     }
-    if secrets.tpm2_pcrs.iter().any(|pcr| *pcr > TPM_PCR_MAX) {
-        checker.value("secrets.tpm2_pcrs", format!("the registers are 0 to {TPM_PCR_MAX}"));
-    }
-    if secrets.pkcs11_module.as_deref().is_some_and(|module| !module.starts_with('/')) {
-        checker.value("secrets.pkcs11_module", "it is the absolute path of a library");
-    }
-    if secrets.pkcs11_token.as_deref().is_some_and(|label| label.is_empty() || label.len() > TOKEN_LABEL_MAX) {
-        checker.value("secrets.pkcs11_token", format!("a label has 1 to {TOKEN_LABEL_MAX} bytes"));
+    let is_path = |path: &str| path.starts_with('/') && !path.contains('\0');
+    if secrets.pkcs11_module.as_deref().is_some_and(|module| !is_path(module)) {
+        checker.value("secrets.pkcs11_module", "it is no absolute path");
     }
     if secrets.pkcs11_token.is_some() && secrets.pkcs11_module.is_none() {
-        checker.value("secrets.pkcs11_token", "it has no effect without `secrets.pkcs11_module`");
+        checker.no_effect("secrets.pkcs11_token", "`secrets.pkcs11_module` names no module");
+    }
+    if secrets.tpm2_pcrs.iter().any(|pcr| *pcr > TPM_PCR_MAX) {
+        checker.value("secrets.tpm2_pcrs", format!("the registers are 0 to {TPM_PCR_MAX}"));
     }
     checker.secrets("secrets.allow", secrets.allow.as_deref().unwrap_or_default());
     checker.secrets("secrets.deny", &secrets.deny);

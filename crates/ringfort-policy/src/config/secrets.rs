@@ -23,13 +23,10 @@ pub struct SecretsConfig {
     /// The registers of the TPM that must have their present values when the store is opened; none by default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tpm2_pcrs: Vec<u8>,
-    /// Whether the TPM opens the store only with a PIN.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub tpm2_pin: bool,
-    /// The PKCS#11 module of a token: the absolute path of a library that is loaded.
+    /// The PKCS#11 module of the token: the absolute path of a library, which is loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pkcs11_module: Option<String>,
-    /// The label of the token, where the module shows several.
+    /// The label of the token; any if none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pkcs11_token: Option<String>,
     /// The only secrets that a run may be given, as ids or `prefix.*`; absent means every one that a person names.
@@ -49,7 +46,6 @@ impl Default for SecretsConfig {
             idle_lock_minutes: 30,
             tpm2_device: None,
             tpm2_pcrs: Vec::new(),
-            tpm2_pin: false,
             pkcs11_module: None,
             pkcs11_token: None,
             allow: None,

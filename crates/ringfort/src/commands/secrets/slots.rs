@@ -16,7 +16,6 @@ use super::{Desk, Failure};
 use crate::commands::{EXIT_DENIED, EXIT_OK};
 use crate::output;
 use crate::prompt::Prompt;
-use crate::vault::pin::Pin;
 use crate::vault::{Missing, unasked, unusable};
 
 /// `ringfort secrets slot`
@@ -57,7 +56,7 @@ impl Desk<'_> {
             return Err(Failure::usage(error).help("`ringfort secrets passphrase` sets one"));
         }
         let opener = self.opener();
-        let Some(source) = opener.source_of_person(name, Pin::New)? else {
+        let Some(source) = opener.source(name)? else {
             let error = anyhow::anyhow!("`{}` is no source of a root key here", name.escape_debug());
             return Err(Failure::usage(error)
                 .help("key-file, env (RINGFORT_SECRET_STORE_KEY is set), secret-service, keyutils, tpm2, pkcs11"));
@@ -94,7 +93,7 @@ impl Desk<'_> {
         self.record("secrets.slot", None, &[("change", "removed".into()), ("source", name.as_str().into())])?;
         let data = vault.remove_slot(number - 1);
         let data = data.map_err(|error| self.failed("secrets.slot", None, unusable(error)))?;
-        if let Some(source) = opener.source_of_person(&name, Pin::Known)? {
+        if let Some(source) = opener.source(&name)? {
             source.forget(vault.id(), &data).map_err(|error| {
                 Failure::guard(error).help("it opens the store no more; what it kept outside may still be there")
             })?;
