@@ -83,7 +83,8 @@ impl SoftTpm {
 
     /// Extends a PCR of the SHA-256 bank.
     fn extend(&self, pcr: u8) {
-        let mut command = vec![0x80, 0x02, 0, 0, 0, 65, 0, 0, 0x01, 0x82, 0, 0, 0, pcr, 0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0];
+        let mut command =
+            vec![0x80, 0x02, 0, 0, 0, 65, 0, 0, 0x01, 0x82, 0, 0, 0, pcr, 0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0];
         command.extend([0, 0, 0, 0, 0, 0, 1, 0, 0x0B]);
         command.extend([1; 32]);
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
@@ -156,22 +157,6 @@ fn deny_a_store_in_another_state_of_the_machine() {
 }
 
 #[test]
-fn deny_a_tpm_without_its_pin() {
-    if !is_there("/usr/bin/swtpm") {
-        return;
-    }
-    let place = Place::new();
-    let tpm = SoftTpm::start();
-    let with = "secrets.tpm2_pin=true";
-    let pin = |program: Program, pin: &str| program.env("RINGFORT_SECRET_STORE_PIN", pin).output();
-    pin(tpm.ringfort(&place, "secrets", with, &["set", "a.b"]).input(VALUE), "4711").exits(0);
-    tpm.ringfort(&place, "secrets", with, &["lock"]).output();
-    refused(tpm.ringfort(&place, "run", with, &SHOW).output(), "PIN");
-    refused(pin(tpm.ringfort(&place, "run", with, &SHOW), "4712"), "PIN");
-    pin(tpm.ringfort(&place, "run", with, &SHOW), "4711").exits(0);
-}
-
-#[test]
 fn a_store_opens_with_its_token_and_its_pin() {
     if !is_there("/usr/bin/softhsm2-util") || !is_there(MODULE) {
         return;
@@ -190,25 +175,39 @@ fn a_store_opens_with_its_token_and_its_pin() {
         let words = [command].into_iter().chain(set).chain(rest.iter().copied());
         place.ringfort(words).env("SOFTHSM2_CONF", &settings)
     };
-    let pin = |program: Program, pin: &str| program.env("RINGFORT_SECRET_STORE_PIN", pin).output();
+    let typed = |program: &Program, answers: &[(&str, &str)], last: &str| {
+        let mut pty = Pty::start(program);
+        for (question, answer) in answers {
+            pty.wait_for(question);
+            pty.send(format!("{answer}\n"));
+        }
+        pty.wait_for(last);
+        let seen = pty.everything();
+        assert!(!seen.contains(PIN) && !seen.contains(VALUE), "{seen}");
+        pty.ended().success()
+    };
     let lock = || ringfort("secrets", &["lock"]).output();
-    refused(ringfort("secrets", &["set", "a.b"]).input(VALUE).output(), "a PIN is needed");
-    refused(pin(ringfort("secrets", &["set", "a.b"]).input(VALUE), "111111"), "its PIN is another one");
-    pin(ringfort("secrets", &["set", "a.b"]).input(VALUE), PIN).exits(0);
-    lock();
-    let shown = pin(ringfort("run", &SHOW), PIN).exits(0);
-    assert_eq!(shown.out().trim(), format!("length-{}", VALUE.len()));
+    refused(ringfort("secrets", &["set", "a.b"]).input(VALUE).output(), "PIN");
+    let set = ringfort("secrets", &["set", "a.b"]);
+    assert!(!typed(&set, &[("PIN of the token", "111111")], "its PIN is another one"));
+    assert!(typed(&set, &[("PIN of the token", PIN), ("not shown", VALUE), ("Again", VALUE)], "stored"));
+    assert!(!place.state.join("keys/secrets.key").exists(), "no key file lies beside it");
     lock();
     refused(ringfort("run", &SHOW).output(), "PIN");
-    refused(pin(ringfort("run", &SHOW), "111111"), "its PIN is another one");
-    // A person types it, unseen.
-    let mut pty = Pty::start(&ringfort("secrets", &["--json", "get", "a.b"]));
-    pty.wait_for("PIN of the token `mine`");
-    pty.send(format!("{PIN}\n"));
-    pty.wait_for("a.b");
-    assert!(pty.ended().success() && !pty.everything().contains(PIN), "{}", pty.everything());
+    let run = ringfort("run", &SHOW);
+    assert!(!typed(&run, &[("PIN of the token", "111111")], "its PIN is another one"));
+    let length = format!("length-{}", VALUE.len());
+    assert!(typed(&run, &[("PIN of the token", PIN)], &length));
     lock();
     fs::rename(&tokens, folder.path().join("away")).unwrap();
     fs::create_dir(&tokens).unwrap();
-    refused(pin(ringfort("run", &SHOW), PIN), "not there");
+    assert!(!typed(&run, &[("PIN of the token", PIN)], "no token is there"));
+    // How a module is found is shown as it is.
+    for (module, found) in [(MODULE, "absent"), ("/etc/passwd", "broken"), ("/no/such/module.so", "absent")] {
+        let module = format!("secrets.pkcs11_module={module:?}");
+        let words = ["--json", "secrets", "--set", "secrets.backend=pkcs11", "--set", &module, "status"];
+        let status = place.ringfort(words).env("SOFTHSM2_CONF", &settings).output().exits(0).out();
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        assert_eq!((&status["requestedBackend"], &status["rootKey"]), (&"pkcs11".into(), &found.into()), "{status}");
+    }
 }
