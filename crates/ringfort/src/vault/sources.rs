@@ -114,12 +114,18 @@ impl Opener<'_> {
 
     /// Whether the token is there. It is not asked for anything that needs its PIN.
     fn probe_token(&self, options: &TokenOptions) -> Result<(), RootKeyError> {
-        let absent = |message: String| RootKeyError::Absent { source_name: PKCS11, message };
-        let seen = tokens(options).map_err(|error| absent(error.to_string()))?;
-        let wanted = |token: &TokenSeen| options.label.as_ref().is_none_or(|label| *label == token.label);
-        match seen.iter().any(wanted) {
-            true => Ok(()),
-            false => Err(absent("the module shows no such token".to_owned())),
+        let wanted = |token: &&TokenSeen| options.label.as_ref().is_none_or(|label| *label == token.label);
+        let seen = tokens(options)?;
+        match seen.iter().find(wanted) {
+            Some(token) if ["locked", "not set"].contains(&token.pin) => {
+                let message = format!("the PIN of the token `{}` is {}", token.label.escape_debug(), token.pin);
+                Err(RootKeyError::Locked { source_name: PKCS11, message })
+            }
+            Some(_) => Ok(()),
+            None => {
+                let message = "the module shows no such token".to_owned();
+                Err(RootKeyError::Absent { source_name: PKCS11, message })
+            }
         }
     }
 
