@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ringfort_policy::config::SecretsConfig;
 use ringfort_secrets::backend::keyutils::{KEYUTILS, KeyutilsSource};
 use ringfort_secrets::backend::pkcs11::{TokenOptions, TokenSeen, TokenSource, tokens};
 use ringfort_secrets::backend::secret_service::{SECRET_SERVICE, SecretServiceSource};
@@ -103,13 +104,7 @@ impl Opener<'_> {
 
     /// The token that the configuration names, if it names a module.
     fn token(&self, pin: Option<Locked>) -> Option<TokenOptions> {
-        Some(TokenOptions {
-            module: PathBuf::from(self.config.pkcs11_module.as_ref()?),
-            label: self.config.pkcs11_token.clone(),
-            serial: None,
-            pin: pin.map(Arc::new),
-            timeout: SOURCE_TIMEOUT,
-        })
+        token_options(self.config, pin)
     }
 
     /// Whether the token is there. It is not asked for anything that needs its PIN.
@@ -153,13 +148,29 @@ impl Opener<'_> {
     }
 
     fn tpm(&self) -> TpmOptions {
-        let device = match self.config.tpm2_device.as_deref() {
-            None => TpmDevice::Machine,
-            Some(place) => match place.strip_prefix("loopback:").and_then(|port| port.parse().ok()) {
-                Some(port) => TpmDevice::Loopback(port),
-                None => TpmDevice::File(PathBuf::from(place)),
-            },
-        };
-        TpmOptions { device, ..TpmOptions::default() }
+        tpm_options(self.config)
     }
+}
+
+/// The TPM that the configuration names.
+pub(crate) fn tpm_options(config: &SecretsConfig) -> TpmOptions {
+    let device = match config.tpm2_device.as_deref() {
+        None => TpmDevice::Machine,
+        Some(place) => match place.strip_prefix("loopback:").and_then(|port| port.parse().ok()) {
+            Some(port) => TpmDevice::Loopback(port),
+            None => TpmDevice::File(PathBuf::from(place)),
+        },
+    };
+    TpmOptions { device, ..TpmOptions::default() }
+}
+
+/// The token that the configuration names, if it names a module.
+pub(crate) fn token_options(config: &SecretsConfig, pin: Option<Locked>) -> Option<TokenOptions> {
+    Some(TokenOptions {
+        module: PathBuf::from(config.pkcs11_module.as_ref()?),
+        label: config.pkcs11_token.clone(),
+        serial: None,
+        pin: pin.map(Arc::new),
+        timeout: SOURCE_TIMEOUT,
+    })
 }
