@@ -10,9 +10,12 @@
 #[expect(unsafe_code, reason = "the one place of this crate where system calls are made by hand")]
 pub mod locked;
 
+pub mod age;
 pub mod backend;
+pub mod export;
 pub mod harden;
 pub mod id;
+pub mod import;
 pub mod kdf;
 pub mod keys;
 pub mod lock;
@@ -24,6 +27,7 @@ pub mod release;
 pub mod resolve;
 pub mod root;
 pub mod root_file;
+pub mod seal_config;
 pub mod sealed_text;
 pub mod session;
 pub mod store;

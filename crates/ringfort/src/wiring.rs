@@ -203,6 +203,16 @@ impl World {
 }
 
 impl World {
+    /// The configuration of the machine alone, for a command that mends the user's.
+    ///
+    /// # Errors
+    ///
+    /// As [`World::load`].
+    pub(crate) fn load_without_user_file(&self) -> Result<Loaded, Failure> {
+        let sources = Sources { system: Some(PathBuf::from(SYSTEM_FILE)), ..Sources::default() };
+        load(&sources).map_err(Failure::usage)
+    }
+
     /// As [`World::load`], with the hosts that the settings of clients name and that they were found to use. No client is
     /// started.
     ///

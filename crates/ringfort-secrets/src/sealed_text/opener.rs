@@ -26,7 +26,7 @@ pub trait KeySource: Send + Sync {
     /// # Errors
     ///
     /// Why it is not to be had, and what to do: a locked store, for example.
-    fn enc3(&self, sealed_by: StoreId) -> Result<TextKey, String>;
+    fn enc3(&self, sealed_by: StoreId) -> Result<&TextKey, String>;
 }
 
 /// Opens sealed values with the keys of a source.
@@ -45,7 +45,7 @@ impl<S: KeySource> Opener<S> {
             Form::Enc2 => open_enc2(&self.0.enc2(key).map_err(fault)?, text).map_err(sealed),
             Form::Enc3 => {
                 let store = super::Enc3::parse(text).map_err(sealed)?.store;
-                open_enc3(&self.0.enc3(store).map_err(fault)?, key, text).map_err(sealed)
+                open_enc3(self.0.enc3(store).map_err(fault)?, key, text).map_err(sealed)
             }
             _ => Err(fault("it is not sealed".to_owned())),
         }

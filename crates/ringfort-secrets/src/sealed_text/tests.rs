@@ -125,16 +125,16 @@ fn deny_the_old_form_but_in_a_migration() {
 
 #[test]
 fn an_opener_asks_for_a_key_only_when_it_opens() {
-    struct Keys;
+    struct Keys(TextKey);
     impl KeySource for Keys {
         fn enc2(&self, key: &str) -> Result<Enc2Key, String> {
             if key == KEY { Ok(enc2_key(0)) } else { Err("no key file here".to_owned()) }
         }
-        fn enc3(&self, sealed_by: StoreId) -> Result<TextKey, String> {
-            if sealed_by == STORE { Ok(text_key(STORE, 0)) } else { Err("the store is locked".to_owned()) }
+        fn enc3(&self, sealed_by: StoreId) -> Result<&TextKey, String> {
+            if sealed_by == STORE { Ok(&self.0) } else { Err("the store is locked".to_owned()) }
         }
     }
-    let opener = Opener(Keys);
+    let opener = Opener(Keys(text_key(STORE, 0)));
     let enc2 = seal_enc2(&enc2_key(0), b"hunter2").unwrap();
     let enc3 = seal_enc3(&text_key(STORE, 0), KEY, b"hunter2").unwrap();
     for text in [&enc2, &enc3] {

@@ -3,11 +3,17 @@
 //! devices.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod age;
 mod crash;
 mod disk;
 mod faults;
+mod keyring;
+mod keyutils;
 mod many;
+mod memory;
+mod providers;
 mod python;
+mod ring;
 mod secret_service;
 #[cfg(feature = "pkcs11")]
 mod softhsm;
