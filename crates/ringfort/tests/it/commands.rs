@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{Output, Place};
 
 /// Every subcommand, and its help.
-const HELP: [(&str, &str); 39] = [
+const HELP: [(&str, &str); 42] = [
     ("", include_str!("help/ringfort.txt")),
     ("run", include_str!("help/run.txt")),
     ("hook", include_str!("help/hook.txt")),
@@ -35,6 +35,9 @@ const HELP: [(&str, &str); 39] = [
     ("secrets unlock", include_str!("help/secrets-unlock.txt")),
     ("secrets lock", include_str!("help/secrets-lock.txt")),
     ("secrets passphrase", include_str!("help/secrets-passphrase.txt")),
+    ("secrets import", include_str!("help/secrets-import.txt")),
+    ("secrets export", include_str!("help/secrets-export.txt")),
+    ("secrets seal-config", include_str!("help/secrets-seal-config.txt")),
     ("trail", include_str!("help/trail.txt")),
     ("trail tail", include_str!("help/trail-tail.txt")),
     ("trail show", include_str!("help/trail-show.txt")),

@@ -39,6 +39,7 @@ mod refusals;
 mod remembered;
 mod runtimes;
 mod secrets;
+mod secrets_forms;
 mod setup;
 mod streams;
 mod support;
