@@ -14,7 +14,7 @@ wanted=(
     age:age age-keygen:age bash:bash busybox:busybox-static bwrap:bubblewrap cc:gcc dbus-daemon:dbus-daemon dbus-send:dbus-bin gcc:gcc
     git:git gnome-keyring-daemon:gnome-keyring ip:iproute2 make:make nft:nftables node:nodejs npm:npm ps:procps
     python3:python3 runuser:util-linux script:bsdutils setpriv:util-linux setsid:util-linux softhsm2-util:softhsm2
-    swtpm:swtpm tmux:tmux unshare:util-linux useradd:passwd vi:vim-tiny
+    ssh-keygen:openssh-client swtpm:swtpm tmux:tmux unshare:util-linux useradd:passwd vi:vim-tiny
 )
 
 missing=()

@@ -21,9 +21,9 @@ fi
 
 # Every long test reads the first; proptest reads the second: its default of 256 cases takes about a second.
 export RINGFORT_SOAK_SECONDS=$seconds
+export PROPTEST_CASES=$((256 * seconds))
 # How often a writer of secrets is killed.
 export RINGFORT_SOAK=500
-export PROPTEST_CASES=$((256 * seconds))
 printf 'RINGFORT_SOAK_SECONDS=%s PROPTEST_CASES=%s\n' "$RINGFORT_SOAK_SECONDS" "$PROPTEST_CASES"
 
 for crate in "${crates[@]}"; do

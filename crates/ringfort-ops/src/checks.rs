@@ -9,6 +9,7 @@ mod cage;
 mod clear;
 mod hooks;
 mod kernel;
+mod keys;
 mod memory;
 mod policy;
 mod provider;
@@ -146,6 +147,7 @@ pub static CHECKS: &[Check] = &[
     clear::ENTRY,
     provider::ENTRY,
     record::ENTRY,
+    keys::ENTRY,
 ];
 
 impl Check {

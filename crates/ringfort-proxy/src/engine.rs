@@ -82,6 +82,14 @@ pub(crate) enum Entrance {
 pub(crate) struct Sockets {
     pub(crate) tcp: Vec<(Entrance, std::net::TcpListener)>,
     pub(crate) udp: Option<std::net::UdpSocket>,
+    pub(crate) arrivals: Option<Arriving>,
+}
+
+/// Connections that are made elsewhere.
+pub(crate) struct Arriving {
+    pub(crate) streams: mpsc::Receiver<std::net::TcpStream>,
+    /// Closed when the cage is not served any more: whoever makes them sees that.
+    pub(crate) _stopped: std::io::PipeWriter,
 }
 
 /// What the handle wants.
@@ -171,6 +179,9 @@ impl Cage {
                 Err(_) => self.leave(),
             }
         }
+        if let Some(arriving) = sockets.arrivals {
+            self.spawn(take_in(Rc::clone(self), arriving));
+        }
     }
 
     fn welcome(self: &Rc<Self>, socket: TcpStream, peer: SocketAddr, entrance: Entrance) {
@@ -225,6 +236,17 @@ async fn accept(cage: Rc<Cage>, listener: TcpListener, entrance: Entrance) {
             // The program gave up before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+async fn take_in(cage: Rc<Cage>, mut arriving: Arriving) {
+    while let Some(stream) = arriving.streams.recv().await {
+        // What cannot be served is closed, and the program sees that.
+        if let (Ok(peer), Ok(())) = (stream.peer_addr(), stream.set_nonblocking(true))
+            && let Ok(socket) = TcpStream::from_std(stream)
+        {
+            cage.welcome(socket, peer, Entrance::Proxy);
         }
     }
 }

@@ -26,5 +26,5 @@ pub mod wire;
 
 pub use dialer::SystemDialer;
 pub use judge::{Judge, Verdict};
-pub use proxy::{Listeners, Proxy, ProxyHandle, ProxyOptions};
+pub use proxy::{Arrivals, Listeners, Proxy, ProxyHandle, ProxyOptions};
 pub use resolve::{Resolve, SystemResolver};

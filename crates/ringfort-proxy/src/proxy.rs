@@ -6,7 +6,8 @@
 //! **Invariant:** dropping the handle stops the thread; every connection is closed and reported before that returns.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::net::TcpStream;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -29,6 +30,10 @@ use crate::resolve::Resolve;
 const LOOKUP_STACK_BYTES: usize = 512 << 10;
 /// Stack of the proxy's thread. Bytes.
 const STACK_BYTES: usize = 1 << 20;
+/// Stack of a thread that waits for arrivals. Bytes.
+const ARRIVALS_STACK_BYTES: usize = 256 << 10;
+/// Connections that were made and wait to be served; while there are so many, no other is made.
+const ARRIVALS_WAITING_MAX: usize = 64;
 /// How long a thread for lookups is kept without work.
 const LOOKUP_KEEP: Duration = Duration::from_secs(2);
 
@@ -54,6 +59,13 @@ pub struct Listeners {
     pub dns_udp: Option<OwnedFd>,
     /// TCP: DNS.
     pub dns_tcp: Option<OwnedFd>,
+}
+
+/// Makes the connections of a cage that has no listeners, one by one.
+pub trait Arrivals: Send {
+    /// Waits for the next connection and returns its outer end. `None` when there will be none any more, or when `stop`
+    /// becomes readable or is closed at its other end.
+    fn next(&mut self, stop: BorrowedFd<'_>) -> Option<TcpStream>;
 }
 
 /// The proxy; see [`Proxy::start`].
@@ -135,6 +147,31 @@ impl ProxyHandle {
             tcp.push((Entrance::Dns, listener(descriptor)?));
         }
         let udp = listeners.dns_udp.map(datagrams).transpose()?;
+        self.serve(Sockets { tcp, udp, arrivals: None }, client)
+    }
+
+    /// Serves one more cage whose connections arrive one by one, as if they came to its proxy; one of the same id is
+    /// replaced. They are waited for on a thread of their own, which ends with the cage.
+    ///
+    /// # Errors
+    ///
+    /// There are too many cages, the thread could not be made, or the proxy has stopped; nothing is served.
+    pub fn adopt_arrivals(&self, mut arrivals: Box<dyn Arrivals>, client: Client) -> io::Result<()> {
+        let (stop, stopped) = io::pipe()?;
+        let (sender, streams) = mpsc::channel(ARRIVALS_WAITING_MAX);
+        let body = move || {
+            while let Some(stream) = arrivals.next(stop.as_fd()) {
+                if sender.blocking_send(stream).is_err() {
+                    return; // The cage is not served any more.
+                }
+            }
+        };
+        std::thread::Builder::new().name("arrivals".into()).stack_size(ARRIVALS_STACK_BYTES).spawn(body)?;
+        let arrivals = Some(engine::Arriving { streams, _stopped: stopped });
+        self.serve(Sockets { tcp: Vec::new(), udp: None, arrivals }, client)
+    }
+
+    fn serve(&self, sockets: Sockets, client: Client) -> io::Result<()> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if !clients.contains(&client.id) {
             if clients.len() >= CLIENTS_MAX {
@@ -143,7 +180,7 @@ impl ProxyHandle {
             clients.push(client.id);
         }
         drop(clients);
-        self.order(Order::Adopt(Sockets { tcp, udp }, client))
+        self.order(Order::Adopt(sockets, client))
     }
 
     /// Stops serving a cage: its listeners and connections are closed. One that is not known is no error.

@@ -7,6 +7,7 @@
 //! succeeded. After an error nothing has run. When a [`Cage`] is dropped everything in it is killed.
 
 mod begun;
+mod connects;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -21,6 +22,8 @@ use ringfort_core::obligation::{LimitObligation, Obligations, Promise};
 use ringfort_core::permit::{Permit, PermitError};
 
 pub use self::begun::{Answer, BEGUN_BYTES_MAX, Begun, Question};
+pub use self::connects::Connects;
+pub(crate) use self::connects::Served;
 use crate::achieved::{Achieved, Degree};
 use crate::group::{Group, Leaf};
 use crate::profile::{CowView, Limits, Profile, Tracing};
@@ -50,13 +53,22 @@ pub struct Spawn {
     pub broker: Option<OwnedFd>,
 }
 
+/// How connections for the proxy come out of a cage.
+#[derive(Debug)]
+pub enum Front {
+    /// By a listener inside.
+    Listener(OwnedFd),
+    /// One by one, made out here: the cage has no network of its own. Such a door has nothing else.
+    Connects(Connects),
+}
+
 /// The listeners that a cage's door has inside, held outside. They keep the cage's network alive as long as they are
 /// open; nothing inside holds them. All are non-blocking.
 #[derive(Debug)]
 pub struct DoorSockets {
     /// Takes HTTP and SOCKS connections.
-    pub proxy: OwnedFd,
-    /// The port of [`DoorSockets::proxy`] on 127.0.0.1.
+    pub proxy: Front,
+    /// The port of [`DoorSockets::proxy`] on 127.0.0.1, as programs inside see it.
     pub proxy_port: u16,
     /// Each caught port and its listener. The local address of an accepted connection is the address that the program
     /// meant: refuse those outside [`SYNTHETIC_NET`](crate::profile::SYNTHETIC_NET), which are the cage's own.

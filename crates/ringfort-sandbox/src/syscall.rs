@@ -16,6 +16,7 @@ mod fork;
 mod inherit;
 mod mount;
 mod network;
+mod notify;
 mod process;
 mod trace;
 
@@ -28,6 +29,7 @@ pub(crate) use self::fork::{LastWords, fork_process, set_last_words};
 pub(crate) use self::inherit::duplicate;
 pub(crate) use self::mount::*;
 pub(crate) use self::network::*;
+pub(crate) use self::notify::*;
 pub(crate) use self::process::*;
 pub(crate) use self::trace::*;
 

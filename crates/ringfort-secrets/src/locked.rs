@@ -21,7 +21,7 @@ use zeroize::Zeroize as _;
 
 use arena::Place;
 pub use pages::Protection;
-pub(crate) use scratch::Scratch;
+pub(crate) use scratch::{Scratch, wiping_deep};
 pub use scratch::wiping;
 
 /// Longest value. Bytes.

@@ -48,6 +48,8 @@ pub use crate::store::write::{Existing, Imported, Item};
 pub const FILE_NAME: &str = "store.ringfort";
 /// Name of the generation before.
 pub const PREVIOUS_NAME: &str = "store.previous";
+/// Name of a file that was refused, once the generation before has taken its place.
+pub const REFUSED_NAME: &str = "store.refused";
 /// Most entries of one store.
 pub const ENTRIES_MAX: usize = 100_000;
 /// Longest value. Bytes.
@@ -323,10 +325,13 @@ fn latest(folder: &Folder, keys: &Keys, options: &Options) -> Result<(Record, Op
     let name = anchor::name_of(folder)?;
     let record = Record::newest(above.read(&name)?.as_deref(), keys)
         .map_err(|fault| StoreError::Fault { path: above.join(&name), fault })?;
-    let ask = |anchor: &Arc<dyn Anchor>| {
-        anchor.latest(&keys.store()).map_err(|message| StoreError::Anchor { name: anchor.name(), message })
-    };
-    Ok((record, options.anchor.as_ref().map(ask).transpose()?.flatten()))
+    Ok((record, outside(keys, options)?))
+}
+
+/// The newest generation that an anchor elsewhere knows.
+fn outside(keys: &Keys, options: &Options) -> Result<Option<u64>, StoreError> {
+    let Some(anchor) = &options.anchor else { return Ok(None) };
+    anchor.latest(&keys.store()).map_err(|message| StoreError::Anchor { name: anchor.name(), message })
 }
 
 fn content(folder: &Folder, bytes: &[u8], keys: &Keys) -> Result<State, StoreError> {

@@ -13,6 +13,7 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod freeze;
 pub(crate) mod hook;
+pub(crate) mod keys;
 pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod providers;
@@ -92,6 +93,7 @@ pub(crate) enum Sub {
     Check(check::CheckArgs),
     Scan(scan::ScanArgs),
     Secrets(secrets::SecretsArgs),
+    Keys(keys::KeysArgs),
     Trail(trail::TrailArgs),
     Approvals(approvals::ApprovalsArgs),
     Policy(policy::PolicyArgs),
@@ -135,6 +137,7 @@ pub(crate) fn main() -> ExitCode {
         Sub::Check(args) => check::run(&args, &common),
         Sub::Scan(args) => scan::run(&args),
         Sub::Secrets(args) => secrets::run(&args, &common),
+        Sub::Keys(args) => keys::run(&args, &common),
         Sub::Trail(args) => trail::run(&args, &common),
         Sub::Approvals(args) => approvals::run(&args, &common),
         Sub::Policy(args) => policy::run(&args, &common),

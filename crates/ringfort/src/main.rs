@@ -8,6 +8,7 @@
 
 mod clients;
 mod commands;
+mod keyring;
 mod network;
 mod output;
 mod prompt;

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,11 +30,11 @@ use ringfort_proxy::judge::{
 };
 use ringfort_proxy::limits::{DestinationLimits, Limits};
 use ringfort_proxy::resolve::SystemResolver;
-use ringfort_proxy::{Listeners, Proxy, ProxyHandle, ProxyOptions, SystemDialer};
+use ringfort_proxy::{Arrivals, Listeners, Proxy, ProxyHandle, ProxyOptions, SystemDialer};
 use ringfort_runtime::egress::{
     Addresses, Attempt, CageId, Carrier, Closed, Ending, Event, OpenCarrier, Refusal, Reply, Verdict,
 };
-use ringfort_sandbox::launch::DoorSockets;
+use ringfort_sandbox::launch::{Connects, DoorSockets, Front};
 use rustix::event::{EventfdFlags, eventfd};
 
 /// Most questions and reports that wait for the supervisor; what a person takes long to answer holds them up.
@@ -257,6 +257,15 @@ fn closed(report: Report) -> Closed {
     }
 }
 
+/// Connections that the sandbox makes.
+struct Made(Connects);
+
+impl Arrivals for Made {
+    fn next(&mut self, stop: BorrowedFd<'_>) -> Option<TcpStream> {
+        self.0.next(stop)
+    }
+}
+
 /// The supervisor's side.
 struct Carried {
     proxy: Option<ProxyHandle>,
@@ -273,7 +282,11 @@ impl Carrier for Carried {
         programs.insert(client, program.map(str::to_owned));
         drop(programs);
         let DoorSockets { proxy: front, caught, dns_udp, dns_tcp, .. } = sockets;
-        proxy.adopt(Listeners { proxy: front, caught, dns_udp, dns_tcp }, Client { id: client, credential: None })
+        let client = Client { id: client, credential: None };
+        match front {
+            Front::Listener(front) => proxy.adopt(Listeners { proxy: front, caught, dns_udp, dns_tcp }, client),
+            Front::Connects(connects) => proxy.adopt_arrivals(Box::new(Made(connects)), client),
+        }
     }
 
     fn remove(&mut self, cage: CageId) {

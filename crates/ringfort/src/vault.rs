@@ -6,6 +6,8 @@
 //! **Invariant:** what needs nobody is tried first, and a person is asked once nothing else opens it; no source stands
 //! in for another in silence. Every failure says what to do.
 
+mod sources;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,19 +17,19 @@ use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
 use ringfort_policy::config::SecretsConfig;
 use ringfort_runtime::supervisor::Signals;
-use ringfort_secrets::backend::{Backend, Probe, Requested, Sight, SlotSeen, Status, Writes, classify};
+use ringfort_secrets::backend::{Backend, Kind, Requested, Sight, SlotSeen, Status, Writes, classify};
 use ringfort_secrets::kdf;
 use ringfort_secrets::lock::{Limits, Why};
-use ringfort_secrets::locked::Locked;
 use ringfort_secrets::lockout::{Caller, Lockout};
 use ringfort_secrets::moment::KernelMoments;
-use ringfort_secrets::passphrase::{ENV, EnvKeySource, PASSPHRASE, PassphraseSource};
+use ringfort_secrets::passphrase::{ENV, PASSPHRASE, PassphraseSource};
 use ringfort_secrets::root::{RootKeyError, RootKeySource};
-use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
+use ringfort_secrets::root_file::KeyFileSource;
 use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
 use ringfort_secrets::store::{Header, Slot, StoreError, Vault};
 use ringfort_secrets::strength::{self, Strength};
 
+use self::sources::{QUIET, remark};
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
 use crate::wiring::World;
@@ -96,7 +98,11 @@ impl Opener<'_> {
     /// There is none, or it does not open; what to do is said.
     pub(crate) fn open(&self, missing: Missing) -> Result<Vault, Failure> {
         match (self.header()?, missing) {
-            (Some(header), _) => self.open_existing(&header),
+            (Some(header), Missing::Make) => {
+                self.may_write()?;
+                self.open_existing(&header)
+            }
+            (Some(header), Missing::Fail) => self.open_existing(&header),
             (None, Missing::Make) => self.make(),
             (None, Missing::Fail) => {
                 let error = anyhow::anyhow!("there are no secrets yet");
@@ -108,22 +114,22 @@ impl Opener<'_> {
 
     /// Makes the store, with the first source that serves.
     fn make(&self) -> Result<Vault, Failure> {
-        let source = match self.status(None)?.writes {
-            Writes::Store => self.new_source()?,
-            Writes::Memory => {
-                let error = anyhow::anyhow!("the backend `env` keeps nothing: a value would be gone with this command");
-                return Err(Failure::usage(error).help("set `secrets.backend` to `auto`, or name another one"));
-            }
-            Writes::Refused { reason } => {
-                let error = anyhow::anyhow!("nothing is stored: {reason}");
-                return Err(Failure::usage(error).help("`ringfort secrets status` shows every backend"));
-            }
+        let status = self.status(None)?;
+        writable(&status, "`ringfort secrets status` shows every backend")?;
+        let source = match status.active_backend {
+            Backend::EncryptedFile => self.new_source()?,
+            native => self.native(native)?,
         };
         if let Some(trail) = self.trail {
             let entry = Entry::event("secrets.create").fact("key_source", source.name());
             trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
         }
         let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref()).map_err(unusable)?;
+        if let Some(remark) = remark(source.name())
+            && let Ok(prompt) = Prompt::open(self.signals)
+        {
+            prompt.say(remark).map_err(unasked)?;
+        }
         if source.name() == PASSPHRASE {
             // Who has just typed it twice is not asked again by the next command.
             match session::hold(vault.id(), vault.store_key(), self.limits(), &KernelMoments) {
@@ -153,6 +159,14 @@ impl Opener<'_> {
         Ok(Box::new(KeyFileSource::new(self.key_file())))
     }
 
+    /// Refuses to write where the configuration names a backend that the store does not have; `auto` names none.
+    fn may_write(&self) -> Result<(), Failure> {
+        match Requested::parse(&self.config.backend).kind() {
+            Kind::Auto => Ok(()),
+            _ => writable(&self.status(None)?, "`ringfort secrets slot add` adds a way to open the store"),
+        }
+    }
+
     /// What the backend that the configuration names comes to here.
     ///
     /// # Errors
@@ -172,32 +186,14 @@ impl Opener<'_> {
             count: vault.map_or(0, |vault| vault.len() as u64),
             locked: header.is_some() && vault.is_none(),
             allow_fallback: self.config.allow_fallback,
+            key_given: self.variable()?.map(|source| source.key_source()),
         };
-        Ok(classify(&Requested::parse(&self.config.backend), &probe, &sight))
-    }
-
-    /// Where the root key comes from, by the first slot that needs nobody, else by the first.
-    pub(crate) fn key_source(&self, header: &Header) -> Option<String> {
-        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
-        if has(ENV) {
-            return Some(format!("env:{KEY_VARIABLE}"));
-        }
-        if has(KEY_FILE) {
-            return Some(KeyFileSource::new(self.key_file()).key_source());
-        }
-        header.slots.first().map(|slot| slot.data.source.clone())
+        Ok(classify(&Requested::parse(&self.config.backend), &|backend| self.probe(backend), &sight))
     }
 
     /// The folder of keys, made if it is missing.
     pub(crate) fn private_keys_folder(&self) -> Result<(), Failure> {
         ringfort_runtime::state::private_folder(&self.state.join(KEYS_FOLDER)).map_err(Failure::guard)
-    }
-
-    /// The source from the environment, if it is set.
-    fn variable(&self) -> Result<Option<EnvKeySource>, Failure> {
-        let Some(value) = self.world.variable(KEY_VARIABLE).filter(|value| !value.is_empty()) else { return Ok(None) };
-        let value = Locked::copy_of(value.as_encoded_bytes()).map_err(Failure::guard)?;
-        Ok(Some(EnvKeySource::new(KEY_VARIABLE, value)))
     }
 
     /// The store, if nobody needs to be asked for it; else why not.
@@ -220,14 +216,8 @@ impl Opener<'_> {
             Ok(Held::Not(NotHeld::Absent)) | Err(SessionError::Unavailable { .. }) => {}
             Err(error) => return Err(Failure::guard(error).help(STILL_OPEN)),
         }
-        let mut sources: Vec<Box<dyn RootKeySource>> = Vec::new();
-        if let Some(source) = self.variable()?.filter(|_| has(ENV)) {
-            sources.push(Box::new(source));
-        }
-        if has(KEY_FILE) {
-            sources.push(Box::new(KeyFileSource::new(self.key_file())));
-        }
-        for source in sources {
+        for name in QUIET.iter().filter(|name| has(name)) {
+            let Some(source) = self.source(name)? else { continue };
             match Vault::open(&self.folder(), source.as_ref()) {
                 Ok(vault) => return Ok(Ok(vault)),
                 Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. } | StoreError::NoSlot { .. })) => {
@@ -330,11 +320,15 @@ pub(crate) struct Shut {
     because: Option<Why>,
 }
 
-/// How a backend is found on this machine.
-fn probe(backend: Backend) -> Probe {
-    match backend {
-        Backend::Env | Backend::EncryptedFile => Probe::Ready,
-        other => Probe::Absent { message: format!("this version of Ringfort was built without {other}") },
+/// Fails where nothing may be written.
+fn writable(status: &Status, help: &str) -> Result<(), Failure> {
+    match &status.writes {
+        Writes::Store => Ok(()),
+        Writes::Memory => {
+            let error = anyhow::anyhow!("the backend `env` keeps nothing: a value would be gone with this command");
+            Err(Failure::usage(error).help("set `secrets.backend` to `auto`, or name another one"))
+        }
+        Writes::Refused { reason } => Err(Failure::usage(anyhow::anyhow!("nothing is stored: {reason}")).help(help)),
     }
 }
 

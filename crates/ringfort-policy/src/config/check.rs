@@ -32,6 +32,8 @@ const PERCENT_MAX: u64 = 4096 * 100;
 const BLOCKED_BYTES_MAX: usize = 1 << 10;
 /// Most patterns of texts that are blocked.
 const BLOCKED_MAX: usize = 256;
+/// The last register of a TPM.
+const TPM_PCR_MAX: u8 = 23;
 /// Longest time that an unused store stays unlocked, in minutes (a day).
 const IDLE_LOCK_MINUTES_MAX: u32 = 24 * 60;
 /// Most entries of one list.
@@ -290,6 +292,13 @@ fn check_autonomy(config: &Config, checker: &mut Checker, is_idle: &impl Fn(&str
     }
 }
 
+fn is_tpm(place: &str) -> bool {
+    match place.strip_prefix("loopback:") {
+        Some(port) => port.parse::<u16>().is_ok_and(|port| port > 0),
+        None => place.starts_with("/dev/") && !place.contains("/../"),
+    }
+}
+
 fn check_secrets(secrets: &SecretsConfig, checker: &mut Checker) {
     if !secrets.encrypt {
         checker.value("secrets.encrypt", "secrets are stored encrypted, or not at all");
@@ -299,6 +308,12 @@ fn check_secrets(secrets: &SecretsConfig, checker: &mut Checker) {
         checker.value("secrets.backend", "it is the name of a backend; `ringfort secrets status` lists them");
     }
     checker.range("secrets.idle_lock_minutes", secrets.idle_lock_minutes, 1, IDLE_LOCK_MINUTES_MAX);
+    if secrets.tpm2_device.as_deref().is_some_and(|place| !is_tpm(place)) {
+        checker.value("secrets.tpm2_device", "it is a device file, as `/dev/tpmrm0`, or `loopback:PORT`");
+    }
+    if secrets.tpm2_pcrs.iter().any(|pcr| *pcr > TPM_PCR_MAX) {
+        checker.value("secrets.tpm2_pcrs", format!("the registers are 0 to {TPM_PCR_MAX}"));
+    }
     checker.secrets("secrets.allow", secrets.allow.as_deref().unwrap_or_default());
     checker.secrets("secrets.deny", &secrets.deny);
 }

@@ -17,6 +17,12 @@ pub struct SecretsConfig {
     pub allow_fallback: bool,
     /// How long an unlocked store stays unlocked without being used, in minutes.
     pub idle_lock_minutes: u32,
+    /// The TPM, where it is not the machine's first: a device file, or `loopback:PORT` of a software TPM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpm2_device: Option<String>,
+    /// The registers of the TPM that must have their present values when the store is opened; none by default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tpm2_pcrs: Vec<u8>,
     /// The only secrets that a run may be given, as ids or `prefix.*`; absent means every one that a person names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow: Option<Vec<String>>,
@@ -32,6 +38,8 @@ impl Default for SecretsConfig {
             backend: "auto".to_owned(),
             allow_fallback: false,
             idle_lock_minutes: 30,
+            tpm2_device: None,
+            tpm2_pcrs: Vec::new(),
             allow: None,
             deny: Vec::new(),
         }

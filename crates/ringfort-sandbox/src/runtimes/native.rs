@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use ringfort_core::obligation::Promise;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
+use self::door::{Asked, NetworkPlan};
 pub(crate) use self::keeper::BROKER;
 pub(crate) use self::landlock::ABI_MAX as LANDLOCK_ABI_MAX;
 use self::prepare::Host;
@@ -264,13 +265,22 @@ fn attempt(
         return Err(LaunchError::host("a descriptor for the process")(Errno(libc::ENOSYS)).into());
     };
     let outcome = restored.map_err(|errno| LaunchError::host("restoring signals")(errno).into()).and_then(|()| {
-        let reports = read_reports(&report);
+        let mut asked = Asked::new(&plan.network, &control);
+        let reports = read_reports(&report, Some(&mut asked));
         let (findings, overlays_refused) = judge(mode, &plan, spawn, reports)?;
-        Ok((findings, overlays_refused, door::receive(&control, &plan.network)?))
+        let door = match plan.network {
+            NetworkPlan::Supervised { .. } => asked.door(),
+            _ => Ok(door::receive(&control, &plan.network)?),
+        };
+        Ok((findings, overlays_refused, door))
     });
     match outcome {
         Ok((findings, overlays_refused, door)) => {
             warnings.extend(view.warnings(overlays_refused));
+            let door = door.unwrap_or_else(|missing| {
+                warnings.push(missing.to_owned());
+                None
+            });
             let achieved = achieved(mode, plan.rules.abi(), findings, std::mem::take(warnings));
             Ok(Started { pid: cloned.pid, pidfd, control, achieved, door, leftover: None, leaf: None })
         }
@@ -312,13 +322,17 @@ impl Mode {
 }
 
 /// Reads what the child says until its program runs (the pipe closes at `execve`) or it has ended.
-fn read_reports(pipe: &OwnedFd) -> (Option<Report>, Option<Report>) {
+fn read_reports(pipe: &OwnedFd, mut asked: Option<&mut Asked<'_>>) -> (Option<Report>, Option<Report>) {
     let (mut first, mut second) = (None, None);
     for slot in [&mut first, &mut second] {
         let mut buffer = [0; REPORT_BYTES];
-        match syscall::poll_readable([pipe.as_raw_fd()], Some(START_MS_MAX)) {
-            Ok([true]) => {}
-            _ => return (None, None), // Too slow, which is as good as broken.
+        // After the first report it is the program that asks, and nobody serves it here.
+        let is_readable = match asked.take() {
+            Some(asked) => asked.serve_until_readable(pipe),
+            None => syscall::poll_readable([pipe.as_raw_fd()], Some(START_MS_MAX)) == Ok([true]),
+        };
+        if !is_readable {
+            return (None, None); // Too slow, which is as good as broken.
         }
         match syscall::read(pipe.as_raw_fd(), &mut buffer) {
             Ok(REPORT_BYTES) => *slot = Report::decode(&buffer),

@@ -148,6 +148,11 @@ pub(crate) struct Instruction {
 
 /// Installs a filter; `no_new_privs` has to be set.
 pub(crate) fn install_filter(program: &[Instruction]) -> Answer<()> {
+    install_filter_with(program, 0).map(|_| ())
+}
+
+/// The same with flags; the answer is what these ask for.
+pub(super) fn install_filter_with(program: &[Instruction], flags: libc::c_ulong) -> Answer<c_int> {
     #[repr(C)]
     struct Program {
         length: u16,
@@ -158,9 +163,7 @@ pub(crate) fn install_filter(program: &[Instruction]) -> Answer<()> {
     };
     let fprog = Program { length, filter: program.as_ptr() };
     // SAFETY: `fprog` and the instructions outlive the call.
-    check_unit(unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0 as c_long, &raw const fprog)
-    })
+    check_int(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const fprog) })
 }
 
 /// Whether the kernel takes filters that answer with an error number.

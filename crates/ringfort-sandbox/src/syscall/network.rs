@@ -77,12 +77,7 @@ pub(crate) fn listener(address: Ipv4Addr, port: u16, listen: Listen) -> Answer<c
         Listen::Datagram => libc::SOCK_DGRAM,
     };
     let made = socket(libc::AF_INET, kind | libc::SOCK_NONBLOCK, 0)?;
-    let name = libc::sockaddr_in {
-        sin_family: libc::AF_INET as u16,
-        sin_port: port.to_be(),
-        sin_addr: libc::in_addr { s_addr: u32::from(address).to_be() },
-        sin_zero: [0; 8],
-    };
+    let name = own(address, port);
     // SAFETY: `name` outlives the call and the size is its own.
     let bound =
         check_unit(unsafe { libc::syscall(libc::SYS_bind, made, &raw const name, size_of::<libc::sockaddr_in>()) });
@@ -99,7 +94,8 @@ pub(crate) fn listener(address: Ipv4Addr, port: u16, listen: Listen) -> Answer<c
     }
 }
 
-fn start_listening(socket: c_int, backlog: u16) -> Answer<()> {
+/// Makes a TCP socket a listener; one without a name is given one.
+pub(crate) fn start_listening(socket: c_int, backlog: u16) -> Answer<()> {
     // SAFETY: no memory is passed.
     check_unit(unsafe { libc::syscall(libc::SYS_listen, socket, c_int::from(backlog)) })
 }
@@ -157,6 +153,29 @@ fn nowhere_v6() -> libc::sockaddr_in6 {
     }
 }
 
+fn own(address: Ipv4Addr, port: u16) -> libc::sockaddr_in {
+    libc::sockaddr_in {
+        sin_family: libc::AF_INET as u16,
+        sin_port: port.to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from(address).to_be() },
+        sin_zero: [0; 8],
+    }
+}
+
+/// Connects an IPv4 socket to a port of 127.0.0.1.
+pub(crate) fn connect_own(socket: c_int, port: u16) -> Answer<()> {
+    let address = own(Ipv4Addr::LOCALHOST, port);
+    // SAFETY: `address` outlives the call and the size is its own.
+    check_unit(unsafe { libc::syscall(libc::SYS_connect, socket, &raw const address, size_of::<libc::sockaddr_in>()) })
+}
+
+/// Gives an IPv4 socket a name on 127.0.0.1, with a port that the kernel chooses.
+pub(crate) fn bind_anywhere(socket: c_int) -> Answer<()> {
+    let address = own(Ipv4Addr::LOCALHOST, 0);
+    // SAFETY: `address` outlives the call and the size is its own.
+    check_unit(unsafe { libc::syscall(libc::SYS_bind, socket, &raw const address, size_of::<libc::sockaddr_in>()) })
+}
+
 /// Connects an IPv4 socket to a documentation address. A stream socket must not block; a datagram socket sends nothing.
 pub(crate) fn connect_nowhere(socket: c_int) -> Answer<()> {
     let address = nowhere_v4();
@@ -171,8 +190,17 @@ pub(crate) fn connect_nowhere_v6(socket: c_int) -> Answer<()> {
     check_unit(unsafe { libc::syscall(libc::SYS_connect, socket, &raw const address, size_of::<libc::sockaddr_in6>()) })
 }
 
+/// Connects an IPv4 TCP socket to a documentation address by sending ahead.
+pub(crate) fn send_ahead_nowhere(socket: c_int) -> Answer<()> {
+    send_empty_nowhere(socket, libc::MSG_FASTOPEN)
+}
+
 /// Sends one empty datagram to a documentation address.
 pub(crate) fn send_nowhere(socket: c_int) -> Answer<()> {
+    send_empty_nowhere(socket, 0)
+}
+
+fn send_empty_nowhere(socket: c_int, flags: c_int) -> Answer<()> {
     let address = nowhere_v4();
     // SAFETY: nothing is sent; `address` outlives the call and the size is its own.
     check_unit(unsafe {
@@ -181,7 +209,7 @@ pub(crate) fn send_nowhere(socket: c_int) -> Answer<()> {
             socket,
             std::ptr::null::<u8>(),
             0_usize,
-            libc::MSG_NOSIGNAL,
+            flags | libc::MSG_NOSIGNAL,
             &raw const address,
             size_of::<libc::sockaddr_in>(),
         )

@@ -18,4 +18,6 @@ mod limits;
 mod network;
 mod network_inside;
 mod programs;
+mod supervised;
+mod supervised_inside;
 mod traced;

@@ -12,7 +12,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use ringfort_core::obligation::Promise;
-use ringfort_sandbox::launch::{Cage, DoorSockets, Exit, LaunchError};
+use ringfort_core::syscalls::SyscallGroup;
+use ringfort_sandbox::launch::{Cage, DoorSockets, Exit, Front, LaunchError};
 use ringfort_sandbox::profile::{BindMode, CAUGHT_PORTS_MAX, DegreeRequest, DoorView, HomeBind, Network, PROXY_PORT};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -96,7 +97,7 @@ impl Door {
     fn new(sockets: DoorSockets) -> Self {
         assert_eq!(sockets.proxy_port, PROXY_PORT);
         Self {
-            proxy: sockets.proxy.into(),
+            proxy: listener(sockets.proxy).into(),
             caught: sockets.caught.into_iter().map(|(port, socket)| (port, socket.into())).collect(),
             dns_udp: sockets.dns_udp.unwrap().into(),
             dns_tcp: sockets.dns_tcp.unwrap().into(),
@@ -133,6 +134,13 @@ impl Door {
             answer.extend(address);
         }
         self.dns_udp.send_to(&answer, from).unwrap();
+    }
+}
+
+fn listener(front: Front) -> OwnedFd {
+    match front {
+        Front::Listener(listener) => listener,
+        Front::Connects(_) => panic!("this cage has a network of its own"),
     }
 }
 
@@ -365,9 +373,10 @@ fn a_flood_of_connections_is_bounded() {
 }
 
 #[test]
-fn without_namespaces_there_is_no_door_and_no_network() {
+fn without_namespaces_and_sockets_there_is_no_door_and_no_network() {
     let mut place = Place::new(DegreeRequest::Minimal);
     place.profile.network = door();
+    place.profile.syscalls = place.profile.syscalls.without(SyscallGroup::Network);
     place.profile.require = [Promise::NoNetwork].into();
     let mut cage = start(&place, spawn("/bin/true", &["true"])).unwrap();
     assert!(cage.take_door().is_none());

@@ -7,11 +7,10 @@
 //! derivation are refused.
 
 use hkdf::Hkdf;
-use p256::ecdsa::signature::Verifier as _;
-use p256::ecdsa::{Signature, VerifyingKey};
 use sha2::Sha256;
 
-use crate::keys::{KeyError, KeyHandle, KeyKind};
+use crate::keys::software::{CONTEXT_MAX, verify_public};
+use crate::keys::{KeyError, KeyHandle};
 use crate::locked::Locked;
 use crate::root::KEY_LEN;
 
@@ -39,8 +38,16 @@ pub(crate) fn check_message(provider: &'static str, message: &[u8]) -> Result<()
 }
 
 /// The message whose MAC [`expand`] takes.
-pub(crate) fn derivation(context: &[u8]) -> Vec<u8> {
-    [DERIVATION, context].concat()
+///
+/// # Errors
+///
+/// [`KeyError::Broken`]: the context is empty or longer than [`CONTEXT_MAX`].
+pub(crate) fn derivation(provider: &'static str, context: &[u8]) -> Result<Vec<u8>, KeyError> {
+    if context.is_empty() || context.len() > CONTEXT_MAX {
+        let message = format!("a context has 1 to {CONTEXT_MAX} bytes");
+        return Err(KeyError::Broken { provider, operation: "derive", message });
+    }
+    Ok([DERIVATION, context].concat())
 }
 
 /// The key that is derived from the MAC of [`derivation`].
@@ -60,19 +67,33 @@ pub(crate) fn expand(provider: &'static str, mac: &[u8], context: &[u8]) -> Resu
 ///
 /// # Errors
 ///
-/// [`KeyError::Unsupported`]: the key has no public half of this sort.
-pub(crate) fn verify_p256(
+/// [`KeyError`]: the key has no public half of this sort.
+pub(crate) fn verify(
     provider: &'static str,
     key: &KeyHandle,
     message: &[u8],
     signature: &[u8],
 ) -> Result<bool, KeyError> {
-    let unsupported = KeyError::Unsupported { provider, operation: "verify", kind: key.kind };
-    let public = match (&key.public, key.kind) {
-        (Some(public), KeyKind::EcdsaP256) => VerifyingKey::from_sec1_bytes(public).map_err(|_| unsupported)?,
-        _ => return Err(unsupported),
-    };
-    Ok(Signature::from_slice(signature).is_ok_and(|signature| public.verify(message, &signature).is_ok()))
+    let unsupported = || KeyError::Unsupported { provider, operation: "verify", kind: key.kind };
+    verify_public(key.kind, key.public.as_deref().ok_or_else(unsupported)?, message, signature)
+}
+
+/// That a device's own signature is that of its key, before anybody else sees it.
+///
+/// # Errors
+///
+/// [`KeyError::Broken`]: it is not, or the device was disturbed while it signed.
+pub(crate) fn prove(
+    provider: &'static str,
+    key: &KeyHandle,
+    message: &[u8],
+    signature: Vec<u8>,
+) -> Result<Vec<u8>, KeyError> {
+    if verify(provider, key, message, &signature)? {
+        return Ok(signature);
+    }
+    let message = "its signature is not that of this key".to_owned();
+    Err(KeyError::Broken { provider, operation: "sign", message })
 }
 
 #[cfg(test)]
@@ -83,7 +104,8 @@ mod tests {
     fn deny_messages_that_begin_like_a_derivation_or_are_too_long() {
         check_message("x", b"ringfort derive v1").unwrap();
         check_message("x", &vec![0; MAC_MESSAGE_MAX]).unwrap();
-        for message in [derivation(b""), derivation(b"trail"), vec![0; MAC_MESSAGE_MAX + 1]] {
+        assert!(derivation("x", b"").is_err() && derivation("x", &[0; CONTEXT_MAX + 1]).is_err());
+        for message in [DERIVATION.to_vec(), derivation("x", b"trail").unwrap(), vec![0; MAC_MESSAGE_MAX + 1]] {
             assert!(matches!(check_message("x", &message), Err(KeyError::Broken { .. })));
         }
     }

@@ -138,9 +138,11 @@ pub fn classify(requested: &Requested, probes: &dyn Probes, sight: &Sight) -> St
             Backend::Env => MEMORY_PATH.to_owned(),
             _ => sight.path.display().to_string(),
         },
-        key_source: match (case.active, &sight.key_source) {
+        key_source: match (case.active, sight.key_source.as_ref().or(sight.key_given.as_ref())) {
             (Backend::Env, _) | (Backend::EncryptedFile, None) => "none".to_owned(),
-            (_, Some(source)) => source.clone(),
+            (Backend::EncryptedFile, Some(source)) => source.clone(),
+            (_, Some(source)) if sight.key_source.is_some() => source.clone(),
+            (native, Some(_)) => native.word().to_owned(),
             (native, None) => native.word().to_owned(),
         },
         loaded_at_ms: sight.loaded_at_ms,
@@ -177,7 +179,7 @@ fn case(requested: &Requested, probes: &dyn Probes, sight: &Sight) -> Case {
         Kind::Auto => match sight.slots.is_some() {
             // The store decides; nothing need be probed to choose.
             true => plain(row("auto", When::Works), Backend::EncryptedFile),
-            false => auto(probes),
+            false => auto(probes, sight),
         },
         Kind::Dpapi => {
             let reason = "native backend not implemented: the data protection of Windows does not exist here";
@@ -237,7 +239,17 @@ fn desktop(requested: &Requested, probe: Probe) -> Case {
     }
 }
 
-fn auto(probes: &dyn Probes) -> Case {
+fn auto(probes: &dyn Probes, sight: &Sight) -> Case {
+    if let Some(given) = &sight.key_given {
+        return Case {
+            row: row("auto", When::Works),
+            active: Backend::EncryptedFile,
+            probe: Probe::Ready,
+            reason: None,
+            auto_reason: Some(format!("auto resolves to encrypted-file, for which a key is given ({given})")),
+            mapped_to: None,
+        };
+    }
     let choice = select_auto(probes);
     let fell = choice.backend == Backend::EncryptedFile;
     Case {
@@ -335,11 +347,13 @@ fn warnings(case: &Case, requested: &Requested, sight: &Sight) -> Vec<String> {
     let mut warnings = Vec::new();
     let slots = sight.slots.as_deref().unwrap_or_default();
     let has = |source: &str| slots.iter().any(|slot| slot.source == source);
-    let from = |prefix: &str| sight.key_source.as_deref().is_some_and(|source| source.starts_with(prefix));
+    let file_key =
+        sight.key_source.as_deref().or(sight.key_given.as_deref()).filter(|_| case.active == Backend::EncryptedFile);
+    let from = |prefix: &str| file_key.is_some_and(|source| source.starts_with(prefix));
     if case.active == Backend::Env {
         warnings.push("secrets are kept in the memory of this process only and end with it".to_owned());
     }
-    if case.active != Backend::Env && (has("key-file") || from("key-file")) {
+    if case.active != Backend::Env && (has("key-file") || from("key-file:")) {
         warnings.push(
             "a key file opens the store without a person: whoever has the disk has both; add a passphrase and remove the \
              key file's slot, or keep the key file on another medium"

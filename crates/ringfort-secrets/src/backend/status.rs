@@ -32,6 +32,8 @@ pub struct Sight {
     pub generation: Option<u64>,
     /// Where the root key comes from, as the source in use says it; `None` where none is chosen yet.
     pub key_source: Option<String>,
+    /// A key for the encrypted file that the caller has given, as its source says it: `auto` then looks no further.
+    pub key_given: Option<String>,
     /// When this process loaded the store, in milliseconds since 1970.
     pub loaded_at_ms: u64,
     /// When this process wrote the store, in milliseconds since 1970.

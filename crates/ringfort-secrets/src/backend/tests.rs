@@ -150,6 +150,10 @@ fn auto_takes_the_first_that_works_and_says_why() {
         assert_eq!(status("auto", &fault, &sight())["writes"]["kind"], "store", "auto asks for whatever works");
     }
     check("Auto", &Probe::Ready, &sight(), ("secret-service", [T, F, T, F], "implemented", None));
+    let given = Sight { key_given: Some("env:RINGFORT_SECRET_STORE_KEY".to_owned()), ..sight() };
+    check("auto", &Probe::Ready, &given, ("encrypted-file", [T, F, T, F], "implemented", None));
+    assert_eq!(status("auto", &Probe::Ready, &given)["keySource"], "env:RINGFORT_SECRET_STORE_KEY");
+    assert_eq!(status("tpm2", &Probe::Ready, &given)["keySource"], "tpm2", "a given key is not the TPM's");
 }
 
 #[test]

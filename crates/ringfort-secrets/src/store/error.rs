@@ -37,7 +37,7 @@ pub enum Unfit {
     #[error("it is a symbolic link")]
     Link,
     /// It has a second name somewhere.
-    #[error("it has a second name (a hard link), or none any more")]
+    #[error("it has a second name (a hard link)")]
     SecondName,
     /// It is a folder, a pipe, a device.
     #[error("it is not a regular file")]
@@ -323,6 +323,14 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The change is in place, and the generation before, which should be gone, is not.
+    #[error("the change was made, but `{}` could not be removed; remove it, it still opens in the old way", path.display())]
+    PreviousLeft {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: Box<StoreError>,
     },
     /// The change is in place, and the anchor did not follow.
     #[error("the change was made, but the record of the newest generation was not: {message}")]

@@ -28,6 +28,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(10);
 const FOLDER_MODE: u32 = 0o700;
 /// Mode of the files.
 const FILE_MODE: u32 = 0o600;
+/// How often a file is opened anew because a writer has replaced it in between.
+const RACES_MAX: u32 = 64;
 /// Longest text in the lock file that is looked at. Bytes.
 const HOLDER_BYTES_MAX: u64 = 16;
 
@@ -124,6 +126,17 @@ impl Folder {
 
     /// Opens a file that is ours alone; `None` where there is none and `flags` make none.
     fn file(&self, name: &str, flags: OFlags) -> Result<Option<(File, Stat)>, StoreError> {
+        for _ in 0..RACES_MAX {
+            match self.file_once(name, flags)? {
+                // A writer has put another file in its place since it was opened.
+                Some((_, stat)) if stat.st_nlink == 0 => {}
+                found => return Ok(found),
+            }
+        }
+        Err(failed("open", &self.join(name), Errno::AGAIN))
+    }
+
+    fn file_once(&self, name: &str, flags: OFlags) -> Result<Option<(File, Stat)>, StoreError> {
         let path = self.join(name);
         // A pipe in the file's place must not stop us; it is refused below.
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -137,7 +150,7 @@ impl Folder {
         let stat = fstat(&fd).map_err(|errno| failed("examine", &path, errno))?;
         let checked = if kind(&stat) == FileType::RegularFile { ours(&stat, FILE_MODE) } else { Err(Unfit::Kind) };
         checked.map_err(|unfit| StoreError::Unsafe { path: path.clone(), unfit })?;
-        if stat.st_nlink != 1 {
+        if stat.st_nlink > 1 {
             return Err(StoreError::Unsafe { path, unfit: Unfit::SecondName });
         }
         Ok(Some((File::from(fd), stat)))
@@ -202,6 +215,12 @@ impl Folder {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(failed("remove", &self.join(name), errno)),
         }
+    }
+
+    /// Gives a file another name, for good. The caller holds the lock.
+    pub(crate) fn rename(&self, name: &str, to: &str) -> Result<(), StoreError> {
+        let renamed = rustix::fs::renameat(&self.fd, name, &self.fd, to);
+        renamed.map_err(|errno| failed("rename", &self.join(name), errno))
     }
 
     /// Makes the names in the folder durable.

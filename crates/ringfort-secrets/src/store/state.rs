@@ -87,7 +87,7 @@ impl State {
             return Err(Fault::Count { found: count, expected: header.entries });
         }
         if entries.len() != count {
-            return Err(Fault::SameId { number: count });
+            return Err(Fault::SameId { number: second(&entries, lines, keys) });
         }
         Ok(Self { header, entries, end })
     }
@@ -273,6 +273,15 @@ impl Entry {
             Err(OpenError::Not) => Err(missing()),
         }
     }
+}
+
+/// Which line has an id that another one has.
+fn second(entries: &BTreeMap<SecretId, Arc<Entry>>, lines: &Lines<'_>, keys: &Keys) -> usize {
+    let is_kept = |line: &[u8]| {
+        let entry = Entry::read(line, keys).ok();
+        entry.is_some_and(|entry| entries.get(&entry.meta.id).is_some_and(|kept| kept.uid == entry.uid))
+    };
+    lines.each_entry().position(|line| !is_kept(line)).map_or(0, |index| index + 1)
 }
 
 fn seal_end(head: &[u8], before_end: &[u8], keys: &Keys) -> End {

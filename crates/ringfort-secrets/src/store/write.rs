@@ -23,7 +23,8 @@ use crate::store::meta::Change;
 use crate::store::seal::Keys;
 use crate::store::state::{State, first_header};
 use crate::store::used::{self, Times};
-use crate::store::{FILE_NAME, Options, PREVIOUS_NAME, SLOTS_MAX, Vault, admit, check, content, fault_in, latest};
+use crate::store::{FILE_NAME, Options, PREVIOUS_NAME, REFUSED_NAME, SLOTS_MAX, Vault};
+use crate::store::{admit, check, content, fault_in, latest, outside};
 use crate::store::{read_file, slots};
 
 /// A secret to import.
@@ -120,7 +121,7 @@ pub(crate) fn create(
             Ok(vault)
         }
         Err(error) => {
-            if !matches!(error, StoreError::Unsynced { .. }) {
+            if is_undone(&error) {
                 // The error that is told is the first one.
                 source.forget(keys.store(), &data).unwrap_or_default();
             }
@@ -291,26 +292,28 @@ impl Vault {
     pub fn accept_generation(path: &Path, source: &dyn RootKeySource, options: Options) -> Result<Self, StoreError> {
         let folder = Folder::open(path)?;
         let lock = folder.lock(options.wait())?;
-        let old = read_file(&folder)?;
-        let header = check::header(&old).map_err(|fault| fault_in(&folder, fault))?;
-        let keys = slots::keys(&header, source)?;
-        let state = content(&folder, &old, &keys)?;
-        let file = Record { generation: state.header.generation, file: state.end.mac };
-        let (mut record, outside) = match latest(&folder, &keys, &options) {
-            Err(StoreError::Fault { fault: Fault::AnchorMissing | Fault::AnchorDamaged, .. }) => {
-                let ask = options.anchor.as_ref().map(|anchor| {
-                    anchor.latest(&keys.store()).map_err(|message| StoreError::Anchor { name: anchor.name(), message })
-                });
-                (file, ask.transpose()?.flatten())
-            }
-            known => known?,
-        };
-        record.generation = record.generation.max(outside.unwrap_or(0)).max(state.header.generation);
-        let mut vault = Self { path: path.to_owned(), options, keys, state, used: Mutex::default() };
-        let mut next = vault.state.clone();
-        next.header.generation = record.generation;
-        vault.finish(Begun { folder, old, record, _lock: lock }, next, None, Before::Kept)?;
-        Ok(vault)
+        let bytes = read_file(&folder)?;
+        accept(path, (folder, lock), bytes, source, options)
+    }
+
+    /// Goes back to the generation before: what a person says when the newest one is damaged. That one is kept under
+    /// the name [`REFUSED_NAME`]; the generation before is written again as one newer than all that are known.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: there is no generation before, or it is damaged too.
+    pub fn restore_previous(path: &Path, source: &dyn RootKeySource, options: Options) -> Result<Self, StoreError> {
+        let folder = Folder::open(path)?;
+        let lock = folder.lock(options.wait())?;
+        let name = folder.join(PREVIOUS_NAME);
+        let bytes = folder.read(PREVIOUS_NAME)?.ok_or_else(|| StoreError::Absent { path: path.to_owned() })?;
+        Self::check_bytes(&name, &bytes, source)?;
+        match read_file(&folder) {
+            Err(StoreError::OnlyPrevious { .. }) => {}
+            // Whatever is wrong with it, it is moved and not read.
+            _ => folder.rename(FILE_NAME, REFUSED_NAME)?,
+        }
+        accept(path, (folder, lock), bytes, source, options)
     }
 
     /// Runs one transaction.
@@ -364,12 +367,16 @@ impl Vault {
             // The times of last use are sealed with the new key, or lost.
             used::write(&begun.folder, &self.keys, &self.state.times()).unwrap_or_default();
         }
-        if before == Before::Removed {
-            begun.folder.remove(PREVIOUS_NAME).map_err(behind)?;
-        }
         let record = Record { generation: self.generation(), file: self.state.end.mac };
-        let name = anchor::name_of(&begun.folder)?;
-        begun.folder.above()?.replace(&name, &record.line(&self.keys)).map_err(behind)?;
+        let recorded = anchor::name_of(&begun.folder)
+            .and_then(|name| begun.folder.above()?.replace(&name, &record.line(&self.keys)));
+        if before == Before::Removed {
+            begun.folder.remove(PREVIOUS_NAME).map_err(|error| StoreError::PreviousLeft {
+                path: begun.folder.join(PREVIOUS_NAME),
+                source: Box::new(error),
+            })?;
+        }
+        recorded.map_err(|error| StoreError::AnchorBehind { message: error.to_string() })?;
         self.tell_anchor()
     }
 
@@ -426,6 +433,32 @@ impl Vault {
     }
 }
 
+/// Writes a file's bytes as a generation newer than all that are known.
+fn accept(
+    path: &Path,
+    (folder, lock): (Folder, Lock),
+    old: Vec<u8>,
+    source: &dyn RootKeySource,
+    options: Options,
+) -> Result<Vault, StoreError> {
+    let header = check::header(&old).map_err(|fault| fault_in(&folder, fault))?;
+    let keys = slots::keys(&header, source)?;
+    let state = content(&folder, &old, &keys)?;
+    let file = Record { generation: state.header.generation, file: state.end.mac };
+    let (mut record, outside) = match latest(&folder, &keys, &options) {
+        Err(StoreError::Fault { fault: Fault::AnchorMissing | Fault::AnchorDamaged, .. }) => {
+            (file, outside(&keys, &options)?)
+        }
+        known => known?,
+    };
+    record.generation = record.generation.max(outside.unwrap_or(0)).max(state.header.generation);
+    let mut vault = Vault { path: path.to_owned(), options, keys, state, used: Mutex::default() };
+    let mut next = vault.state.clone();
+    next.header.generation = record.generation;
+    vault.finish(Begun { folder, old, record, _lock: lock }, next, None, Before::Kept)?;
+    Ok(vault)
+}
+
 impl Drop for Vault {
     fn drop(&mut self) {
         // Losing these times is no harm.
@@ -435,7 +468,7 @@ impl Drop for Vault {
 
 /// Whether nothing was changed.
 const fn is_undone(error: &StoreError) -> bool {
-    !matches!(error, StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. })
+    !matches!(error, StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. } | StoreError::PreviousLeft { .. })
 }
 
 /// An error of a step before the change: that something else is not synced is then a plain failure.
@@ -444,8 +477,4 @@ fn before_it(error: StoreError) -> StoreError {
         StoreError::Unsynced { path, source } => StoreError::Io { act: "sync", path, source },
         error => error,
     }
-}
-
-fn behind(error: StoreError) -> StoreError {
-    StoreError::AnchorBehind { message: error.to_string() }
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Reads a sealed store as docs/formats/secrets.md says, with nothing but Python's own library.
 
-Arguments: the store's file, the root key in hex. Out: one JSON object a secret and version. Not for real secrets: it
+Arguments: the root key in hex, files. Out: one JSON object a secret and version, or a fault. Not for real secrets: it
 takes no care of memory or of time.
 """
 import base64, hashlib, hmac, json, struct, sys
@@ -46,7 +46,7 @@ def unseal(key, place, sealed):
     lengths = struct.pack("<QQ", len(place), len(body))
     expected = poly1305(block(key, nonce, 0)[:32], padded(place) + padded(body) + lengths)
     if not hmac.compare_digest(expected, tag):
-        sys.exit("a seal is broken")
+        raise ValueError("a seal is broken")
     stream = b"".join(block(key, nonce, 1 + number) for number in range((len(body) + 63) // 64))
     return bytes(a ^ b for a, b in zip(body, stream))
 
@@ -60,32 +60,42 @@ def mac(key, *parts): return hmac.digest(key, b"".join(number(len(part)) + part 
 
 def check(holds, what):
     if not holds:
-        sys.exit(what)
+        raise ValueError(what)
 
-data, root = open(sys.argv[1], "rb").read(), bytes.fromhex(sys.argv[2])
-unbase = base64.b64decode
-lines = data.split(b"\n")
-check(lines.pop() == b"", "the last newline is missing")
-head, end = json.loads(lines[0]), json.loads(lines[-1])
-check(head["format"] == "ringfort-store" and head["version"] == 1, "another format")
-check(head["sum"] == hashlib.sha256(lines[0][:lines[0].rindex(b',"sum":')]).hexdigest(), "the header is damaged")
-store = bytes.fromhex(head["store"])
-slot = head["slots"][0]
-bound = json.dumps({"source": slot["source"], "data": slot["data"]}, separators=(",", ":")).encode()
-store_key = unseal(root, b"ringfort-store v1 slot\0" + store + bound, unbase(slot["key"]))
-check(derive(store_key, store, b"check", 16).hex() == head["check"], "the store key is another one")
-keys = {name: derive(store_key, store, name.encode()) for name in ("wrap", "meta", "mac")}
-check(end["head"] == mac(keys["mac"], b"head", lines[0]), "the header was exchanged")
-before_end = data[:len(data) - len(lines[-1]) - 1]
-check(end["mac"] == mac(keys["mac"], b"file", before_end), "the file is not what was written")
-check(end["tag"] == mac(keys["mac"], b"end", bytes.fromhex(end["head"]), bytes.fromhex(end["mac"])), "the end is damaged")
-check(len(lines) - 2 == head["entries"], "entries are missing")
-for line in lines[1:-1]:
-    entry = json.loads(line)
-    meta = json.loads(unseal(keys["meta"], line[:line.rindex(b',"meta":')], unbase(entry["meta"])))
-    check(entry["version"] == meta["version"] == entry["values"][0]["version"], "versions differ")
-    for value in entry["values"]:
-        place = store + bytes.fromhex(entry["uid"]) + number(value["version"]) + meta["id"].encode()
-        key = unseal(keys["wrap"], b"ringfort-store v1 key\0" + place, unbase(value["key"]))
-        plain = unseal(key, b"ringfort-store v1 value\0" + place, unbase(value["data"]))
-        print(json.dumps({"id": meta["id"], "version": value["version"], "value": plain.decode()}))
+def read(file, root):
+    found = []
+    data = open(file, "rb").read()
+    lines = data.split(b"\n")
+    check(lines.pop() == b"", "the last newline is missing")
+    head, end = json.loads(lines[0]), json.loads(lines[-1])
+    check(head["format"] == "ringfort-store" and head["version"] == 1, "another format")
+    check(head["sum"] == hashlib.sha256(lines[0][:lines[0].rindex(b',"sum":')]).hexdigest(), "the header is damaged")
+    store = bytes.fromhex(head["store"])
+    slot = head["slots"][0]
+    bound = json.dumps({"source": slot["source"], "data": slot["data"]}, separators=(",", ":")).encode()
+    store_key = unseal(root, b"ringfort-store v1 slot\0" + store + bound, base64.b64decode(slot["key"]))
+    check(derive(store_key, store, b"check", 16).hex() == head["check"], "the store key is another one")
+    keys = {name: derive(store_key, store, name.encode()) for name in ("wrap", "meta", "mac")}
+    check(end["head"] == mac(keys["mac"], b"head", lines[0]), "the header was exchanged")
+    before_end = data[:len(data) - len(lines[-1]) - 1]
+    check(end["mac"] == mac(keys["mac"], b"file", before_end), "the file is not what was written")
+    check(end["tag"] == mac(keys["mac"], b"end", bytes.fromhex(end["head"]), bytes.fromhex(end["mac"])), "the end is damaged")
+    check(len(lines) - 2 == head["entries"], "entries are missing")
+    for line in lines[1:-1]:
+        entry = json.loads(line)
+        meta = json.loads(unseal(keys["meta"], line[:line.rindex(b',"meta":')], base64.b64decode(entry["meta"])))
+        check(entry["version"] == meta["version"] == entry["values"][0]["version"], "versions differ")
+        for value in entry["values"]:
+            place = store + bytes.fromhex(entry["uid"]) + number(value["version"]) + meta["id"].encode()
+            key = unseal(keys["wrap"], b"ringfort-store v1 key\0" + place, base64.b64decode(value["key"]))
+            plain = unseal(key, b"ringfort-store v1 value\0" + place, base64.b64decode(value["data"]))
+            found.append({"id": meta["id"], "version": value["version"], "value": plain.decode()})
+    return found
+
+for file in sys.argv[2:]:
+    try:
+        found = read(file, bytes.fromhex(sys.argv[1]))
+    except (ValueError, KeyError, IndexError, TypeError) as fault:
+        found = [{"fault": str(fault)}]
+    for one in found:
+        print(json.dumps({"file": file, **one}))

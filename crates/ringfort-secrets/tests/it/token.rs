@@ -5,13 +5,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use p256::ecdsa::signature::Verifier as _;
-use p256::ecdsa::{Signature, VerifyingKey};
 use ringfort_secrets::backend::pkcs11::{TokenError, TokenKeys, TokenOptions, TokenSource, tokens};
-use ringfort_secrets::keys::{KeyError, KeyHandle, KeyKind, KeyProvider as _};
+use ringfort_secrets::keys::{KeyError, KeyKind, KeyProvider as _};
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::root::{RootKeyError, RootKeySource as _, SlotData, StoreId};
 
+use crate::providers::{provider_suite, ring_suite};
 use crate::softhsm::{SoftHsm, compile};
 
 const STORE: StoreId = StoreId([7; 16]);
@@ -80,44 +79,26 @@ fn deny_other_tokens_other_pins_and_changed_slots() {
 }
 
 #[test]
-fn keys_sign_derive_and_are_destroyed() {
-    let name = "token::keys_sign_derive_and_are_destroyed";
+fn keys_sign_derive_rotate_and_are_destroyed() {
+    let name = "token::keys_sign_derive_rotate_and_are_destroyed";
     let Some(hsm) = SoftHsm::inside(name, &["one"]) else { return };
     let keys = TokenKeys::new(hsm.options("one"));
-    let old = keys.generate(KeyKind::EcdsaP256, "trail 1").unwrap();
-    let earlier = keys.sign(&old, b"an entry").unwrap();
-    let new = keys.generate(KeyKind::EcdsaP256, &"ä".repeat(100)).unwrap();
-    assert!(matches!(keys.generate(KeyKind::Ed25519, "x"), Err(KeyError::Unsupported { .. })));
-    for key in [&old, &new] {
-        for message in [&b""[..], b"an entry", &[7; 5000]] {
-            let signature = keys.sign(key, message).unwrap();
-            let public = VerifyingKey::from_sec1_bytes(key.public.as_ref().unwrap()).unwrap();
-            public.verify(message, &Signature::from_slice(&signature).unwrap()).unwrap();
-            assert!(keys.verify(key, message, &signature).unwrap());
-            assert!(!keys.verify(key, b"another entry", &signature).unwrap());
+    let before = hsm.objects();
+    provider_suite(&keys, &[KeyKind::EcdsaP256, KeyKind::HmacSha256]);
+    assert_eq!(hsm.objects(), before, "what the suite destroyed is gone");
+    ring_suite(Arc::new(TokenKeys::new(hsm.options("one"))), KeyKind::EcdsaP256);
+    assert_eq!(hsm.objects(), before + 2, "the two halves of the version that is left");
+    ring_suite(Arc::new(TokenKeys::new(hsm.options("one"))), KeyKind::HmacSha256);
+    assert_eq!(hsm.objects(), before + 3);
+    for kind in [KeyKind::EcdsaP256, KeyKind::HmacSha256] {
+        let key = keys.generate(kind, &"ä".repeat(100)).unwrap();
+        let made = keys.sign(&key, b"an entry").unwrap();
+        keys.destroy(&key).unwrap();
+        assert!(keys.sign(&key, b"an entry").is_err(), "a key that was destroyed signs no more");
+        if key.public.is_some() {
+            assert!(keys.verify(&key, b"an entry", &made).unwrap(), "its public half still verifies");
         }
     }
-    keys.destroy(&old).unwrap();
-    keys.destroy(&old).unwrap();
-    assert!(keys.sign(&old, b"an entry").is_err(), "a key that was destroyed signs no more");
-    assert!(keys.verify(&old, b"an entry", &earlier).unwrap(), "its public half still verifies");
-    assert!(keys.sign(&new, b"an entry").is_ok());
-
-    let mac = keys.generate(KeyKind::HmacSha256, "tokens").unwrap();
-    assert!(mac.public.is_none());
-    for message in [&b""[..], b"an entry", &[7; 5000]] {
-        let made = keys.sign(&mac, message).unwrap();
-        assert!(made.len() == 32 && keys.verify(&mac, message, &made).unwrap());
-        assert!(!keys.verify(&mac, message, &[0; 32]).unwrap() && !keys.verify(&mac, message, b"").unwrap());
-    }
-    let (a, b) = (keys.derive(&mac, b"a").unwrap(), keys.derive(&mac, b"b").unwrap());
-    assert!(a.equals(keys.derive(&mac, b"a").unwrap().expose()) && !a.equals(b.expose()));
-    assert!(matches!(keys.sign(&mac, b"ringfort derive v1\0a"), Err(KeyError::Broken { .. })), "a derivation");
-    assert!(matches!(keys.derive(&new, b"a"), Err(KeyError::Unsupported { .. })));
-    keys.destroy(&mac).unwrap();
-    assert!(keys.derive(&mac, b"a").is_err());
-    let broken = KeyHandle { kind: KeyKind::HmacSha256, public: None, private: Locked::copy_of(b"{}").unwrap() };
-    assert!(matches!(keys.sign(&broken, b"m"), Err(KeyError::Broken { .. })));
 }
 
 #[test]

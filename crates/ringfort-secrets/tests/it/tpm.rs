@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use p256::ecdsa::signature::Verifier as _;
-use p256::ecdsa::{Signature, VerifyingKey};
 use ringfort_core::clock::{Clock, Timestamp};
 use ringfort_secrets::backend::tpm2::{
     TpmAnchor, TpmCounter, TpmCounterSlot, TpmDevice, TpmError, TpmKeys, TpmOptions, TpmSource, usable,
@@ -21,6 +19,7 @@ use ringfort_secrets::root::{RootKeyError, RootKeySource as _, SlotData, StoreId
 use ringfort_secrets::store::anchor::Anchor;
 use ringfort_secrets::store::{Change, Fault, Options, StoreError, Vault};
 
+use crate::providers::{provider_suite, ring_suite};
 use crate::swtpm::{SoftTpm, exchange};
 
 const STORE: StoreId = StoreId([7; 16]);
@@ -122,15 +121,29 @@ fn deny_slots_that_were_changed() {
     assert!(matches!(source(&tpm, &[24], None).create(STORE), Err(RootKeyError::Broken { .. })), "no PCR 24");
 }
 
+/// Objects and sessions of programs that were killed: one after the other takes all the room there is, at whichever point
+/// of the operation.
 #[test]
 fn what_others_left_in_the_tpm_is_cleared_away() {
     let Some(tpm) = SoftTpm::start() else { return };
-    // Sequences that nobody completes: HashSequenceStart without an end, as from a program that was killed.
-    let start = [0x80, 1, 0, 0, 0, 14, 0, 0, 0x01, 0x86, 0, 0, 0, 0x0B];
-    assert_eq!((0..3).map(|_| tpm.raw(&start)).collect::<Vec<_>>(), [0, 0, 0]);
-    assert_eq!((tpm.handles(), tpm.raw(&start)), (3, 0x902), "there is no room left");
-    source(&tpm, &[], None).create(STORE).unwrap();
-    assert_eq!(tpm.handles(), 0);
+    let sealing = source(&tpm, &[7], None);
+    let (slot, key) = sealing.create(STORE).unwrap();
+    let sequence = [0x80, 1, 0, 0, 0, 14, 0, 0, 0x01, 0x86, 0, 0, 0, 0x0B];
+    let mut session = vec![0x80, 1, 0, 0, 0, 43, 0, 0, 0x01, 0x76, 0x40, 0, 0, 7, 0x40, 0, 0, 7, 0, 16];
+    session.extend([1; 16]);
+    session.extend([0, 0, 1, 0, 0x10, 0, 0x0B]);
+    for (name, command, full) in [("sequences", &sequence[..], 0x902), ("policy sessions", &session, 0x903)] {
+        for left in 1..=3 {
+            assert_eq!((0..left).map(|_| tpm.raw(command)).collect::<Vec<_>>(), vec![0; left], "{name}");
+            if left == 3 {
+                assert_eq!(tpm.raw(command), full, "{name}: there is no room left");
+            }
+            assert!(sealing.open(STORE, &slot).unwrap().equals(key.expose()), "{left} {name}");
+            // What did not stand in the way stays.
+            assert!(tpm.handles() < 3, "{left} {name}: {}", tpm.handles());
+            tpm.clear();
+        }
+    }
 }
 
 #[test]
@@ -235,37 +248,22 @@ fn the_key_is_not_seen_on_the_bus() {
 }
 
 #[test]
-fn keys_sign_authenticate_and_derive() {
+fn keys_sign_authenticate_derive_and_rotate() {
     let Some(mut tpm) = SoftTpm::start() else { return };
     let keys = TpmKeys::new(tpm.options());
-    let old = keys.generate(KeyKind::EcdsaP256, "trail 1").unwrap();
-    let new = keys.generate(KeyKind::EcdsaP256, "trail 2").unwrap();
-    let mac = keys.generate(KeyKind::HmacSha256, "trail").unwrap();
-    assert!(matches!(keys.generate(KeyKind::Ed25519, "x"), Err(KeyError::Unsupported { .. })));
+    provider_suite(&keys, &[KeyKind::EcdsaP256, KeyKind::HmacSha256]);
+    ring_suite(Arc::new(keys), KeyKind::EcdsaP256);
+    ring_suite(Arc::new(TpmKeys::new(tpm.options())), KeyKind::HmacSha256);
+    assert_eq!(tpm.handles(), 0);
+    let keys = TpmKeys::new(tpm.options());
+    let (signing, mac) =
+        (keys.generate(KeyKind::EcdsaP256, "x").unwrap(), keys.generate(KeyKind::HmacSha256, "x").unwrap());
+    let derived = keys.derive(&mac, b"a").unwrap();
     tpm.restart();
     let keys = TpmKeys::new(tpm.options());
-    for key in [&old, &new] {
-        for message in [&b""[..], b"an entry", &[7; 5000]] {
-            let signature = keys.sign(key, message).unwrap();
-            let public = VerifyingKey::from_sec1_bytes(key.public.as_ref().unwrap()).unwrap();
-            public.verify(message, &Signature::from_slice(&signature).unwrap()).unwrap();
-            assert!(keys.verify(key, message, &signature).unwrap());
-            assert!(!keys.verify(key, b"another entry", &signature).unwrap());
-        }
-    }
-    assert!(!keys.verify(&old, b"m", &keys.sign(&new, b"m").unwrap()).unwrap(), "another key's signature");
-    for length in [0, 1, 1023, 1024, 1025, 2048, 5000] {
-        let message = vec![9; length];
-        let made = keys.sign(&mac, &message).unwrap();
-        assert_eq!(made.len(), 32);
-        assert!(keys.verify(&mac, &message, &made).unwrap(), "{length}");
-        assert!(!keys.verify(&mac, &message, &[0; 32]).unwrap() && !keys.verify(&mac, &message, b"").unwrap());
-    }
-    let (a, b) = (keys.derive(&mac, b"a").unwrap(), keys.derive(&mac, b"b").unwrap());
-    assert!(a.equals(keys.derive(&mac, b"a").unwrap().expose()) && !a.equals(b.expose()));
-    assert!(matches!(keys.derive(&old, b"a"), Err(KeyError::Unsupported { .. })));
+    assert!(keys.verify(&signing, b"m", &keys.sign(&signing, b"m").unwrap()).unwrap(), "after a restart");
+    assert!(keys.derive(&mac, b"a").unwrap().equals(derived.expose()));
     keys.destroy(&mac).unwrap();
-    assert_eq!(tpm.handles(), 0);
 }
 
 #[test]
@@ -414,6 +412,25 @@ impl Clock for Noon {
     fn monotonic(&self) -> Duration {
         Duration::ZERO
     }
+}
+
+#[test]
+fn a_tpm_whose_owner_has_a_password_needs_it() {
+    let Some(tpm) = SoftTpm::start() else { return };
+    tpm.own(b"owner's own");
+    let with =
+        |password: &[u8]| TpmOptions { owner_password: Some(Locked::copy_of(password).unwrap()), ..tpm.options() };
+    for options in [tpm.options(), with(b""), with(b"owner's")] {
+        let error = usable(&options).unwrap_err();
+        assert!(matches!(error, RootKeyError::Locked { .. }) && error.to_string().contains("owner"), "{error}");
+    }
+    let source = TpmSource::new(with(b"owner's own"), vec![7], None);
+    let (slot, key) = source.create(STORE).unwrap();
+    assert!(source.open(STORE, &slot).unwrap().equals(key.expose()));
+    let counter = TpmCounter::create(with(b"owner's own"), bound).unwrap();
+    assert_eq!(counter.read(&bound(0)).unwrap(), counter.first());
+    counter.remove().unwrap();
+    assert_eq!(tpm.handles(), 0);
 }
 
 /// Something that listens like a software TPM and answers each command as it is told; without an answer it stays silent.

@@ -439,3 +439,46 @@ fn an_older_generation_is_accepted_only_expressly() {
     assert_ne!(fault_of(&Vault::accept_generation(&place.path, &ROOT, Default::default())), "clean");
     assert!(matches!(Vault::create(&place.path, &ROOT, &Noon), Err(StoreError::Exists { .. })));
 }
+
+/// A damaged file is put aside for the generation before it, which must be whole itself.
+#[test]
+fn the_generation_before_takes_the_place_of_a_damaged_one() {
+    let damages: [fn(&Place); 3] = [
+        |place| write(&place.file(), b"nothing of it is left"),
+        |place| fs::remove_file(place.file()).unwrap(),
+        |place| {
+            fs::remove_file(place.file()).unwrap();
+            std::os::unix::fs::symlink("/dev/null", place.file()).unwrap();
+        },
+    ];
+    for (number, damage) in damages.iter().enumerate() {
+        let place = Place::new();
+        let newest = filled(&place).generation();
+        damage(&place);
+        let refused = Vault::restore_previous(&place.path, &Fixed(1), Default::default());
+        assert_eq!(fault_of(&refused), "wrong-key");
+        let vault = Vault::restore_previous(&place.path, &ROOT, Default::default()).unwrap();
+        assert!(vault.generation() > newest);
+        let released = place.open().unwrap().get(&id("gateway.auth.password"), NOW).unwrap();
+        assert_eq!((released.value.expose(), released.meta.version), (&b"second value"[..], 1), "{number}");
+        assert_eq!(place.path.join("store.refused").exists(), number != 1);
+    }
+    let place = Place::new();
+    drop(place.create());
+    assert!(matches!(Vault::restore_previous(&place.path, &ROOT, Default::default()), Err(StoreError::Absent { .. })));
+    let mut vault = filled_again(&place);
+    let before = place.contents();
+    let mut damaged = fs::read(place.path.join("store.previous")).unwrap();
+    damaged[900] ^= 1;
+    write(&place.path.join("store.previous"), &damaged);
+    assert_ne!(fault_of(&Vault::restore_previous(&place.path, &ROOT, Default::default())), "clean");
+    assert_eq!(fs::read(place.file()).unwrap(), before[Path::new("secrets/store.ringfort")]);
+    assert!(vault.set(&id("more"), b"more", &Change::at(NOW)).is_ok());
+}
+
+fn filled_again(place: &Place) -> Vault {
+    let mut vault = place.open().unwrap();
+    vault.set(&id("a"), b"1", &Change::at(NOW)).unwrap();
+    vault.set(&id("b"), b"2", &Change::at(NOW)).unwrap();
+    vault
+}

@@ -24,7 +24,7 @@ use ringfort_runtime::egress::desk::{Desk, Desktop};
 use ringfort_runtime::egress::refusals::Reader;
 use ringfort_runtime::egress::{Addresses, Attempt, CageId, Carrier, Closed, Ending, Event, Reply, Verdict};
 use ringfort_runtime::session::{Session, Task};
-use ringfort_sandbox::launch::DoorSockets;
+use ringfort_sandbox::launch::{DoorSockets, Front};
 use ringfort_sandbox::profile::{PROXY_PORT, Profile};
 use ringfort_testkit::clock::FakeClock;
 use ringfort_testkit::suite::sample_request;
@@ -148,8 +148,13 @@ impl Scene {
         let carrier = Box::new(Pretended { seen: Rc::clone(&self.seen), null: null() });
         let desktop = Desktop { approver: &self.person, asks: Some(ApprovalChannel::Trusted), is_live: false };
         let desk = Desk::new(&self.session, desktop, carrier).unwrap();
-        let sockets =
-            DoorSockets { proxy: null(), proxy_port: PROXY_PORT, caught: vec![], dns_udp: None, dns_tcp: None };
+        let sockets = DoorSockets {
+            proxy: Front::Listener(null()),
+            proxy_port: PROXY_PORT,
+            caught: vec![],
+            dns_udp: None,
+            dns_tcp: None,
+        };
         let task = Task {
             request: typed("x"),
             program: program.to_owned(),

@@ -13,6 +13,7 @@ mod lock;
 mod permits;
 mod seal_config;
 mod show;
+mod slots;
 mod transfer;
 
 use std::sync::Arc;
@@ -82,6 +83,9 @@ enum SecretsCommand {
     Export(transfer::ExportArgs),
     /// Seal the secrets that stand in a configuration file
     SealConfig(seal_config::SealConfigArgs),
+    /// List and change what opens the store
+    #[command(subcommand)]
+    Slot(slots::SlotCommand),
 }
 
 /// What every subcommand works with.
@@ -134,6 +138,7 @@ pub(crate) fn run(args: &SecretsArgs, common: &Common) -> Result<u8, Failure> {
         SecretsCommand::Import(args) => desk.import(args),
         SecretsCommand::Export(args) => desk.export(args),
         SecretsCommand::SealConfig(args) => desk.seal_config(args),
+        SecretsCommand::Slot(command) => desk.slot(command),
     }
 }
 

@@ -27,6 +27,9 @@ mod hook_child;
 mod hostile;
 mod inherited;
 mod inline_code;
+#[path = "../../../ringfort-secrets/tests/it/keyring.rs"]
+mod keyring;
+mod keys;
 mod killed;
 mod limits;
 mod nftables;
@@ -38,6 +41,7 @@ mod reach;
 mod refusals;
 mod remembered;
 mod runtimes;
+mod secret_backends;
 mod secrets;
 mod secrets_forms;
 mod setup;

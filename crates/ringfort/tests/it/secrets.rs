@@ -576,3 +576,85 @@ fn a_signal_ends_a_question_and_leaves_the_terminal_as_it_was() {
         assert_eq!(pty.settings(), cooked, "{keys:?}");
     }
 }
+
+#[test]
+fn deny_a_backend_that_stands_in_for_another() {
+    let place = Place::new();
+    for backend in ["dpapi", "env", "vault-of-tomorrow", "tpm2", "secret-service"] {
+        let output = secrets(&place, &format!("--set secrets.backend={backend} set a.b"), VALUE).exits(2);
+        assert!(output.err().contains("nothing is stored") || output.err().contains("keeps nothing"), "{output}");
+        nowhere(&place, &output);
+        assert!(!place.state.join("secrets/store.ringfort").exists(), "{backend}");
+        let output = secrets(&place, &format!("--json --set secrets.backend={backend} status"), "").exits(0);
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&status["requestedBackend"], &status["lock"]), (&backend.into(), &"setup_required".into()));
+    }
+    secrets(&place, "--set secrets.backend=dpapi --set secrets.allow_fallback=true set a.b", VALUE).exits(0);
+    // What is stored stays where it is; nothing is written beside it.
+    let output = secrets(&place, "--set secrets.backend=tpm2 set a.c", VALUE).exits(2);
+    assert!(output.err().contains("nothing is stored"), "{output}");
+    given(&place, "--set secrets.backend=tpm2 --secret a.b=B", "true").output().exits(0);
+}
+
+#[test]
+fn the_value_of_a_variable_opens_the_store_and_no_run_sees_it() {
+    let place = Place::new();
+    let key = "a-key-from-the-environment-0815";
+    let with_key =
+        |words: &[&str], input: &str| place.ringfort(words).env("RINGFORT_SECRET_STORE_KEY", key).input(input).output();
+    with_key(&["secrets", "set", "a.b"], VALUE).exits(0);
+    let status = with_key(&["--json", "secrets", "status"], "").exits(0);
+    assert!(status.out().contains("\"keySource\":\"env:RINGFORT_SECRET_STORE_KEY\""), "{status}");
+    let output = with_key(&["run", "--secret", "a.b=B", "--", "sh", "-c", "echo ${#B}; env | grep -c STORE_KEY"], "");
+    assert_eq!(output.out().trim(), format!("{}\n0", VALUE.len()), "{output}");
+    assert_eq!(holding(&place.root, key.as_bytes()), [] as [String; 0]);
+    for (name, value) in [("RINGFORT_SECRET_STORE_KEY", "another"), ("UNRELATED", key)] {
+        let output = given(&place, "--secret a.b=B", "echo ran").env(name, value).output().exits(2);
+        assert!(!output.out().contains("ran"), "{output}");
+    }
+}
+
+#[test]
+fn ways_in_are_added_and_taken_away() {
+    let place = stored("a.b", "");
+    let slots = |output: Output| -> Vec<String> {
+        let value: Value = serde_json::from_slice(&output.exits(0).stdout).unwrap();
+        value["slots"].as_array().unwrap().iter().map(|slot| slot["source"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(slots(secrets(&place, "--json slot list", "")), ["key-file"]);
+    secrets(&place, "slot remove 1 --yes", "").exits(2);
+    secrets(&place, "slot add key-file", "").exits(2);
+    secrets(&place, "slot add something", "").exits(2);
+    secrets(&place, "slot add passphrase", "").exits(2);
+    secrets(&place, "slot remove 7 --yes", "").exits(2);
+    let words = ["--json", "secrets", "slot", "add", "env"];
+    let added = place.ringfort(words).env("RINGFORT_SECRET_STORE_KEY", "a long value from elsewhere").output();
+    assert_eq!(slots(added), ["key-file", "env"]);
+    assert_eq!(slots(secrets(&place, "--json slot remove 1 --yes", "")), ["env"]);
+    assert!(!place.state.join("keys/secrets.key").exists());
+    given(&place, "--secret a.b=B", "echo ran").output().exits(2);
+    given(&place, "--secret a.b=B", "true")
+        .env("RINGFORT_SECRET_STORE_KEY", "a long value from elsewhere")
+        .output()
+        .exits(0);
+}
+
+#[test]
+fn the_kernels_key_ring_opens_a_store_until_the_next_restart() {
+    let place = Place::new();
+    let output = secrets(&place, "--set secrets.backend=keyutils set a.b", VALUE);
+    if output.code() != Some(0) {
+        assert!(!crate::support::skips_are_errors(), "{output}");
+        eprintln!("skipped: the kernel's key ring is not available here");
+        return;
+    }
+    let status = secrets(&place, "--json --set secrets.backend=keyutils status", "").exits(0);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!((&status["activeBackend"], &status["persistent"]), (&"keyutils".into(), &false.into()), "{status}");
+    assert!(!place.state.join("keys/secrets.key").exists());
+    given(&place, "--secret a.b=B", "true").output().exits(0);
+    // Another way in, and the key is taken out of the ring again.
+    secrets(&place, "slot add key-file", "").exits(0);
+    secrets(&place, "slot remove 1 --yes", "").exits(0);
+    given(&place, "--secret a.b=B", "true").output().exits(0);
+}

@@ -5,27 +5,34 @@
 //!
 //! **Invariant:** the listeners are made by the keeper, in the cage's own network namespace, while it still has rights
 //! there; then it lets go of them. The program has neither the listeners nor the right to change a route, and no packet
-//! leaves the namespace: what a listener accepts is all that comes out, and only whoever holds it accepts.
+//! leaves the namespace: what a listener accepts is all that comes out, and only whoever holds it accepts. Without a
+//! namespace of the cage's own there are no listeners: the supervisor makes each connection ([`Connects`]).
 //! What is done with a connection is decided by the proxy, not here.
 
 use std::ffi::c_int;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::Ipv4Addr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
+use ringfort_core::syscalls::{SyscallGroup, SyscallGroups};
 use serde::{Deserialize, Serialize};
 
+use super::filter::{self, Sockets};
 use super::wire::{EVENT_BYTES, Message};
-use super::{Mode, ProfileError};
-use crate::launch::{DoorSockets, LaunchError};
+use super::{Mode, ProfileError, START_MS_MAX};
+use crate::launch::{Connects, DoorSockets, Front, LaunchError, Served};
 use crate::profile::{CAUGHT_PORTS_MAX, DoorView, NAMES_PORT, Network, OWN_ADDRESS, PROXY_PORT, SYNTHETIC_NET};
-use crate::syscall::{self, Answer, Errno, Listen};
+use crate::syscall::{self, Answer, Errno, Instruction, Listen};
 
-/// What to say where there is no network namespace to make a door in.
-pub(super) const MISSING: &str = "there is no door to the network: it needs a network namespace";
+/// What to say where there is no door in spite of what was wanted, and why.
+pub(super) const NO_TELLING: &str =
+    "there is no door to the network: this kernel does not hand system calls to a supervisor (seccomp notification)";
+pub(super) const NO_SOCKETS: &str = "there is no door to the network: the group `network` of system calls is closed";
+pub(super) const NO_READING: &str =
+    "there is no door to the network: the addresses that programs connect to cannot be read or answered here";
 
 /// Connections that wait at one listener. What comes beyond is dropped and tried again by the program's own TCP.
 const BACKLOG: u16 = 1024;
@@ -39,6 +46,8 @@ pub(super) enum NetworkPlan {
     Shared,
     /// A loopback interface.
     Alone,
+    /// Nothing: the network is the host's, and the supervisor makes the connections to the door, by this filter.
+    Supervised { filter: Vec<Instruction> },
     /// A loopback interface, a route and listeners.
     Door {
         /// The requests for interface, route and address.
@@ -51,8 +60,11 @@ pub(super) enum NetworkPlan {
 const REQUESTS: usize = 3;
 
 impl NetworkPlan {
-    pub(super) fn new(mode: Mode, network: &Network) -> Self {
+    pub(super) fn new(mode: Mode, network: &Network, groups: &SyscallGroups) -> Self {
         match (mode, network) {
+            (Mode::Minimal, Network::Door(_)) if groups.contains(SyscallGroup::Network) => {
+                Self::Supervised { filter: filter::build(Sockets::Supervised, groups) }
+            }
             (Mode::Minimal, _) => Self::Shared,
             (Mode::Namespaced | Mode::Rooted, Network::None) => Self::Alone,
             (Mode::Namespaced | Mode::Rooted, Network::Door(view)) => {
@@ -67,7 +79,7 @@ impl NetworkPlan {
     pub(super) fn in_given(network: &Network, rights: Rights) -> Self {
         match (network, rights) {
             (Network::None, _) => Self::Shared,
-            (Network::Door(_), Rights::Held) => Self::new(Mode::Namespaced, network),
+            (Network::Door(_), Rights::Held) => Self::new(Mode::Namespaced, network, &SyscallGroups::default()),
             (Network::Door(_), Rights::None) => Self::Door { requests: Vec::new(), view: DoorView::default() },
         }
     }
@@ -156,7 +168,7 @@ fn attribute(kind: u16, value: [u8; 4]) -> Vec<u8> {
 /// Prepares the network of this process's namespace and hands the listeners out. Called in the keeper.
 pub(super) fn open(plan: &NetworkPlan, control: c_int) -> Answer<()> {
     match plan {
-        NetworkPlan::Shared => Ok(()),
+        NetworkPlan::Shared | NetworkPlan::Supervised { .. } => Ok(()),
         NetworkPlan::Alone => syscall::raise_loopback(),
         NetworkPlan::Door { requests, view } => {
             if !requests.is_empty() {
@@ -168,6 +180,14 @@ pub(super) fn open(plan: &NetworkPlan, control: c_int) -> Answer<()> {
             listeners.hand_out(control)
         }
     }
+}
+
+/// Hands out the descriptor at which the program's connections are asked for, and lets go of it. Called in the
+/// program's process, behind its filter.
+pub(super) fn hand_out_connects(control: c_int, listener: c_int) -> Answer<()> {
+    let sent = syscall::send_descriptors(control, &Message::Connects.encode(), &[listener]);
+    syscall::close(listener);
+    sent
 }
 
 /// Listeners in the order in which they are handed out.
@@ -214,11 +234,79 @@ pub(super) fn receive(control: &OwnedFd, plan: &NetworkPlan) -> Result<Option<Do
         return Ok(None);
     };
     let failed = |source| LaunchError::Setup { what: "receiving the listeners of the door".to_owned(), source };
-    let sockets = receive_all(control).map_err(|errno| failed(errno.into()))?;
+    let sockets = match receive_all(control).map_err(|errno| failed(errno.into()))? {
+        (Some(Message::Door(count)), sockets) if usize::try_from(count) == Ok(sockets.len()) => sockets,
+        _ => return Err(failed(io::ErrorKind::InvalidData.into())),
+    };
     assemble(view, sockets).map(Some).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
 }
 
-fn receive_all(control: &OwnedFd) -> Result<Vec<OwnedFd>, rustix::io::Errno> {
+/// The descriptor that [`hand_out_connects`] sent, if that is what came.
+pub(super) fn receive_connects(control: &OwnedFd) -> Option<OwnedFd> {
+    match receive_all(control) {
+        Ok((Some(Message::Connects), descriptors)) => descriptors.into_iter().next(),
+        _ => None,
+    }
+}
+
+/// The connections that a child asks for while it starts, where the supervisor makes them: its attempts to get out, and
+/// one to the proxy, which shows whether the door works on this host.
+pub(super) struct Asked<'c> {
+    control: &'c OwnedFd,
+    is_expected: bool,
+    connects: Option<Connects>,
+    works: bool,
+}
+
+impl<'c> Asked<'c> {
+    pub(super) fn new(plan: &NetworkPlan, control: &'c OwnedFd) -> Self {
+        let is_expected = matches!(plan, NetworkPlan::Supervised { .. });
+        Self { control, is_expected, connects: None, works: false }
+    }
+
+    /// Serves until `pipe` is readable; `false` when that takes too long.
+    pub(super) fn serve_until_readable(&mut self, pipe: &OwnedFd) -> bool {
+        const NONE: c_int = -1; // Is passed over.
+        loop {
+            let other = match &self.connects {
+                _ if !self.is_expected => NONE,
+                Some(connects) => connects.as_fd().as_raw_fd(),
+                None => self.control.as_raw_fd(),
+            };
+            match syscall::poll_readable([pipe.as_raw_fd(), other], Some(START_MS_MAX)) {
+                Ok([true, _]) => return true,
+                Ok([false, true]) => self.serve(),
+                _ => return false,
+            }
+        }
+    }
+
+    fn serve(&mut self) {
+        match &mut self.connects {
+            Some(connects) => match connects.serve() {
+                Served::Made(_closed) => self.works = true,
+                Served::Over => self.is_expected = false,
+                Served::Refused | Served::Nothing => {}
+            },
+            None => {
+                self.connects = receive_connects(self.control).map(|listener| Connects::new(listener, PROXY_PORT));
+                self.is_expected = self.connects.is_some();
+            }
+        }
+    }
+
+    /// The door, or why there is none.
+    pub(super) fn door(self) -> Result<Option<DoorSockets>, &'static str> {
+        let connects = self.connects.ok_or(NO_TELLING)?;
+        if !self.works {
+            return Err(NO_READING);
+        }
+        let (proxy, caught) = (Front::Connects(connects), Vec::new());
+        Ok(Some(DoorSockets { proxy, proxy_port: PROXY_PORT, caught, dns_udp: None, dns_tcp: None }))
+    }
+}
+
+fn receive_all(control: &OwnedFd) -> Result<(Option<Message>, Vec<OwnedFd>), rustix::io::Errno> {
     let mut bytes = [0; EVENT_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(syscall::DESCRIPTORS_MAX))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -230,11 +318,7 @@ fn receive_all(control: &OwnedFd) -> Result<Vec<OwnedFd>, rustix::io::Errno> {
             sockets.extend(descriptors);
         }
     }
-    let announced = match bytes.get(..received.bytes).and_then(Message::decode) {
-        Some(Message::Door(count)) => usize::try_from(count).ok(),
-        _ => None,
-    };
-    if announced == Some(sockets.len()) { Ok(sockets) } else { Err(rustix::io::Errno::BADMSG) }
+    Ok((bytes.get(..received.bytes).and_then(Message::decode), sockets))
 }
 
 /// Names the listeners, which come in the order of [`Listeners::fill`]; `None` when their number is another.
@@ -243,7 +327,13 @@ fn assemble(view: &DoorView, sockets: Vec<OwnedFd>) -> Option<DoorSockets> {
     let proxy = sockets.next()?;
     let caught = view.caught_ports.iter().map(|port| Some((*port, sockets.next()?))).collect::<Option<_>>()?;
     let (dns_udp, dns_tcp) = if view.names { (Some(sockets.next()?), Some(sockets.next()?)) } else { (None, None) };
-    sockets.next().is_none().then_some(DoorSockets { proxy, proxy_port: PROXY_PORT, caught, dns_udp, dns_tcp })
+    sockets.next().is_none().then_some(DoorSockets {
+        proxy: Front::Listener(proxy),
+        proxy_port: PROXY_PORT,
+        caught,
+        dns_udp,
+        dns_tcp,
+    })
 }
 
 #[cfg(test)]

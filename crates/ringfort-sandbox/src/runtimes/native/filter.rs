@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The seccomp filter: which system calls a caged program may make.
 //!
-//! In: the groups of a profile, and whether the program has a network namespace of its own. Out: BPF instructions.
+//! In: the groups of a profile, and where the program's sockets lead. Out: BPF instructions.
 //!
 //! **Invariant:** architecture and x32 are judged first; a call that stands in no group is refused, whatever it is; an
 //! argument that the kernel reads as 32 bits is compared on its low 32 bits, whatever stands above them.
@@ -22,6 +22,15 @@ pub(super) enum Sockets {
     Namespaced,
     /// Into the host's network: no socket may be opened, only pairs of connected Unix sockets.
     Shared,
+    /// Into the host's network, by the supervisor: TCP sockets may be opened, and it connects them, or does not.
+    Supervised,
+}
+
+impl Sockets {
+    /// Whether nothing lies between the program and the host's other processes and network but this filter.
+    fn are_the_hosts(self) -> bool {
+        self != Self::Namespaced
+    }
 }
 
 const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
@@ -39,6 +48,8 @@ const ARGUMENTS_OFFSET: u32 = 16;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
+/// The call waits for the supervisor's answer, which takes its place.
+const TELL: u32 = libc::SECCOMP_RET_USER_NOTIF;
 const fn errno(number: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | number as u32
 }
@@ -231,6 +242,12 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
     }
     look(libc::SYS_ioctl, &|body| {
         body.load_argument(1);
+        if sockets == Sockets::Supervised {
+            // Beyond reading and writing, requests of a socket are about the host's interfaces and routes.
+            body.push(JUMP_AT_LEAST, DEVICE_REQUESTS.0, 0, 2);
+            body.push(JUMP_AT_LEAST, DEVICE_REQUESTS.1, 1, 0);
+            body.answer(errno(libc::EPERM));
+        }
         for request in TERMINAL_REQUESTS {
             body.answer_if_equal(request, errno(libc::EPERM));
         }
@@ -247,7 +264,7 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
         body.load_argument(0);
         body.push(JUMP_EQUAL, libc::AF_UNIX as u32, 1, 0);
         body.answer(errno(libc::EPERM));
-        if sockets == Sockets::Shared {
+        if sockets.are_the_hosts() {
             // One end of a pair of datagram sockets can be sent from, and connected, to any path.
             body.load_argument(1);
             body.push(AND, SOCKET_KIND_MASK, 0, 0);
@@ -257,7 +274,10 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
         body.answer(ALLOW);
     });
     look(libc::SYS_socket, &|body| socket(body, sockets));
-    if sockets == Sockets::Shared {
+    if sockets == Sockets::Supervised {
+        supervised(&mut look);
+    }
+    if sockets.are_the_hosts() {
         look(libc::SYS_prlimit64, &|body| {
             body.load_argument(0);
             body.push(JUMP_EQUAL, 0, 1, 0);
@@ -313,10 +333,46 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
     looks
 }
 
+/// Takes a call's number and what is appended for it.
+type Look<'l> = &'l mut dyn FnMut(c_long, &dyn Fn(&mut Assembler));
+
+/// The calls by which a TCP socket of the host's network gets a name or a peer: the supervisor connects, nobody binds or
+/// listens (to listen on a socket without a name gives it one), and nothing is sent ahead of a connection.
+fn supervised(look: Look<'_>) {
+    look(libc::SYS_connect, &|body| body.answer(TELL));
+    for number in [libc::SYS_bind, libc::SYS_listen] {
+        look(number, &|body| body.answer(errno(libc::EPERM)));
+    }
+    for (number, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
+        look(number, &|body| {
+            body.load_argument(flags);
+            body.push(JUMP_ANY_BIT, libc::MSG_FASTOPEN as u32, 0, 1);
+            body.answer(errno(libc::EPERM));
+            body.answer(ALLOW);
+        });
+    }
+}
+
 /// Judges `socket`, family by family. Whatever is not named is refused: packet, vsock, alg, bluetooth, xdp, can, …
 fn socket(body: &mut Assembler, sockets: Sockets) {
     if sockets == Sockets::Shared {
         // Unix sockets by path would reach the user's own services (D-Bus: `systemd-run --user`), UDP the network.
+        body.answer(errno(libc::EPERM));
+        return;
+    }
+    if sockets == Sockets::Supervised {
+        // Plain TCP and nothing else: other protocols of a stream (MPTCP, SCTP) have other ways to connect.
+        body.load_argument(0);
+        body.push(JUMP_EQUAL, libc::AF_INET as u32, 2, 0);
+        body.push(JUMP_EQUAL, libc::AF_INET6 as u32, 1, 0);
+        body.answer(errno(libc::EPERM));
+        body.load_argument(1);
+        body.push(AND, SOCKET_KIND_MASK, 0, 0);
+        body.push(JUMP_EQUAL, libc::SOCK_STREAM as u32, 1, 0);
+        body.answer(errno(libc::EPERM));
+        body.load_argument(2);
+        body.answer_if_equal(0, ALLOW);
+        body.answer_if_equal(libc::IPPROTO_TCP as u32, ALLOW);
         body.answer(errno(libc::EPERM));
         return;
     }
@@ -342,6 +398,9 @@ fn socket(body: &mut Assembler, sockets: Sockets) {
     body.answer_if_equal(libc::SOCK_DGRAM as u32, ALLOW);
     body.answer(errno(libc::EPERM));
 }
+
+/// Requests about interfaces and routes, radio ones included: from the first to before the second.
+const DEVICE_REQUESTS: (u32, u32) = (0x8908, 0x8c00);
 
 /// The part of a socket's type that is its kind; the rest is flags.
 const SOCKET_KIND_MASK: u32 = 0xf;

@@ -192,8 +192,8 @@ pub(super) fn prepare(
         }
         Mode::Minimal => {
             let mut notes = minimal::grant(&mut rules, profile)?;
-            if profile.network != Network::None {
-                notes.push(door::MISSING.to_owned());
+            if profile.network != Network::None && !profile.syscalls.contains(SyscallGroup::Network) {
+                notes.push(door::NO_SOCKETS.to_owned());
             }
             (Vec::new(), Degraded { overlays: Vec::new(), notes })
         }
@@ -213,7 +213,7 @@ pub(super) fn prepare(
         sockets,
         namespaced: mode.is_namespaced(),
         identity,
-        network: NetworkPlan::new(mode, &profile.network),
+        network: NetworkPlan::new(mode, &profile.network, &profile.syscalls),
         workspace: c_string(&profile.workspace)?,
         steps,
         cwd: c_string(&profile.cwd)?,

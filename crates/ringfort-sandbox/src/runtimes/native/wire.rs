@@ -164,6 +164,8 @@ pub(super) enum Message {
     MayRun(i32),
     /// To the keeper: it may not, and its process is ended.
     MayNotRun(i32),
+    /// From the program's process, before its report: connections are asked for at the descriptor that comes with it.
+    Connects,
 }
 
 impl Message {
@@ -178,6 +180,7 @@ impl Message {
             Self::Executed(number) => (7, number),
             Self::MayRun(number) => (8, number),
             Self::MayNotRun(number) => (9, number),
+            Self::Connects => (10, 0),
         };
         pack(&[&[kind], &value.to_le_bytes()])
     }
@@ -196,6 +199,7 @@ impl Message {
             7 => Self::Executed(value),
             8 => Self::MayRun(value),
             9 => Self::MayNotRun(value),
+            10 => Self::Connects,
             _ => return None,
         })
     }
@@ -232,7 +236,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_survive_the_wire(value: i32, kind in 1_u8..10, noise: [u8; 6]) {
+        fn messages_survive_the_wire(value: i32, kind in 1_u8..11, noise: [u8; 6]) {
             let mut bytes = vec![kind];
             bytes.extend(value.to_le_bytes());
             let message = Message::decode(&bytes);

@@ -11,6 +11,7 @@ use std::ffi::{CString, c_int, c_long};
 
 use ringfort_core::obligation::Promise;
 
+use crate::profile::PROXY_PORT;
 use crate::syscall::{self, Answer, Errno, FileId};
 
 /// Why a promise is not held.
@@ -83,6 +84,15 @@ pub(super) struct Findings {
     pub(super) landlock: bool,
 }
 
+/// Who connects the program's sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connecting {
+    /// The kernel, at once.
+    Direct,
+    /// The supervisor, in the host's network.
+    Supervised,
+}
+
 /// The namespace files of a process whose inodes tell whether a namespace is its own.
 const NETWORK: &std::ffi::CStr = c"/proc/self/ns/net";
 const PIDS: &std::ffi::CStr = c"/proc/self/ns/pid";
@@ -126,7 +136,7 @@ fn refused<T>(answer: &Answer<T>, fault: Fault) -> Verdict {
 
 impl Witness {
     /// Makes every attempt. Called in the child, after its confinement.
-    pub(super) fn examine(&self) -> Findings {
+    pub(super) fn examine(&self, connecting: Connecting) -> Findings {
         let landlock = self.landlock();
         let status = Status::read();
         let mut faults = [UNPROBED; PROMISES];
@@ -135,7 +145,7 @@ impl Witness {
                 Promise::ConfineWrites => self.writes(landlock),
                 Promise::ConfineReads => self.reads(landlock),
                 Promise::ProtectStartup => self.startup(),
-                Promise::NoNetwork => self.network(),
+                Promise::NoNetwork => self.network(connecting),
                 Promise::ConfineProcesses => self.processes(),
                 Promise::ConfineSyscalls => calls(self.is_traceable),
                 Promise::NoPrivilege => rights(status),
@@ -208,7 +218,10 @@ impl Witness {
         if anchored { Ok(()) } else { Err(Fault::StartupUnmounted) }
     }
 
-    fn network(&self) -> Verdict {
+    fn network(&self, connecting: Connecting) -> Verdict {
+        if connecting == Connecting::Supervised {
+            return supervised();
+        }
         if !self.namespaced {
             refused(&socket(libc::AF_UNIX), Fault::SocketOpened)?;
             refused(&socket(libc::AF_INET6), Fault::SocketOpened)?;
@@ -259,8 +272,55 @@ impl Witness {
     }
 }
 
+/// What is tried with a socket.
+type Attempt = fn(c_int) -> Answer<()>;
+
+/// Sockets that may not be opened where the supervisor connects: everything but plain TCP.
+const CLOSED: [(c_int, c_int, c_int); 8] = [
+    (libc::AF_UNIX, libc::SOCK_STREAM, 0),
+    (libc::AF_UNIX, libc::SOCK_DGRAM, 0),
+    (libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE),
+    (libc::AF_PACKET, libc::SOCK_RAW, 0),
+    (libc::AF_INET, libc::SOCK_DGRAM, 0),
+    (libc::AF_INET6, libc::SOCK_DGRAM, 0),
+    (libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_MPTCP),
+    (libc::AF_INET, libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP),
+];
+
+/// Where the supervisor connects: nothing but TCP to its proxy, no listener, no name. The connection to the proxy is
+/// asked for as well: the supervisor looks whether it could make it.
+fn supervised() -> Verdict {
+    for (family, kind, protocol) in CLOSED {
+        refused(&syscall::socket(family, kind, protocol).map(syscall::close), Fault::SocketOpened)?;
+    }
+    let attempts: [(c_int, Attempt); 5] = [
+        (libc::AF_INET, syscall::connect_nowhere),
+        (libc::AF_INET6, syscall::connect_nowhere_v6),
+        (libc::AF_INET, syscall::send_ahead_nowhere),
+        (libc::AF_INET, syscall::bind_anywhere),
+        (libc::AF_INET, |socket| syscall::start_listening(socket, 1)),
+    ];
+    for (family, attempt) in attempts {
+        if let Ok(socket) = syscall::socket(family, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0) {
+            let reached = attempt(socket);
+            syscall::close(socket);
+            let is_on_its_way = reached == Err(Errno(libc::EINPROGRESS));
+            refused(&reached, Fault::NetworkReached)?;
+            if is_on_its_way {
+                return Err(Fault::NetworkReached);
+            }
+        }
+    }
+    if let Ok(socket) = syscall::socket(libc::AF_INET, libc::SOCK_STREAM, 0) {
+        // Whether it could be made is no matter of the promise.
+        let _ignored: Answer<()> = syscall::connect_own(socket, PROXY_PORT);
+        syscall::close(socket);
+    }
+    Ok(())
+}
+
 /// A family, a kind of socket, and what is tried with one.
-type Way = (c_int, c_int, fn(c_int) -> Answer<()>);
+type Way = (c_int, c_int, Attempt);
 
 /// Ways to an address that is neither the cage's own nor one of those that its door catches.
 const ELSEWHERE: [Way; 4] = [
@@ -399,6 +459,7 @@ mod tests {
     fn deny_what_an_unconfined_process_would_promise() {
         // This process is not confined, so the same attempts succeed here and every promise is broken.
         assert_eq!(calls(false), Err(Fault::CallAnswered));
+        assert_eq!(supervised(), Err(Fault::SocketOpened));
         let findings = Witness {
             namespaced: true,
             landlock_abi: 7,
@@ -415,7 +476,7 @@ mod tests {
             network_outside: own_namespaces().0,
             pids_outside: own_namespaces().1,
         }
-        .examine();
+        .examine(Connecting::Direct);
         for (promise, fault) in Promise::ALL.iter().zip(findings.faults) {
             assert_ne!(fault, 0, "{promise:?} counted as held");
         }

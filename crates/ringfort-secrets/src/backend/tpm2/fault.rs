@@ -140,6 +140,9 @@ pub enum TpmError {
     /// The answer was not authenticated by the TPM: somebody changes what passes on the way to it.
     #[error("the answer is not from the TPM that the session was started with; something sits between")]
     Forged,
+    /// The owner hierarchy has a password that was not given, or another one.
+    #[error("the owner hierarchy of the TPM has a password, and the one that is configured is none or another one")]
+    Owner,
     /// The primary key is another one than when the blob was made.
     #[error("this is another TPM than the one that made it, or its owner hierarchy was cleared since")]
     AnotherTpm,
@@ -188,7 +191,9 @@ impl From<TpmError> for RootKeyError {
             TpmError::AnotherTpm | TpmError::AnotherState(_) | TpmError::Kept(_) => {
                 Self::Wrong { source_name: NAME, message }
             }
-            TpmError::Refused { fault: Fault::Lockout, .. } => Self::Locked { source_name: NAME, message },
+            TpmError::Owner | TpmError::Refused { fault: Fault::Lockout, .. } => {
+                Self::Locked { source_name: NAME, message }
+            }
             TpmError::Refused { fault: Fault::Auth | Fault::Policy | Fault::Integrity, .. } => {
                 Self::Wrong { source_name: NAME, message }
             }
@@ -227,9 +232,9 @@ mod tests {
             (0x14C, Fault::NvDefined),
             (0x000B_0143, Fault::Unsupported), // from the kernel's resource manager
             (0x185, Fault::Hierarchy),
-            (0x7FF, Fault::Other(0x7FF) /* no such code */),
+            (0x7FF, Fault::Other(0x7FF)),
+            (0x17F, Fault::Other(0x17F)),
         ] {
-            // 0x7FF has bit 7 set; its lower six bits are 0x3F, which no fault has.
             assert_eq!(Fault::of(code), fault, "0x{code:x}");
         }
     }

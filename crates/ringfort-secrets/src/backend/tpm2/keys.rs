@@ -101,11 +101,7 @@ impl KeyProvider for TpmKeys {
             KeyKind::EcdsaP256 => {
                 let signed = self.with_key(key, |tpm, session, loaded| sign(tpm, session, loaded, message));
                 let signature = signed.map_err(|error| error.for_key(operation))?;
-                if device::verify_p256(NAME, key, message, &signature)? {
-                    return Ok(signature);
-                }
-                let message = "its signature is not that of this key".to_owned();
-                Err(KeyError::Broken { provider: NAME, operation, message })
+                device::prove(NAME, key, message, signature)
             }
             KeyKind::Ed25519 => Err(KeyError::Unsupported { provider: NAME, operation, kind: key.kind }),
         }
@@ -116,11 +112,11 @@ impl KeyProvider for TpmKeys {
             device::check_message(NAME, message)?;
             return Ok(self.mac(key, message, "verify")?.expose().ct_eq(signature).into());
         }
-        device::verify_p256(NAME, key, message, signature)
+        device::verify(NAME, key, message, signature)
     }
 
     fn derive(&self, key: &KeyHandle, context: &[u8]) -> Result<Locked, KeyError> {
-        let mac = self.mac(key, &device::derivation(context), "derive")?;
+        let mac = self.mac(key, &device::derivation(NAME, context)?, "derive")?;
         device::expand(NAME, mac.expose(), context)
     }
 

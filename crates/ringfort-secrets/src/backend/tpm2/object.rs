@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::fault::TpmError;
+use super::fault::{Fault, TpmError};
 use super::session::{Cover, DIGEST, Session};
 use super::tpm::{Auth, Command, Entity, NOTHING, Tpm};
 use super::wire::{
@@ -148,7 +148,11 @@ impl Tpm {
         let answer = self.run(
             Command { code: CC_CREATE_PRIMARY, operation, entities: &entities, parameters, gives_handle: true },
             Auth::Password(owner),
-        )?;
+        );
+        let answer = answer.map_err(|error| match error.fault() {
+            Some(Fault::Auth) => TpmError::Owner,
+            _ => error,
+        })?;
         self.holding(answer.handle, |tpm| {
             let mut reader = answer.parameters()?;
             let public = reader.sized()?;
@@ -297,6 +301,12 @@ mod base64_bytes {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         BASE64.decode(String::deserialize(from)?).map_err(D::Error::custom)
     }
+}
+
+#[cfg(test)]
+pub(super) fn text_of(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 #[cfg(test)]

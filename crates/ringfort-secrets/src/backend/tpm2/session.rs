@@ -237,6 +237,15 @@ fn kdfa(key: &[&[u8]], label: &[u8], newer: &[u8], older: &[u8], out: &mut [u8])
 }
 
 #[cfg(test)]
+impl Session {
+    /// One that no TPM started.
+    pub(super) fn for_tests() -> Self {
+        let key = Locked::copy_of(&[7; DIGEST]).unwrap();
+        Self { handle: 0x0200_0000, key, nonce_tpm: [1; DIGEST], nonce_caller: [2; DIGEST] }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -251,12 +260,7 @@ mod tests {
 
     #[test]
     fn deny_a_response_that_differs_in_anything() {
-        let session = || Session {
-            handle: 0x0200_0000,
-            key: Locked::copy_of(&[7; DIGEST]).unwrap(),
-            nonce_tpm: [1; DIGEST],
-            nonce_caller: [2; DIGEST],
-        };
+        let session = Session::for_tests;
         let newer = [3; DIGEST];
         let hmac = session().hmac(b"pin", &[9; DIGEST], &newer, &[2; DIGEST], CONTINUE).unwrap();
         let answer = |nonce, attributes, hmac| AuthAnswer { nonce, attributes, hmac };
@@ -280,12 +284,7 @@ mod tests {
 
     #[test]
     fn a_mask_is_lifted_by_the_same_mask_only() {
-        let session = Session {
-            handle: 0,
-            key: Locked::copy_of(&[7; DIGEST]).unwrap(),
-            nonce_tpm: [1; DIGEST],
-            nonce_caller: [2; DIGEST],
-        };
+        let session = Session::for_tests();
         let mut text = *b"forty bytes, so that two blocks are used";
         session.mask_command(b"", &mut text).unwrap();
         assert_ne!(&text, b"forty bytes, so that two blocks are used");

@@ -93,13 +93,15 @@ impl Answer {
 pub(super) struct Tpm {
     transport: Transport,
     deadline: Deadline,
+    /// The handles that this conversation has taken and not given back.
+    held: Vec<u32>,
 }
 
 impl Tpm {
     /// Opens `device` for one operation that may take `timeout`.
     pub(super) fn open(device: &TpmDevice, timeout: Duration) -> Result<Self, TpmError> {
         let deadline = Deadline::after(timeout);
-        Ok(Self { transport: Transport::open(device, deadline)?, deadline })
+        Ok(Self { transport: Transport::open(device, deadline)?, deadline, held: Vec::new() })
     }
 
     /// Does `work` while `handle` is held, and flushes it whatever comes of it.
@@ -108,7 +110,9 @@ impl Tpm {
         handle: u32,
         work: impl FnOnce(&mut Self) -> Result<T, TpmError>,
     ) -> Result<T, TpmError> {
+        self.held.push(handle);
         let done = work(self);
+        self.held.retain(|held| *held != handle);
         let flushed = self.flush(handle);
         let value = done?;
         flushed.map(|()| value)
@@ -120,10 +124,14 @@ impl Tpm {
         handle: u32,
         work: impl FnOnce(&mut Self) -> Result<T, TpmError>,
     ) -> Result<T, TpmError> {
-        work(self).inspect_err(|_| {
+        self.held.push(handle);
+        let done = work(self);
+        self.held.retain(|held| *held != handle);
+        if done.is_err() {
             // The first error is the one that counts.
             self.flush(handle).ok();
-        })
+        }
+        done
     }
 
     /// Does `work` with a session that is salted by `parent`.
@@ -188,7 +196,7 @@ impl Tpm {
                 }
                 Some(Fault::Memory) if !self.transport.managed && !emptied => {
                     emptied = true;
-                    self.empty(&command)?;
+                    self.empty()?;
                 }
                 _ => return answer,
             }
@@ -217,8 +225,8 @@ impl Tpm {
     }
 
     /// Flushes what programs that died left in a TPM that has no resource manager: a connection of that sort is the only
-    /// one. What `command` itself names stays.
-    fn empty(&mut self, command: &Command<'_>) -> Result<(), TpmError> {
+    /// one. What this conversation holds stays.
+    fn empty(&mut self) -> Result<(), TpmError> {
         for first in FIRST_HANDLES {
             let mut parameters = Buffer::new()?;
             parameters.u32(CAP_HANDLES).u32(first).u32(HANDLES_MAX);
@@ -230,7 +238,7 @@ impl Tpm {
             let (_more, _capability) = (reader.u8()?, reader.u32()?);
             for _ in 0..reader.u32()?.min(HANDLES_MAX) {
                 let handle = reader.u32()?;
-                if !command.entities.iter().any(|entity| entity.handle == handle) {
+                if !self.held.contains(&handle) {
                     self.flush(handle)?;
                 }
             }
@@ -336,3 +344,68 @@ pub(super) fn digest_of(bytes: &[u8], what: &'static str) -> Result<Locked, TpmE
 
 /// No symmetric algorithm, no scheme.
 pub(super) const NOTHING: u16 = ALG_NULL;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::backend::tpm2::object::Blob;
+
+    fn frame(bytes: &[u8]) -> Buffer {
+        let mut frame = Buffer::new().unwrap();
+        frame.raw(bytes);
+        frame
+    }
+
+    fn command(gives_handle: bool) -> Command<'static> {
+        let parameters = Buffer::new().unwrap();
+        Command { code: CC_FLUSH_CONTEXT, operation: "test", entities: &[], parameters, gives_handle }
+    }
+
+    #[test]
+    fn deny_responses_that_are_not_what_they_say() {
+        let good = [0x80, 1, 0, 0, 0, 14, 0, 0, 0, 0, 1, 2, 3, 4];
+        let answer = understand(&command(true), &mut Auth::Nothing, frame(&good)).unwrap();
+        assert_eq!(answer.handle, 0x0102_0304);
+        answer.parameters().unwrap().end().unwrap();
+        for (at, value, name) in [(1, 2, "sessions where none are"), (5, 13, "shorter than it says"), (5, 15, "longer")]
+        {
+            let mut bad = good;
+            bad[at] = value;
+            assert!(understand(&command(true), &mut Auth::Nothing, frame(&bad)).is_err(), "{name}");
+        }
+        let refused = understand(&command(false), &mut Auth::Nothing, frame(&[0x80, 1, 0, 0, 0, 10, 0, 0, 9, 2]));
+        assert_eq!(refused.err().and_then(|error| error.fault()), Some(Fault::Memory));
+    }
+
+    proptest! {
+        /// Whatever a TPM, or somebody in its place, answers: an error or fields, never a panic, never a success without
+        /// a right HMAC.
+        #[test]
+        fn deny_any_bytes_under_a_session(head in any::<bool>(), rest in prop::collection::vec(any::<u8>(), 0..200)) {
+            let bytes = if head {
+                let length = u32::try_from(HEADER + rest.len()).unwrap().to_be_bytes();
+                [&ST_SESSIONS.to_be_bytes()[..], &length, &[0; 4], &rest].concat()
+            } else {
+                rest
+            };
+            for gives_handle in [false, true] {
+                let password = understand(&command(gives_handle), &mut Auth::Password(b""), frame(&bytes));
+                if let Ok(answer) = password {
+                    prop_assert!(answer.parameters().is_ok());
+                }
+                let mut session = Session::for_tests();
+                let mut auth = Auth::Session(&mut session, b"", Cover::Both);
+                prop_assert!(understand(&command(gives_handle), &mut auth, frame(&bytes)).is_err());
+            }
+        }
+
+        #[test]
+        fn kept_blobs_of_any_shape_are_read_or_refused(public in prop::collection::vec(any::<u8>(), 0..200)) {
+            let kept = serde_json::json!({"parent": "", "public": crate::backend::tpm2::object::text_of(&public), "private": ""});
+            let blob: Blob = serde_json::from_value(kept).unwrap();
+            blob.point().ok();
+        }
+    }
+}

@@ -21,6 +21,9 @@ use super::wire::{Buffer, FRAME_MAX, HEADER};
 /// The devices that are looked for, best first: the one with the kernel's resource manager, then the bare one.
 const DEVICES: [&str; 2] = ["/dev/tpmrm0", "/dev/tpm0"];
 
+/// How long a device that is in use is left alone.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
 /// Which TPM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TpmDevice {
@@ -57,9 +60,9 @@ impl Transport {
                 let path = found.ok_or_else(|| TpmError::Absent {
                     message: format!("this machine shows no TPM (neither {} nor {})", DEVICES[0], DEVICES[1]),
                 })?;
-                open_file(path)?
+                open_file(path, deadline)?
             }
-            TpmDevice::File(path) => open_file(path)?,
+            TpmDevice::File(path) => open_file(path, deadline)?,
             TpmDevice::Loopback(port) => (Way::Socket(connect(*port, deadline)?), false),
         };
         Ok(Self { way, managed, usable: true })
@@ -107,15 +110,24 @@ impl Deadline {
     }
 }
 
-fn open_file(path: &Path) -> Result<(Way, bool), TpmError> {
+/// Opens a device. The bare one has one user at a time: while another has it, it is waited for.
+fn open_file(path: &Path, deadline: Deadline) -> Result<(Way, bool), TpmError> {
     let absent = |message: String| TpmError::Absent { message };
-    let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    let file = loop {
+        let mut options = OpenOptions::new();
+        match options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                let in_use = |_| absent(format!("{} is in use by another program", path.display()));
+                std::thread::sleep(BUSY_PAUSE.min(deadline.left().map_err(in_use)?));
+            }
+            other => break other,
+        }
+    };
     let file = file.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => absent(format!("there is no {}", path.display())),
         io::ErrorKind::PermissionDenied => {
             absent(format!("{} may not be opened by this user; its group is usually `tss`", path.display()))
         }
-        io::ErrorKind::ResourceBusy => absent(format!("{} is in use by another program", path.display())),
         _ => TpmError::Io(error),
     })?;
     if !file.metadata()?.file_type().is_char_device() {
@@ -200,5 +212,50 @@ fn in_time(error: io::Error, deadline: Deadline) -> TpmError {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => deadline.passed(),
         _ => TpmError::Io(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+
+    /// Something that keeps messages apart, as the device does, and whoever is behind it.
+    fn device() -> (Transport, File) {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let (ours, behind): (OwnedFd, OwnedFd) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        (Transport { way: Way::Device(ours.into()), managed: true, usable: true }, behind.into())
+    }
+
+    #[test]
+    fn a_device_answers_whole_or_in_time() {
+        let short = || Deadline::after(Duration::from_millis(50));
+        let (mut transport, mut behind) = device();
+        behind.write_all(b"the response").unwrap();
+        let response = transport.exchange(b"the command", short()).unwrap();
+        assert_eq!(response.bytes().unwrap(), b"the response");
+        let mut command = [0; 100];
+        assert_eq!(behind.read(&mut command).unwrap(), 11);
+        assert!(matches!(transport.exchange(b"another", short()), Err(TpmError::Slow { .. })));
+        // Its response comes too late, and is not taken for that of the next command.
+        behind.write_all(b"late").unwrap();
+        assert!(matches!(transport.exchange(b"a third", short()), Err(TpmError::Io(_))));
+        let (mut transport, behind) = device();
+        drop(behind);
+        assert!(transport.exchange(b"nobody", short()).is_err());
+    }
+
+    #[test]
+    fn deny_files_that_are_no_devices() {
+        let deadline = Deadline::after(Duration::from_secs(1));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for path in [file.path(), Path::new("/dev/no-such-tpm")] {
+            let opened = Transport::open(&TpmDevice::File(path.to_owned()), deadline);
+            assert!(matches!(opened, Err(TpmError::Absent { .. })), "{}", path.display());
+        }
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn hand_over(
     sendmsg(socket, &[IoSlice::new(&[1])], &mut ancillary, SendFlags::NOSIGNAL)
         .map_err(os("handing the program over"))?;
     drop((report_inside, control_inside));
-    let findings = judge(brief, spawn, read_reports(&report))?;
+    let findings = judge(brief, spawn, read_reports(&report, None))?;
     let door = door::receive(&control, &brief.network_plan())?;
     Ok(Handed { control, door, achieved: achieved(Mode::Namespaced, brief.landlock_abi, findings, Vec::new()) })
 }

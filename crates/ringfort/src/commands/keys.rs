@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ringfort keys`: keys that sign and authenticate, their versions and their rotation.
+//!
+//! In: a person's choice; a file to sign or to verify. Out: what is known of keys, public halves, signatures; exit status
+//! 1 where a signature does not hold.
+//!
+//! **Invariant:** inside a cage nothing here works. No private half is ever shown. Every use of a key is on the record
+//! first, and what cannot be recorded does not happen.
+
+mod show;
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueEnum};
+use ringfort_core::clock::Clock;
+use ringfort_runtime::clock::SystemClock;
+use ringfort_runtime::supervisor::broker::BROKER_VARIABLE;
+use ringfort_secrets::keys::KeyKind;
+use ringfort_secrets::keys::audit::{KeyAudit, LookOnly};
+use ringfort_secrets::keys::public::{self, Form};
+use ringfort_secrets::keys::record::KeyName;
+use ringfort_secrets::keys::ring::{KeyRing, Old, RingError, Wish};
+use ringfort_secrets::keys::sshsig::{Content, Parsed, TEXT_MAX};
+use ringfort_secrets::store::StoreError;
+use serde_json::json;
+
+use super::approvals::duration;
+use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
+use crate::keyring::{self, Missing, TrailAudit};
+use crate::output;
+use crate::wiring::{World, open_state, open_trail};
+
+/// Make, use and rotate keys that sign
+///
+/// Private halves are sealed in the state folder and never shown. Each use of a key is on the record. A key with a
+/// schedule is rotated by the first use after its time; what its older versions signed stays verifiable.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfort keys generate release --rotate-every 90d
+  ringfort keys sign release dist.tar.gz > dist.tar.gz.sig
+  ringfort keys verify release --signature dist.tar.gz.sig dist.tar.gz
+  ringfort keys public release                  for others, who verify with `ssh-keygen -Y verify`
+  ringfort keys rotate release                  a new version signs, the old one verifies
+  ringfort keys rotate release --destroy-old    nothing that the old one signed holds any more")]
+pub(crate) struct KeysArgs {
+    #[command(subcommand)]
+    command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// List the keys with their versions, and whether one is overdue
+    List,
+    /// Make a key
+    Generate {
+        /// Its name: a lower-case letter, then lower-case letters, digits, `-` and `_`
+        name: KeyName,
+        /// What it is for, and its algorithm
+        #[arg(long, default_value = "ed25519")]
+        kind: Kind,
+        /// Where its private half is made and used
+        #[arg(long, default_value = "software")]
+        provider: String,
+        /// How often it is rotated, from 1d on; never without this
+        #[arg(long, value_name = "PERIOD")]
+        rotate_every: Option<String>,
+    },
+    /// Make a key's next version, which signs from now on
+    Rotate {
+        /// The key
+        name: KeyName,
+        /// Destroy every older version: nothing that they signed holds any more
+        #[arg(long)]
+        destroy_old: bool,
+        /// From now on rotate it so often
+        #[arg(long, value_name = "PERIOD", conflicts_with = "never")]
+        rotate_every: Option<String>,
+        /// From now on rotate it only by hand
+        #[arg(long)]
+        never: bool,
+    },
+    /// Print the public half of a key
+    Public {
+        /// The key
+        name: KeyName,
+        /// The version; the newest unless given
+        #[arg(long, value_name = "NUMBER")]
+        version: Option<u64>,
+        /// The form
+        #[arg(long, default_value = "openssh")]
+        format: PublicForm,
+    },
+    /// Sign a file; the signature is printed, in the form of OpenSSH
+    Sign {
+        /// The key
+        name: KeyName,
+        /// The file; standard input unless given
+        file: Option<PathBuf>,
+    },
+    /// Verify the signature of a file by one of the keys here
+    Verify {
+        /// The key that should have signed it
+        name: KeyName,
+        /// The file with the signature
+        #[arg(long, value_name = "FILE")]
+        signature: PathBuf,
+        /// The file that was signed; standard input unless given
+        file: Option<PathBuf>,
+    },
+}
+
+/// The kinds of keys, as words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Signs; the usual choice
+    Ed25519,
+    /// Signs; for verifiers that know no Ed25519, and for devices
+    EcdsaP256,
+    /// Authenticates and derives, inside Ringfort only: there is no public half
+    HmacSha256,
+}
+
+impl Kind {
+    const fn known(self) -> KeyKind {
+        match self {
+            Self::Ed25519 => KeyKind::Ed25519,
+            Self::EcdsaP256 => KeyKind::EcdsaP256,
+            Self::HmacSha256 => KeyKind::HmacSha256,
+        }
+    }
+}
+
+/// The forms of public halves, as words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PublicForm {
+    /// One line, as in `authorized_keys`
+    Openssh,
+    /// `PUBLIC KEY`, for OpenSSL and most others
+    Pem,
+    /// Base64 of the raw bytes
+    Raw,
+    /// Verifier key of C2SP signed notes; Ed25519 only
+    Note,
+}
+
+/// What every subcommand works with.
+struct Desk<'a> {
+    common: &'a Common,
+    state: PathBuf,
+    audit: Arc<dyn KeyAudit>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// The keys or the record cannot be used, or the answer is no.
+pub(crate) fn run(args: &KeysArgs, common: &Common) -> Result<u8, Failure> {
+    let world = World::read().map_err(Failure::guard)?;
+    if world.variable(BROKER_VARIABLE).is_some() {
+        let error = anyhow::anyhow!("inside a cage the keys are out of reach: they are for the person outside");
+        return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });
+    }
+    ringfort_secrets::harden::process().map_err(Failure::guard)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let mut desk = Desk { common, state: world.places(common).state, audit: Arc::new(LookOnly), clock };
+    // Looking needs no record, and makes no state folder.
+    if !matches!(args.command, KeysCommand::List | KeysCommand::Verify { .. }) {
+        let state = open_state(&world, &world.places(common))?;
+        let trail = Arc::new(open_trail(&state, &desk.clock)?);
+        let principal = world.principal().map_err(Failure::guard)?;
+        desk.audit = Arc::new(TrailAudit { trail, principal });
+    }
+    match &args.command {
+        KeysCommand::List => desk.list(),
+        KeysCommand::Generate { name, kind, provider, rotate_every } => {
+            let rotate_every = rotate_every.as_deref().map(duration).transpose()?;
+            desk.generate(name, &Wish { kind: kind.known(), provider: provider.clone(), rotate_every })
+        }
+        KeysCommand::Rotate { name, destroy_old, rotate_every, never } => {
+            let every = rotate_every.as_deref().map(duration).transpose()?;
+            let schedule = if *never { Some(None) } else { every.map(Some) };
+            desk.rotate(name, if *destroy_old { Old::Destroyed } else { Old::Verifies }, schedule)
+        }
+        KeysCommand::Public { name, version, format } => desk.public(name, *version, *format),
+        KeysCommand::Sign { name, file } => desk.sign(name, file.as_deref()),
+        KeysCommand::Verify { name, signature, file } => desk.verify(name, signature, file.as_deref()),
+    }
+}
+
+impl Desk<'_> {
+    fn ring(&self, missing: Missing) -> Result<Option<KeyRing>, Failure> {
+        keyring::open(&self.state, Arc::clone(&self.audit), &self.clock, missing).map_err(unopened)
+    }
+
+    /// The ring for a key that is there.
+    fn ring_of(&self, name: &KeyName) -> Result<KeyRing, Failure> {
+        self.ring(Missing::Leave)?.ok_or_else(|| refused(RingError::Absent { name: name.clone() }))
+    }
+
+    fn list(&self) -> Result<u8, Failure> {
+        let keys = match self.ring(Missing::Leave)? {
+            Some(ring) => ring.list().map_err(refused)?,
+            None => Vec::new(),
+        };
+        let mut out = anstream::stdout().lock();
+        if keys.is_empty() && !self.common.json {
+            writeln!(out, "there are no keys; `ringfort keys generate NAME` makes one")?;
+        }
+        let mut status = EXIT_OK;
+        for key in &keys {
+            if key.info.is_err() {
+                status = super::EXIT_FAILED;
+            }
+            if self.common.json {
+                output::json_line(&mut out, &show::json(key))?;
+            } else {
+                show::text(&mut out, key, self.clock.now())?;
+            }
+        }
+        Ok(status)
+    }
+
+    fn generate(&self, name: &KeyName, wish: &Wish) -> Result<u8, Failure> {
+        let none = || Failure::guard(anyhow::anyhow!("the store of the keys was not made"));
+        let ring = self.ring(Missing::Make)?.ok_or_else(none)?;
+        let info = ring.generate(name, wish).map_err(refused)?;
+        self.changed(&info, &format!("made the key `{name}` ({})", info.kind))
+    }
+
+    fn rotate(&self, name: &KeyName, old: Old, schedule: Option<Option<Duration>>) -> Result<u8, Failure> {
+        let ring = self.ring_of(name)?;
+        // First, so that a period that cannot be is told before anything has changed.
+        if let Some(every) = schedule {
+            ring.schedule(name, every).map_err(refused)?;
+        }
+        let info = ring.rotate(name, old).map_err(refused)?;
+        let before = match old {
+            Old::Verifies => "what older versions signed still holds",
+            Old::Destroyed => "nothing that older versions signed holds any more",
+        };
+        self.changed(&info, &format!("rotated the key `{name}`; {before}"))
+    }
+
+    fn changed(&self, info: &ringfort_secrets::keys::ring::KeyInfo, what: &str) -> Result<u8, Failure> {
+        let mut out = anstream::stdout().lock();
+        if self.common.json {
+            output::json_line(&mut out, &show::info_json(info))?;
+        } else {
+            writeln!(out, "{what}: {}", show::newest(info))?;
+        }
+        Ok(EXIT_OK)
+    }
+
+    fn public(&self, name: &KeyName, version: Option<u64>, form: PublicForm) -> Result<u8, Failure> {
+        let (version, kind, key) = self.ring_of(name)?.public(name, version).map_err(refused)?;
+        let form = match form {
+            PublicForm::Openssh => Form::OpenSsh,
+            PublicForm::Pem => Form::Pem,
+            PublicForm::Raw => Form::Raw,
+            PublicForm::Note => Form::Note,
+        };
+        let written = public::write(form, name.as_str(), kind, &key).map_err(|error| refused(error.into()))?;
+        let mut out = anstream::stdout().lock();
+        if self.common.json {
+            let fingerprint = public::fingerprint(kind, &key).map_err(|error| refused(error.into()))?;
+            let value = json!({ "key": name, "version": version, "kind": kind, "public": written.trim_end(), "fingerprint": fingerprint });
+            output::json_line(&mut out, &value)?;
+        } else {
+            writeln!(out, "{}", written.trim_end())?;
+        }
+        Ok(EXIT_OK)
+    }
+
+    fn sign(&self, name: &KeyName, file: Option<&Path>) -> Result<u8, Failure> {
+        let ring = self.ring_of(name)?;
+        let content = content(file)?;
+        let (signature, text) = ring.sign_file(name, &content).map_err(refused)?;
+        let mut out = anstream::stdout().lock();
+        if self.common.json {
+            let value = json!({ "key": name, "version": signature.version, "kind": signature.kind, "sha256": content.sha256(), "signature": text });
+            output::json_line(&mut out, &value)?;
+        } else {
+            out.write_all(text.as_bytes())?;
+        }
+        Ok(EXIT_OK)
+    }
+
+    fn verify(&self, name: &KeyName, signature: &Path, file: Option<&Path>) -> Result<u8, Failure> {
+        let ring = self.ring_of(name)?;
+        let signature = read_signature(signature)?;
+        let content = content(file)?;
+        let verified = ring.verify_file(name, &content, &signature);
+        let mut out = anstream::stdout().lock();
+        let value = match &verified {
+            Ok(good) => json!({ "valid": true, "key": name, "version": good.version, "state": good.state.name() }),
+            Err(RingError::NotSigned { .. } | RingError::Destroyed { .. }) => json!({ "valid": false, "key": name }),
+            Err(_) => json!(null),
+        };
+        if self.common.json && !value.is_null() {
+            output::json_line(&mut out, &value)?;
+            return Ok(if verified.is_ok() { EXIT_OK } else { EXIT_DENIED });
+        }
+        let good = verified.map_err(refused)?;
+        writeln!(out, "the signature holds: key `{name}`, version {} ({})", good.version, good.state.name())?;
+        Ok(EXIT_OK)
+    }
+}
+
+/// The content of a file, or of standard input.
+fn content(file: Option<&Path>) -> Result<Content, Failure> {
+    let read = match file {
+        Some(path) => {
+            let file = File::open(path).with_context(|| format!("cannot read `{}`", path.display()));
+            Content::read(file.map_err(Failure::usage)?).with_context(|| format!("cannot read `{}`", path.display()))
+        }
+        None => Content::read(std::io::stdin().lock()).context("cannot read standard input"),
+    };
+    read.map_err(Failure::usage)
+}
+
+fn read_signature(path: &Path) -> Result<Parsed, Failure> {
+    let shown = || format!("cannot read the signature `{}`", path.display());
+    let mut text = String::new();
+    let most = u64::try_from(TEXT_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let read = File::open(path).and_then(|file| file.take(most).read_to_string(&mut text));
+    read.with_context(shown).map_err(Failure::usage)?;
+    Parsed::parse(&text).with_context(shown).map_err(|error| {
+        Failure::usage(error)
+            .help("`ringfort keys sign NAME FILE > FILE.sig` makes one; `ssh-keygen -Y sign -n file` too")
+    })
+}
+
+/// The store of the keys does not open.
+fn unopened(error: StoreError) -> Failure {
+    let help = match &error {
+        StoreError::Root(_) | StoreError::WrongKey { .. } => {
+            "the keys are opened by the file `keys.key` in the folder `keys` of the state folder: put it back, or restore a \
+             backup of the whole folder"
+        }
+        StoreError::Unsafe { .. } => "nothing was read or changed; see who else can reach it, then set its rights",
+        StoreError::Busy { .. } => "another command is writing; try again",
+        StoreError::Memory(_) => "raise the limit of locked memory (`ulimit -l`)",
+        _ => "nothing was changed; the generation before is `store.previous` beside it, and a backup may be newer",
+    };
+    Failure::guard(anyhow::Error::new(error).context("the store of the keys cannot be used")).help(help)
+}
+
+/// The ring did not do it.
+fn refused(error: RingError) -> Failure {
+    let (failure, help): (fn(RingError) -> Failure, &str) = match &error {
+        RingError::Absent { .. } => (Failure::usage, "`ringfort keys list` shows what there is; `generate` makes one"),
+        RingError::Exists { .. } => (Failure::usage, "`ringfort keys list` shows it"),
+        RingError::NoVersion { .. } => (Failure::usage, "`ringfort keys list` shows the versions"),
+        RingError::Period => (Failure::usage, "for example `--rotate-every 90d`"),
+        RingError::NoProvider { .. } => (Failure::usage, "`software` is always there"),
+        RingError::Full { .. } => (Failure::usage, "`ringfort keys rotate NAME --destroy-old`, or use a new key"),
+        RingError::Key(ringfort_secrets::keys::KeyError::Unsupported { .. }) => {
+            (Failure::usage, "a key of the kind `ed25519` can")
+        }
+        RingError::NotSigned { .. } => (denied, "the file, the signature or the key is another one: do not rely on it"),
+        RingError::Destroyed { .. } => (denied, "have it signed again by the version that is active now"),
+        RingError::Audit(_) | RingError::Unrecorded { .. } => {
+            (Failure::guard, "`ringfort trail verify` names what is wrong with the record")
+        }
+        RingError::Damaged { .. } => (Failure::guard, "it was left as it is; restore a backup of the folder `keys`"),
+        RingError::Overdue { .. } => (Failure::guard, "`ringfort keys rotate NAME` tries it again and says more"),
+        _ => (Failure::guard, "nothing is lost; `ringfort keys list` shows what holds now"),
+    };
+    failure(error).help(help)
+}
+
+fn denied(error: RingError) -> Failure {
+    Failure { status: EXIT_DENIED, ..Failure::usage(error) }
+}

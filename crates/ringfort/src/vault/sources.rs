@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The sources of the store's root key on this machine, by name.
+//!
+//! In: the configuration and the environment. Out: sources, and how each backend is found.
+//!
+//! **Invariant:** a source is made from what the user's configuration and the caller's environment say, never from what a
+//! store's header says: who writes the file does not choose what is loaded or asked.
+
+use std::path::{Path, PathBuf};
+
+use ringfort_secrets::backend::keyutils::{KEYUTILS, KeyutilsSource};
+use ringfort_secrets::backend::secret_service::{SECRET_SERVICE, SecretServiceSource};
+use ringfort_secrets::backend::tpm2::{TpmDevice, TpmOptions, TpmSource, usable};
+use ringfort_secrets::backend::{Backend, PROBE_TIMEOUT, Probe};
+use ringfort_secrets::locked::Locked;
+use ringfort_secrets::passphrase::{ENV, EnvKeySource};
+use ringfort_secrets::root::RootKeySource;
+use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
+use ringfort_secrets::store::Header;
+
+use super::{KEY_VARIABLE, Opener};
+use crate::commands::Failure;
+
+/// The sources that need no person, in the order in which they are tried: what answers at once comes first.
+pub(super) const QUIET: [&str; 5] = [ENV, KEY_FILE, KEYUTILS, SECRET_SERVICE, "tpm2"];
+
+/// What to say to a person when a store is made with this source; `None` where nothing need be known.
+pub(super) fn remark(source: &str) -> Option<&'static str> {
+    match source {
+        SECRET_SERVICE => Some("Its key is kept in the desktop's keyring; it opens while that is unlocked."),
+        KEYUTILS => Some(
+            "Its key is in the kernel's keyring only, and gone after a restart. Add a passphrase now: \
+             `ringfort secrets passphrase`",
+        ),
+        _ => None,
+    }
+}
+
+impl Opener<'_> {
+    /// The source of this name, if this process has what it takes to ask it.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for a key of the environment.
+    pub(crate) fn source(&self, name: &str) -> Result<Option<Box<dyn RootKeySource>>, Failure> {
+        let source: Box<dyn RootKeySource> = match name {
+            ENV => return Ok(self.variable()?.map(|source| Box::new(source) as Box<dyn RootKeySource>)),
+            KEY_FILE => Box::new(KeyFileSource::new(self.key_file())),
+            KEYUTILS => Box::new(KeyutilsSource),
+            SECRET_SERVICE => Box::new(self.secret_service()),
+            "tpm2" => Box::new(TpmSource::new(self.tpm(), self.config.tpm2_pcrs.clone(), None)),
+            _ => return Ok(None),
+        };
+        Ok(Some(source))
+    }
+
+    /// The source that keeps the root key of a backend other than the encrypted file.
+    ///
+    /// # Errors
+    ///
+    /// The backend cannot be asked from here.
+    pub(crate) fn native(&self, backend: Backend) -> Result<Box<dyn RootKeySource>, Failure> {
+        self.source(backend.word())?.ok_or_else(|| {
+            let error = anyhow::anyhow!("the backend {backend} cannot be used by this command");
+            Failure::usage(error).help("`ringfort secrets status` shows what there is")
+        })
+    }
+
+    /// How a backend is found on this machine.
+    pub(super) fn probe(&self, backend: Backend) -> Probe {
+        match backend {
+            Backend::Env | Backend::EncryptedFile => Probe::Ready,
+            Backend::Keyutils => KeyutilsSource.probe(),
+            Backend::SecretService => self.secret_service().probe(),
+            Backend::Tpm2 => Probe::of(usable(&TpmOptions { timeout: PROBE_TIMEOUT, ..self.tpm() })),
+            Backend::Pkcs11 => Probe::Absent { message: "no module is named".to_owned() },
+        }
+    }
+
+    /// Where the root key comes from: by the first source that needs nobody and can be asked, else by the first slot.
+    pub(crate) fn key_source(&self, header: &Header) -> Option<String> {
+        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
+        let mut quiet = QUIET.iter().filter(|name| has(name));
+        let found = quiet.find_map(|name| self.source(name).ok().flatten()).map(|source| source.key_source());
+        found.or_else(|| header.slots.first().map(|slot| slot.data.source.clone()))
+    }
+
+    /// The source from the environment, if it is set.
+    pub(super) fn variable(&self) -> Result<Option<EnvKeySource>, Failure> {
+        let Some(value) = self.world.variable(KEY_VARIABLE).filter(|value| !value.is_empty()) else { return Ok(None) };
+        let value = Locked::copy_of(value.as_encoded_bytes()).map_err(Failure::guard)?;
+        Ok(Some(EnvKeySource::new(KEY_VARIABLE, value)))
+    }
+
+    fn secret_service(&self) -> SecretServiceSource {
+        let text = |name: &str| self.world.variable(name).and_then(|value| value.to_str());
+        SecretServiceSource::new(text("DBUS_SESSION_BUS_ADDRESS"), text("XDG_RUNTIME_DIR").map(Path::new))
+    }
+
+    fn tpm(&self) -> TpmOptions {
+        let device = match self.config.tpm2_device.as_deref() {
+            None => TpmDevice::Machine,
+            Some(place) => match place.strip_prefix("loopback:").and_then(|port| port.parse().ok()) {
+                Some(port) => TpmDevice::Loopback(port),
+                None => TpmDevice::File(PathBuf::from(place)),
+            },
+        };
+        TpmOptions { device, ..TpmOptions::default() }
+    }
+}
