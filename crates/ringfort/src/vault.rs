@@ -29,7 +29,7 @@ use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
 use ringfort_secrets::store::{Header, Slot, StoreError, Vault};
 use ringfort_secrets::strength::{self, Strength};
 
-use self::sources::{QUIET, remark};
+use self::sources::{PKCS11, QUIET, remark};
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
 use crate::wiring::World;
@@ -132,10 +132,7 @@ impl Opener<'_> {
         }
         if source.name() == PASSPHRASE {
             // Who has just typed it twice is not asked again by the next command.
-            match session::hold(vault.id(), vault.store_key(), self.limits(), &KernelMoments) {
-                Ok(()) | Err(SessionError::Unavailable { .. }) => {}
-                Err(error) => return Err(Failure::guard(error)),
-            }
+            self.hold(&vault)?;
         }
         Ok(vault)
     }
@@ -234,7 +231,16 @@ impl Opener<'_> {
             Ok(vault) => return Ok(vault),
             Err(shut) => shut,
         };
-        if !header.slots.iter().any(|slot| slot.data.source == PASSPHRASE) {
+        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
+        if has(PKCS11)
+            && !has(PASSPHRASE)
+            && let Some(source) = self.with_pin()?
+        {
+            let vault = Vault::open(&self.folder(), source.as_ref()).map_err(unusable)?;
+            self.hold(&vault)?;
+            return Ok(vault);
+        }
+        if !has(PASSPHRASE) {
             return Err(shut.refused.map_or_else(|| self.closed(header), unusable));
         }
         let prompt = Prompt::open(self.signals).map_err(|error| {
@@ -246,11 +252,16 @@ impl Opener<'_> {
             prompt.say(&format!("The store of secrets was locked: {why}.")).map_err(unasked)?;
         }
         let vault = self.ask(header, &prompt)?;
-        match session::hold(header.store, vault.store_key(), self.limits(), &KernelMoments) {
-            Ok(()) | Err(SessionError::Unavailable { .. }) => {}
-            Err(error) => prompt.say(&format!("It is not kept unlocked: {error}")).map_err(unasked)?,
-        }
+        self.hold(&vault)?;
         Ok(vault)
+    }
+
+    /// Keeps the store unlocked for who was just asked, where the kernel does.
+    fn hold(&self, vault: &Vault) -> Result<(), Failure> {
+        match session::hold(vault.id(), vault.store_key(), self.limits(), &KernelMoments) {
+            Ok(()) | Err(SessionError::Unavailable { .. }) => Ok(()),
+            Err(error) => Err(Failure::guard(error).help(STILL_OPEN)),
+        }
     }
 
     /// Asks for the passphrase, and counts each attempt before it is tried.

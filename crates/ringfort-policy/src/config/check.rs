@@ -311,6 +311,13 @@ fn check_secrets(secrets: &SecretsConfig, checker: &mut Checker) {
     if secrets.tpm2_device.as_deref().is_some_and(|place| !is_tpm(place)) {
         checker.value("secrets.tpm2_device", "it is a device file, as `/dev/tpmrm0`, or `loopback:PORT`");
     }
+    let is_path = |path: &str| path.starts_with('/') && !path.contains('\0');
+    if secrets.pkcs11_module.as_deref().is_some_and(|module| !is_path(module)) {
+        checker.value("secrets.pkcs11_module", "it is no absolute path");
+    }
+    if secrets.pkcs11_token.is_some() && secrets.pkcs11_module.is_none() {
+        checker.no_effect("secrets.pkcs11_token", "`secrets.pkcs11_module` names no module");
+    }
     if secrets.tpm2_pcrs.iter().any(|pcr| *pcr > TPM_PCR_MAX) {
         checker.value("secrets.tpm2_pcrs", format!("the registers are 0 to {TPM_PCR_MAX}"));
     }

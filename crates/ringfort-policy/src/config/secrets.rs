@@ -23,6 +23,12 @@ pub struct SecretsConfig {
     /// The registers of the TPM that must have their present values when the store is opened; none by default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tpm2_pcrs: Vec<u8>,
+    /// The PKCS#11 module of the token: the absolute path of a library, which is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pkcs11_module: Option<String>,
+    /// The label of the token; any if none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pkcs11_token: Option<String>,
     /// The only secrets that a run may be given, as ids or `prefix.*`; absent means every one that a person names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow: Option<Vec<String>>,
@@ -40,6 +46,8 @@ impl Default for SecretsConfig {
             idle_lock_minutes: 30,
             tpm2_device: None,
             tpm2_pcrs: Vec::new(),
+            pkcs11_module: None,
+            pkcs11_token: None,
             allow: None,
             deny: Vec::new(),
         }

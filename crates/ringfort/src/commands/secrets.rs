@@ -11,6 +11,7 @@ mod edit;
 mod limits;
 mod lock;
 mod permits;
+mod resolve;
 mod seal_config;
 mod show;
 mod slots;
@@ -69,6 +70,8 @@ enum SecretsCommand {
     List,
     /// Delete a secret with all its versions
     Delete(edit::DeleteArgs),
+    /// Say which of these targets have a secret, and where
+    Resolve(resolve::ResolveArgs),
     /// Say where the secrets are, what opens them, and what is wrong with that
     Status,
     /// Open the store, so that other commands need not ask for a while
@@ -77,15 +80,15 @@ enum SecretsCommand {
     Lock,
     /// Set, change or take away the passphrase
     Passphrase(lock::PassphraseArgs),
+    /// List and change what opens the store
+    #[command(subcommand)]
+    Slot(slots::SlotCommand),
     /// Take secrets from another program: all of a file, or nothing
     Import(transfer::ImportArgs),
     /// Write secrets into a file that is sealed with age
     Export(transfer::ExportArgs),
     /// Seal the secrets that stand in a configuration file
     SealConfig(seal_config::SealConfigArgs),
-    /// List and change what opens the store
-    #[command(subcommand)]
-    Slot(slots::SlotCommand),
 }
 
 /// What every subcommand works with.
@@ -112,6 +115,8 @@ pub(crate) fn run(args: &SecretsArgs, common: &Common) -> Result<u8, Failure> {
         return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) }
             .help("the person outside gives a run what it needs: `ringfort run --secret ID=VARIABLE -- …`"));
     }
+    // Values are in the memory of this process from here on.
+    ringfort_secrets::harden::process().map_err(Failure::guard)?;
     // Before a thread is started: a question has to end by a signal with the terminal as it was.
     let signals = Signals::take().map_err(Failure::guard)?;
     let loaded = match world.load(common, None) {
@@ -131,14 +136,15 @@ pub(crate) fn run(args: &SecretsArgs, common: &Common) -> Result<u8, Failure> {
         SecretsCommand::Get(args) => desk.get(args),
         SecretsCommand::List => desk.list(),
         SecretsCommand::Delete(args) => desk.delete(args),
+        SecretsCommand::Resolve(args) => desk.resolve(args),
         SecretsCommand::Status => desk.status(),
         SecretsCommand::Unlock => desk.unlock(),
         SecretsCommand::Lock => desk.lock(),
         SecretsCommand::Passphrase(args) => desk.passphrase(args),
+        SecretsCommand::Slot(command) => desk.slot(command),
         SecretsCommand::Import(args) => desk.import(args),
         SecretsCommand::Export(args) => desk.export(args),
         SecretsCommand::SealConfig(args) => desk.seal_config(args),
-        SecretsCommand::Slot(command) => desk.slot(command),
     }
 }
 

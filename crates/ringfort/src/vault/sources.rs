@@ -7,20 +7,25 @@
 //! store's header says: who writes the file does not choose what is loaded or asked.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ringfort_secrets::backend::keyutils::{KEYUTILS, KeyutilsSource};
+use ringfort_secrets::backend::pkcs11::{TokenOptions, TokenSeen, TokenSource, tokens};
 use ringfort_secrets::backend::secret_service::{SECRET_SERVICE, SecretServiceSource};
 use ringfort_secrets::backend::tpm2::{TpmDevice, TpmOptions, TpmSource, usable};
 use ringfort_secrets::backend::{Backend, PROBE_TIMEOUT, Probe};
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::passphrase::{ENV, EnvKeySource};
-use ringfort_secrets::root::RootKeySource;
+use ringfort_secrets::root::{RootKeyError, RootKeySource, SOURCE_TIMEOUT};
 use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
 use ringfort_secrets::store::Header;
 
-use super::{KEY_VARIABLE, Opener};
+use super::{KEY_VARIABLE, Opener, unasked};
 use crate::commands::Failure;
+use crate::prompt::Prompt;
 
+/// The name of a token as a source.
+pub(super) const PKCS11: &str = "pkcs11";
 /// The sources that need no person, in the order in which they are tried: what answers at once comes first.
 pub(super) const QUIET: [&str; 5] = [ENV, KEY_FILE, KEYUTILS, SECRET_SERVICE, "tpm2"];
 
@@ -49,6 +54,7 @@ impl Opener<'_> {
             KEYUTILS => Box::new(KeyutilsSource),
             SECRET_SERVICE => Box::new(self.secret_service()),
             "tpm2" => Box::new(TpmSource::new(self.tpm(), self.config.tpm2_pcrs.clone(), None)),
+            PKCS11 => return self.with_pin(),
             _ => return Ok(None),
         };
         Ok(Some(source))
@@ -73,7 +79,10 @@ impl Opener<'_> {
             Backend::Keyutils => KeyutilsSource.probe(),
             Backend::SecretService => self.secret_service().probe(),
             Backend::Tpm2 => Probe::of(usable(&TpmOptions { timeout: PROBE_TIMEOUT, ..self.tpm() })),
-            Backend::Pkcs11 => Probe::Absent { message: "no module is named".to_owned() },
+            Backend::Pkcs11 => match self.token(None) {
+                None => Probe::Absent { message: "`secrets.pkcs11_module` names no module".to_owned() },
+                Some(options) => Probe::of(self.probe_token(&options)),
+            },
         }
     }
 
@@ -90,6 +99,46 @@ impl Opener<'_> {
         let Some(value) = self.world.variable(KEY_VARIABLE).filter(|value| !value.is_empty()) else { return Ok(None) };
         let value = Locked::copy_of(value.as_encoded_bytes()).map_err(Failure::guard)?;
         Ok(Some(EnvKeySource::new(KEY_VARIABLE, value)))
+    }
+
+    /// The token that the configuration names, if it names a module.
+    fn token(&self, pin: Option<Locked>) -> Option<TokenOptions> {
+        Some(TokenOptions {
+            module: PathBuf::from(self.config.pkcs11_module.as_ref()?),
+            label: self.config.pkcs11_token.clone(),
+            serial: None,
+            pin: pin.map(Arc::new),
+            timeout: SOURCE_TIMEOUT,
+        })
+    }
+
+    /// Whether the token is there. It is not asked for anything that needs its PIN.
+    fn probe_token(&self, options: &TokenOptions) -> Result<(), RootKeyError> {
+        let absent = |message: String| RootKeyError::Absent { source_name: PKCS11, message };
+        let seen = tokens(options).map_err(|error| absent(error.to_string()))?;
+        let wanted = |token: &TokenSeen| options.label.as_ref().is_none_or(|label| *label == token.label);
+        match seen.iter().any(wanted) {
+            true => Ok(()),
+            false => Err(absent("the module shows no such token".to_owned())),
+        }
+    }
+
+    /// The token, with its PIN: of the environment, or asked for once, as a token locks itself after a few wrong ones.
+    ///
+    /// # Errors
+    ///
+    /// Nobody can be asked.
+    pub(super) fn with_pin(&self) -> Result<Option<Box<dyn RootKeySource>>, Failure> {
+        if self.config.pkcs11_module.is_none() {
+            return Ok(None);
+        }
+        let prompt = Prompt::open(self.signals).map_err(|error| {
+            let failure = Failure::usage(anyhow::Error::from(error).context("the PIN of the token is needed"));
+            failure.help("run it on a terminal of your own")
+        })?;
+        let pin = prompt.hidden("PIN of the token: ").map_err(unasked)?;
+        let pin = Some(pin).filter(|pin| !pin.is_empty());
+        Ok(self.token(pin).map(|options| Box::new(TokenSource::new(options)) as Box<dyn RootKeySource>))
     }
 
     fn secret_service(&self) -> SecretServiceSource {

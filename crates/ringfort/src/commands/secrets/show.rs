@@ -9,27 +9,18 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use clap::Args;
-use ringfort_core::action::{Action, SecretUse};
-use ringfort_core::door::{Door, DoorKind, Standing};
-use ringfort_core::execute::Execute as _;
-use ringfort_core::obligation::ApprovalChannel;
-use ringfort_core::request::{Provenance, Request};
 use ringfort_core::text::escape_bytes;
-use ringfort_runtime::pipeline::Outcome;
-use ringfort_runtime::supervisor::terminal::{TerminalApprover, UserTerminal};
-use ringfort_secrets::id::SecretId;
 use ringfort_secrets::lock::LockState;
 use ringfort_secrets::moment::KernelMoments;
-use ringfort_secrets::release::{Recipient, Release, judge};
 use ringfort_secrets::session::{self, SessionError};
 use ringfort_secrets::store::{Meta, StoreError, Vault};
 use serde_json::{Value, json};
 
+use super::permits::Permits;
 use super::{Desk, Failure, id};
 use crate::commands::{EXIT_DENIED, EXIT_OK};
-use crate::output::{self, Detail, Widening};
+use crate::output;
 use crate::vault::{Missing, unusable};
-use crate::wiring::{session_name, wire_secrets};
 
 /// `ringfort secrets get`
 #[derive(Debug, Args)]
@@ -55,7 +46,9 @@ impl Desk<'_> {
         let vault = self.open(Missing::Fail)?;
         let Some(meta) = vault.meta(&id) else { return Err(unusable(StoreError::NotFound { id })) };
         if args.reveal {
-            return self.reveal(&vault, &id, meta);
+            // Under a permit, like any other use of it.
+            let released = Permits::of(self)?.release(&vault, &id, "text for a person")?;
+            return released.map_or(Ok(EXIT_DENIED), |released| self.print(&released.meta, released.value.expose()));
         }
         let mut out = anstream::stdout().lock();
         if self.common.json {
@@ -135,48 +128,6 @@ impl Desk<'_> {
             writeln!(out, "{name:<10} {}", escape_bytes(line.as_bytes()))?;
         }
         Ok(EXIT_OK)
-    }
-
-    /// Shows a value, under a permit like any other use of it.
-    fn reveal(&self, vault: &Vault, id: &SecretId, meta: &Meta) -> Result<u8, Failure> {
-        let is_agent = self.world.is_for_agent();
-        let pipeline = wire_secrets(self.world, &self.loaded, &self.state, &self.trail, &self.clock)?;
-        let request = Request {
-            principal: self.person.clone(),
-            action: Action::Secret(SecretUse { id: id.to_string(), purpose: "text for a person".to_owned() }),
-            session: session_name()?,
-            cwd: self.world.cwd.clone(),
-            workspace: self.world.cwd.clone(),
-            home: Some(self.world.home.clone()),
-            provenance: if is_agent { Provenance::Agent } else { Provenance::User },
-            bindings: Vec::new(),
-        };
-        let terminal = if is_agent { None } else { UserTerminal::open() };
-        let door = Door {
-            asks: terminal.as_ref().map(|_| ApprovalChannel::Person),
-            ..Door::bare(DoorKind::Secrets, Standing::Advised)
-        };
-        let approver = TerminalApprover::new(terminal.as_ref(), &self.signals);
-        let known = judge(meta, &request.principal, Recipient::Person, self.clock.now());
-        let admitted = match pipeline.admit_part(&request, &door, &approver, known) {
-            Ok(admitted) => admitted,
-            Err(denied) => {
-                let mut err = anstream::stderr().lock();
-                writeln!(err, "ringfort: denied: show the secret {id}")?;
-                let widening = if is_agent { Widening::Hidden } else { Widening::Shown };
-                output::ruling(&mut err, &denied.ruling, None, Detail::Brief, widening)?;
-                return Ok(EXIT_DENIED);
-            }
-        };
-        pipeline.sync().map_err(Failure::guard)?;
-        let released =
-            Release::of(vault).execute(admitted.permit, &request.digest(), self.clock.now(), request.clone());
-        let outcome = match &released {
-            Ok(released) => Outcome { result: "released", facts: vec![("version", released.meta.version.into())] },
-            Err(error) => Outcome { result: "failed", facts: vec![("error", error.to_string().into())] },
-        };
-        pipeline.finish(&request, &door, outcome).map_err(Failure::guard)?;
-        self.print(meta, released.map_err(Failure::guard)?.value.expose())
     }
 
     fn print(&self, meta: &Meta, value: &[u8]) -> Result<u8, Failure> {
