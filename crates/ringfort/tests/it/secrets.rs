@@ -35,7 +35,7 @@ fn given(place: &Place, options: &str, text: &str) -> Program {
 }
 
 /// Every file below a folder that holds `needle`.
-fn holding(folder: &Path, needle: &[u8]) -> Vec<String> {
+pub(crate) fn holding(folder: &Path, needle: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
