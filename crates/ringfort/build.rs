@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Links the binary at a fixed address: see `docs/decisions/008-fixed-address.md`.
+//! Links the binary at a fixed address and with few libraries: see `docs/decisions/008-fixed-address.md`.
 
 #![expect(clippy::disallowed_methods, reason = "cargo tells a build script its target by variables")]
 

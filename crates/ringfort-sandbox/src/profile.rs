@@ -164,7 +164,7 @@ impl CowView {
     }
 }
 
-/// What of the network exists inside. In each case there is a loopback interface of the cage's own, and it is up.
+/// What of the network exists inside. With namespaces there is a loopback interface of the cage's own, and it is up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
@@ -172,7 +172,9 @@ pub enum Network {
     #[default]
     None,
     /// Listeners whose connections arrive outside, see [`DoorSockets`](crate::launch::DoorSockets). Nothing else is
-    /// reachable. Where there is no network namespace there is no door, and a warning says so.
+    /// reachable. Where there is no network namespace connections to the proxy are made one by one
+    /// ([`Connects`](crate::launch::Connects)), and there is nothing else of the view; where that cannot be had either
+    /// there is no door, and a warning says so.
     Door(DoorView),
 }
 

@@ -14,7 +14,7 @@ use argon2::{Algorithm, Argon2, AssociatedData, ParamsBuilder, Version};
 use ringfort_core::clock::Clock;
 use serde::{Deserialize, Serialize};
 
-use crate::locked::{Locked, LockedError, Scratch, wiping};
+use crate::locked::{Locked, LockedError, Scratch, wiping_deep};
 use crate::root::{KEY_LEN, StoreId};
 
 /// Length of a salt. Bytes.
@@ -170,7 +170,7 @@ pub fn derive(
         .map_err(failed)?;
     let mut key = Locked::zeroed(KEY_LEN)?;
     let mut scratch = Scratch::new(argon2.params().block_count())?;
-    wiping(|| argon2.hash_password_into_with_memory(passphrase, salt, key.expose_mut(), scratch.blocks_mut()))
+    wiping_deep(|| argon2.hash_password_into_with_memory(passphrase, salt, key.expose_mut(), scratch.blocks_mut()))
         .map_err(failed)?;
     Ok(key)
 }
@@ -269,7 +269,7 @@ pub fn scrypt_derive(passphrase: &[u8], salt: &[u8], params: ScryptParams, lengt
     bounds(("scrypt", "length of the salt"), salt.len(), (8, 1024))?;
     bounds(("scrypt", "length of the key"), length, (16, SCRYPT_OUTPUT_MAX as u64))?;
     let mut key = Locked::zeroed(length)?;
-    wiping(|| scrypt::scrypt(passphrase, salt, &checked, key.expose_mut()))
+    wiping_deep(|| scrypt::scrypt(passphrase, salt, &checked, key.expose_mut()))
         .map_err(|error| KdfError::Failed { function: "scrypt", message: error.to_string() })?;
     Ok(key)
 }

@@ -21,8 +21,8 @@ use zeroize::Zeroize as _;
 
 use arena::Place;
 pub use pages::Protection;
-pub(crate) use scratch::Scratch;
 pub use scratch::wiping;
+pub(crate) use scratch::{Scratch, wiping_deep};
 
 /// Longest value. Bytes.
 pub const LOCKED_MAX: usize = 1024 * 1024;

@@ -21,6 +21,7 @@ use ringfort_audit::{Options as TrailOptions, Trail};
 use ringfort_core::clock::{Clock, Timestamp};
 use ringfort_core::obligation::Promise;
 use ringfort_core::principal::Principal;
+use ringfort_core::syscalls::SyscallGroup;
 use ringfort_policy::config::{Network, RuntimeKind};
 use ringfort_policy::domain::HostPattern;
 use ringfort_policy::load::{Loaded, Sources, load};
@@ -446,8 +447,14 @@ fn give_door(
     let kind = wishes.runtime.unwrap_or(loaded.config.runtime.kind);
     // A container with a network of the engine is not led through a door.
     let is_container = matches!(kind, RuntimeKind::Docker | RuntimeKind::Podman);
-    let no_door = (is_container && loaded.config.runtime.docker.network != "none")
-        .then_some("there is no door beside a network of the engine; set `runtime.docker.network` to `none`");
+    let has_sockets = inside.profile.syscalls.contains(SyscallGroup::Network);
+    let no_door = if is_container && loaded.config.runtime.docker.network != "none" {
+        Some("there is no door beside a network of the engine; set `runtime.docker.network` to `none`")
+    } else if wishes.degree == DegreeRequest::Minimal && !has_sockets {
+        Some("there is no door in the degree `minimal` without the system calls of the group `network`")
+    } else {
+        None
+    };
     if wished == Network::Off || no_door.is_some() {
         let lists = loaded.chain.first().is_some_and(ringfort_policy::rule::Policy::lists_hosts)
             || !loaded.config.egress.presets.is_empty();

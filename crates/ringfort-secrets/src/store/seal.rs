@@ -17,7 +17,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::locked::{Locked, LockedError};
+use crate::locked::{Locked, LockedError, wiping};
 use crate::root::{KEY_LEN, SlotData, StoreId};
 
 /// Length of a nonce. Bytes.
@@ -65,12 +65,14 @@ impl Keys {
     pub(crate) fn derive(store: StoreId, root: Locked) -> Result<Self, LockedError> {
         let mut derived = Locked::zeroed(USES.len() * KEY_LEN)?;
         let mut check = [0; 16];
-        let kdf = Hkdf::<Sha256>::new(Some(&store.0), root.expose());
-        // 32 and 16 bytes are lengths that HKDF-SHA-256 has.
-        for (key, name) in derived.expose_mut().chunks_exact_mut(KEY_LEN).zip(USES) {
-            kdf.expand_multi_info(&[b"ringfort-store v1 ", name], key).unwrap_or_default();
-        }
-        kdf.expand(b"ringfort-store v1 check", &mut check).unwrap_or_default();
+        wiping(|| {
+            let kdf = Hkdf::<Sha256>::new(Some(&store.0), root.expose());
+            // 32 and 16 bytes are lengths that HKDF-SHA-256 has.
+            for (key, name) in derived.expose_mut().chunks_exact_mut(KEY_LEN).zip(USES) {
+                kdf.expand_multi_info(&[b"ringfort-store v1 ", name], key).unwrap_or_default();
+            }
+            kdf.expand(b"ringfort-store v1 check", &mut check).unwrap_or_default();
+        });
         Ok(Self { store, root, derived, check })
     }
 
@@ -185,6 +187,10 @@ fn slot_place(store: StoreId, slot: &SlotData) -> Vec<u8> {
 }
 
 fn seal(key: &[u8], place: &[u8], plain: &[u8]) -> Result<Vec<u8>, LockedError> {
+    wiping(|| seal_with(key, place, plain))
+}
+
+fn seal_with(key: &[u8], place: &[u8], plain: &[u8]) -> Result<Vec<u8>, LockedError> {
     let failed = |what: &str| LockedError::System(std::io::Error::other(what.to_owned()));
     let cipher = XChaCha20Poly1305::new_from_slice(key).map_err(|_| failed("a root key has another length"))?;
     let mut nonce = [0; NONCE_LEN];
@@ -203,6 +209,10 @@ fn seal(key: &[u8], place: &[u8], plain: &[u8]) -> Result<Vec<u8>, LockedError> 
 
 /// Opens `sealed` into `plain`, which has its length; nothing is written before the tag was found right.
 fn open_into(key: &[u8], place: &[u8], sealed: &[u8], plain: &mut [u8]) -> Result<(), NotOpened> {
+    wiping(|| open_with(key, place, sealed, plain))
+}
+
+fn open_with(key: &[u8], place: &[u8], sealed: &[u8], plain: &mut [u8]) -> Result<(), NotOpened> {
     let cipher = XChaCha20Poly1305::new_from_slice(key).map_err(|_| NotOpened)?;
     let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(NotOpened)?;
     let (body, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(NotOpened)?;

@@ -7,9 +7,13 @@ mod age;
 mod crash;
 mod disk;
 mod faults;
+mod keyring;
+mod keyutils;
 mod many;
+mod memory;
 mod providers;
 mod python;
+mod ring;
 mod secret_service;
 #[cfg(feature = "pkcs11")]
 mod softhsm;

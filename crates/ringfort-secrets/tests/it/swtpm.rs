@@ -93,12 +93,26 @@ impl SoftTpm {
         [0x8000_0000_u32, 0x0200_0000, 0x0300_0000].into_iter().map(|first| self.handles_from(first)).sum()
     }
 
+    /// Flushes every transient object and session.
+    pub(crate) fn clear(&self) {
+        for first in [0x8000_0000_u32, 0x0200_0000] {
+            let listed = self.list(first);
+            for handle in listed[19..].chunks_exact(4) {
+                let flush = [&[0x80, 1, 0, 0, 0, 14, 0, 0, 0x01, 0x65][..], handle].concat();
+                assert_eq!(self.raw(&flush), 0, "FlushContext");
+            }
+        }
+    }
+
     fn handles_from(&self, first: u32) -> usize {
+        usize::try_from(u32::from_be_bytes(self.list(first)[15..19].try_into().unwrap())).unwrap()
+    }
+
+    fn list(&self, first: u32) -> Vec<u8> {
         let mut command = vec![0x80, 0x01, 0, 0, 0, 22, 0, 0, 0x01, 0x7A, 0, 0, 0, 1];
         command.extend(first.to_be_bytes());
         command.extend(64_u32.to_be_bytes());
-        let response = exchange(self.port, &command);
-        usize::try_from(u32::from_be_bytes(response[15..19].try_into().unwrap())).unwrap()
+        exchange(self.port, &command)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the software TPM of this test")]

@@ -121,15 +121,29 @@ fn deny_slots_that_were_changed() {
     assert!(matches!(source(&tpm, &[24], None).create(STORE), Err(RootKeyError::Broken { .. })), "no PCR 24");
 }
 
+/// Objects and sessions of programs that were killed: one after the other takes all the room there is, at whichever point
+/// of the operation.
 #[test]
 fn what_others_left_in_the_tpm_is_cleared_away() {
     let Some(tpm) = SoftTpm::start() else { return };
-    // Sequences that nobody completes: HashSequenceStart without an end, as from a program that was killed.
-    let start = [0x80, 1, 0, 0, 0, 14, 0, 0, 0x01, 0x86, 0, 0, 0, 0x0B];
-    assert_eq!((0..3).map(|_| tpm.raw(&start)).collect::<Vec<_>>(), [0, 0, 0]);
-    assert_eq!((tpm.handles(), tpm.raw(&start)), (3, 0x902), "there is no room left");
-    source(&tpm, &[], None).create(STORE).unwrap();
-    assert_eq!(tpm.handles(), 0);
+    let sealing = source(&tpm, &[7], None);
+    let (slot, key) = sealing.create(STORE).unwrap();
+    let sequence = [0x80, 1, 0, 0, 0, 14, 0, 0, 0x01, 0x86, 0, 0, 0, 0x0B];
+    let mut session = vec![0x80, 1, 0, 0, 0, 43, 0, 0, 0x01, 0x76, 0x40, 0, 0, 7, 0x40, 0, 0, 7, 0, 16];
+    session.extend([1; 16]);
+    session.extend([0, 0, 1, 0, 0x10, 0, 0x0B]);
+    for (name, command, full) in [("sequences", &sequence[..], 0x902), ("policy sessions", &session, 0x903)] {
+        for left in 1..=3 {
+            assert_eq!((0..left).map(|_| tpm.raw(command)).collect::<Vec<_>>(), vec![0; left], "{name}");
+            if left == 3 {
+                assert_eq!(tpm.raw(command), full, "{name}: there is no room left");
+            }
+            assert!(sealing.open(STORE, &slot).unwrap().equals(key.expose()), "{left} {name}");
+            // What did not stand in the way stays.
+            assert!(tpm.handles() < 3, "{left} {name}: {}", tpm.handles());
+            tpm.clear();
+        }
+    }
 }
 
 #[test]

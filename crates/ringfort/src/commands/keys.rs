@@ -167,6 +167,7 @@ pub(crate) fn run(args: &KeysArgs, common: &Common) -> Result<u8, Failure> {
         let error = anyhow::anyhow!("inside a cage the keys are out of reach: they are for the person outside");
         return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });
     }
+    ringfort_secrets::harden::process().map_err(Failure::guard)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut desk = Desk { common, state: world.places(common).state, audit: Arc::new(LookOnly), clock };
     // Looking needs no record, and makes no state folder.

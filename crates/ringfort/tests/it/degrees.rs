@@ -340,9 +340,9 @@ fn groups_of_a_killed_supervisor_are_removed_at_the_next_start() {
 }
 
 #[test]
-fn deny_the_network_in_minimal_and_do_not_pretend_a_door() {
+fn deny_the_network_where_sockets_are_closed_and_do_not_pretend_a_door() {
     let place = Place::new();
-    let text = format!("{MINIMAL}[egress]\ndomains = [\"a.example\"]\n");
+    let text = format!("{MINIMAL}syscalls_denied = [\"network\"]\n[egress]\ndomains = [\"a.example\"]\n");
     let policy = place.write(place.outside.join("door.toml"), &text);
     let run = ["run", "--degree", "minimal", "--policy", policy.to_str().unwrap(), "--", "env"];
     let output = place.ringfort(run).output();

@@ -6,6 +6,7 @@
 
 mod clients;
 mod registry;
+mod supervised;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -25,12 +26,14 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// `None` where the host keeps no full cage: there is no door then.
+    /// `None` where the host keeps no full cage: it has no network of its own then.
     pub(crate) fn start() -> Option<Self> {
         let place = Place::new();
-        if !is_namespaced(&place) {
-            return None;
-        }
+        is_namespaced(&place).then(|| Self::at(place))
+    }
+
+    /// On any host.
+    fn at(place: Place) -> Self {
         let make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout ../../outside/key.pem \
                     -out ca.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>&1";
         place.program("sh", ["-c", make]).output().exits(0);
@@ -45,7 +48,7 @@ impl Site {
         let mut line = String::new();
         BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ports: Vec<u16> = line.split_whitespace().map(|port| port.parse().unwrap()).collect();
-        Some(Self { place, http: ports[0], https: ports[1], _server: server })
+        Self { place, http: ports[0], https: ports[1], _server: server }
     }
 
     /// Both servers, listed by name and by address.

@@ -126,6 +126,11 @@ fn escape_attempts_that_minimal_does_not_stop_are_the_documented_ones() {
 }
 
 #[test]
+fn escape_attempts_that_minimal_with_a_door_does_not_stop_are_the_same() {
+    Setup::native(&["--degree", "minimal", "--network", "door"], Some("minimal")).check();
+}
+
+#[test]
 fn escape_attempts_are_stopped_in_bubblewrap() {
     if !is_namespaced(&Place::new()) || !Path::new("/usr/bin/bwrap").exists() {
         assert!(!skips_are_errors() || Path::new("/usr/bin/bwrap").exists(), "bubblewrap is not installed");

@@ -27,6 +27,8 @@ mod hook_child;
 mod hostile;
 mod inherited;
 mod inline_code;
+#[path = "../../../ringfort-secrets/tests/it/keyring.rs"]
+mod keyring;
 mod keys;
 mod killed;
 mod limits;
@@ -39,6 +41,7 @@ mod reach;
 mod refusals;
 mod remembered;
 mod runtimes;
+mod secret_backends;
 mod secrets;
 mod setup;
 mod streams;

@@ -459,6 +459,7 @@ mod tests {
     fn deny_what_an_unconfined_process_would_promise() {
         // This process is not confined, so the same attempts succeed here and every promise is broken.
         assert_eq!(calls(false), Err(Fault::CallAnswered));
+        assert_eq!(supervised(), Err(Fault::SocketOpened));
         let findings = Witness {
             namespaced: true,
             landlock_abi: 7,

@@ -93,13 +93,15 @@ impl Answer {
 pub(super) struct Tpm {
     transport: Transport,
     deadline: Deadline,
+    /// The handles that this conversation has taken and not given back.
+    held: Vec<u32>,
 }
 
 impl Tpm {
     /// Opens `device` for one operation that may take `timeout`.
     pub(super) fn open(device: &TpmDevice, timeout: Duration) -> Result<Self, TpmError> {
         let deadline = Deadline::after(timeout);
-        Ok(Self { transport: Transport::open(device, deadline)?, deadline })
+        Ok(Self { transport: Transport::open(device, deadline)?, deadline, held: Vec::new() })
     }
 
     /// Does `work` while `handle` is held, and flushes it whatever comes of it.
@@ -108,7 +110,9 @@ impl Tpm {
         handle: u32,
         work: impl FnOnce(&mut Self) -> Result<T, TpmError>,
     ) -> Result<T, TpmError> {
+        self.held.push(handle);
         let done = work(self);
+        self.held.retain(|held| *held != handle);
         let flushed = self.flush(handle);
         let value = done?;
         flushed.map(|()| value)
@@ -120,10 +124,14 @@ impl Tpm {
         handle: u32,
         work: impl FnOnce(&mut Self) -> Result<T, TpmError>,
     ) -> Result<T, TpmError> {
-        work(self).inspect_err(|_| {
+        self.held.push(handle);
+        let done = work(self);
+        self.held.retain(|held| *held != handle);
+        if done.is_err() {
             // The first error is the one that counts.
             self.flush(handle).ok();
-        })
+        }
+        done
     }
 
     /// Does `work` with a session that is salted by `parent`.
@@ -188,7 +196,7 @@ impl Tpm {
                 }
                 Some(Fault::Memory) if !self.transport.managed && !emptied => {
                     emptied = true;
-                    self.empty(&command)?;
+                    self.empty()?;
                 }
                 _ => return answer,
             }
@@ -217,8 +225,8 @@ impl Tpm {
     }
 
     /// Flushes what programs that died left in a TPM that has no resource manager: a connection of that sort is the only
-    /// one. What `command` itself names stays.
-    fn empty(&mut self, command: &Command<'_>) -> Result<(), TpmError> {
+    /// one. What this conversation holds stays.
+    fn empty(&mut self) -> Result<(), TpmError> {
         for first in FIRST_HANDLES {
             let mut parameters = Buffer::new()?;
             parameters.u32(CAP_HANDLES).u32(first).u32(HANDLES_MAX);
@@ -230,7 +238,7 @@ impl Tpm {
             let (_more, _capability) = (reader.u8()?, reader.u32()?);
             for _ in 0..reader.u32()?.min(HANDLES_MAX) {
                 let handle = reader.u32()?;
-                if !command.entities.iter().any(|entity| entity.handle == handle) {
+                if !self.held.contains(&handle) {
                     self.flush(handle)?;
                 }
             }

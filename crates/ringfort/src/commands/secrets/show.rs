@@ -119,9 +119,12 @@ impl Desk<'_> {
         ] {
             writeln!(out, "{name:<10} {}", escape_bytes(value.as_bytes()))?;
         }
-        let why = status.auto_reason.iter().chain(&status.fallback_reason).map(|why| ("because", why));
+        let again = status.fallback_reason.as_ref().filter(|why| status.auto_reason.as_ref() != Some(*why));
+        let why = status.auto_reason.iter().chain(again).map(|why| ("because", why));
+        let trouble = status.root_key_message.as_ref().map(|message| format!("{active}: {message}"));
+        let trouble = trouble.iter().map(|message| ("trouble", message));
         let warnings = status.warnings.iter().map(|warning| ("warning", warning));
-        for (name, line) in why.chain(warnings) {
+        for (name, line) in why.chain(trouble).chain(warnings) {
             writeln!(out, "{name:<10} {}", escape_bytes(line.as_bytes()))?;
         }
         Ok(EXIT_OK)

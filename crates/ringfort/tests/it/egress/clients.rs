@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{CURL, Site, record};
 
 /// Whether a program is there for everybody.
-fn is_there(program: &str) -> bool {
+pub(super) fn is_there(program: &str) -> bool {
     let found = ["/usr/local/bin", "/usr/bin", "/bin"].iter().any(|folder| Path::new(folder).join(program).exists());
     assert!(found || !crate::support::skips_are_errors(), "`{program}` is not installed");
     found

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where the key of the secrets is kept, whether it can be had, and what is wrong with the place.
+
+use ringfort_secrets::backend::{Status as Backends, Writes};
+
+use super::{Check, Report, Subject};
+
+pub(super) const ENTRY: Check = Check { id: "secrets", title: "where the key of the secrets is kept", look };
+
+/// What was seen of the store of secrets.
+#[derive(Clone, Debug)]
+pub struct StoreSeen {
+    /// What `ringfort secrets status` says.
+    pub status: Backends,
+    /// Why the key file does not open the store, where it should: it is gone, or others could have read it.
+    pub key_file: Option<String>,
+}
+
+fn look(subject: &Subject<'_>) -> Vec<Report> {
+    match &subject.store {
+        Ok(seen) => reports(seen),
+        Err(why) => vec![ENTRY.fail(
+            format!("the store of secrets cannot be used: {why}"),
+            "nothing was changed; see who else can reach it, or restore it from a backup",
+        )],
+    }
+}
+
+fn reports(seen: &StoreSeen) -> Vec<Report> {
+    let status = &seen.status;
+    let active = status.active_backend;
+    let mut reports = Vec::new();
+    match (&status.writes, status.exists) {
+        (Writes::Refused { reason }, _) => reports.push(ENTRY.warn(
+            format!("no secret can be stored: {reason}"),
+            "`ringfort secrets status` shows what works; set `secrets.backend`, or allow the fall-back",
+        )),
+        (_, false) => {
+            let why = status.auto_reason.as_ref().or(status.fallback_reason.as_ref());
+            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            reports.push(ENTRY.pass(format!("there are no secrets yet; {active} will keep their key{why}")));
+        }
+        (_, true) => {
+            let slots: Vec<&str> = status.slots.iter().map(|slot| slot.source.as_str()).collect();
+            reports.push(ENTRY.pass(format!("{active} keeps the key of the secrets; opened by: {}", slots.join(", "))));
+        }
+    }
+    if let (true, Some(message)) = (status.exists, &status.root_key_message) {
+        reports.push(ENTRY.warn(
+            format!("{active} cannot open the store now: {message}"),
+            "make it reachable, or open the store by another of its key slots",
+        ));
+    }
+    if let Some(why) = &seen.key_file {
+        reports.push(ENTRY.fail(
+            format!("the key file does not open the store: {why}"),
+            "put the right one back, with mode 0600 and yours; `ringfort secrets status` says where it belongs",
+        ));
+    }
+    reports.extend(status.warnings.iter().map(|warning| {
+        ENTRY.warn(warning.clone(), "`ringfort secrets passphrase` adds a passphrase; see docs/secrets.md")
+    }));
+    reports
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use ringfort_secrets::backend::{Backend, Probe, Requested, Sight, SlotSeen, classify};
+
+    use super::*;
+    use crate::checks::Status;
+
+    fn check(requested: &str, sources: Option<&[&str]>, probe: &Probe, expected: &[(Status, &str)]) {
+        let slot = |(index, source): (usize, &&str)| SlotSeen { index, source: (*source).to_owned() };
+        let sight = Sight {
+            path: PathBuf::from("/state/secrets"),
+            slots: sources.map(|sources| sources.iter().enumerate().map(slot).collect()),
+            ..Sight::default()
+        };
+        let probes = |_: Backend| probe.clone();
+        let status = classify(&Requested::parse(requested), &probes, &sight);
+        let seen = reports(&StoreSeen { status, key_file: None });
+        let summary: Vec<(Status, &str)> = seen.iter().map(|report| (report.status, report.message.as_str())).collect();
+        assert_eq!(summary.len(), expected.len(), "{requested} {sources:?}: {summary:?}");
+        for ((status, message), (wanted, part)) in summary.iter().zip(expected) {
+            assert!(status == wanted && message.contains(part), "{requested} {sources:?}: {summary:?}");
+        }
+        assert!(seen.iter().all(|report| (report.status == Status::Pass) == report.help.is_none()), "{seen:?}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_place_is_said() {
+        let absent = Probe::Absent { message: "nothing there".to_owned() };
+        let slow = Probe::Slow { waited: std::time::Duration::from_secs(2) };
+        let (pass, warn) = (Status::Pass, Status::Warn);
+        check("auto", None, &Probe::Ready, &[(pass, "secret-service will keep")]);
+        check("auto", None, &absent, &[(pass, "encrypted-file will keep")]);
+        check("auto", Some(&["passphrase"]), &absent, &[(pass, "opened by: passphrase")]);
+        check("auto", Some(&["key-file"]), &absent, &[(pass, "key-file"), (warn, "whoever has the disk")]);
+        check("auto", Some(&["env"]), &absent, &[(pass, "env"), (warn, "from the environment")]);
+        check("keyutils", Some(&["keyutils"]), &Probe::Ready, &[(pass, "keyutils"), (warn, "after a restart")]);
+        check("tpm2", Some(&["tpm2", "passphrase"]), &slow, &[(pass, "tpm2"), (warn, "did not answer")]);
+        check("dpapi", None, &absent, &[(warn, "no secret can be stored")]);
+        check("vault9", None, &absent, &[(warn, "no secret can be stored"), (warn, "memory of this process")]);
+    }
+
+    #[test]
+    fn deny_a_key_file_that_others_could_have_read() {
+        let probes = |_: Backend| Probe::Ready;
+        let slots = vec![SlotSeen { index: 0, source: "key-file".to_owned() }];
+        let sight = Sight { slots: Some(slots), ..Sight::default() };
+        let status = classify(&Requested::parse("file"), &probes, &sight);
+        let seen = reports(&StoreSeen { status, key_file: Some("others may read it".to_owned()) });
+        let failed = seen.iter().find(|report| report.status == Status::Fail).unwrap();
+        assert!(failed.message.contains("others may read it"), "{failed:?}");
+    }
+}
