@@ -133,7 +133,7 @@ impl Opener<'_> {
         if self.config.pkcs11_module.is_none() {
             return Ok(None);
         }
-        let prompt = Prompt::open(self.signals).map_err(|error| {
+        let prompt = self.prompt().map_err(|error| {
             let failure = Failure::usage(anyhow::Error::from(error).context("the PIN of the token is needed"));
             failure.help("run it on a terminal of your own")
         })?;
