@@ -290,6 +290,7 @@ impl Opener<'_> {
     /// Asks for the passphrase, and counts each attempt before it is tried.
     pub(crate) fn ask(&self, header: &Header, prompt: &Prompt<'_>) -> Result<Vault, Failure> {
         let lockout = Lockout::new(self.folder().join(LOCKOUT_NAME), header.store);
+        let _silent = prompt.silence().map_err(unasked)?;
         let caller = Caller::new(&format!("cli:{}", rustix::process::getuid().as_raw()));
         for _ in 0..TRIES_MAX {
             let standing =
@@ -390,6 +391,7 @@ pub(crate) fn new_passphrase(
     question: &str,
     clock: &dyn Clock,
 ) -> Result<Option<PassphraseSource>, Failure> {
+    let _silent = prompt.silence().map_err(unasked)?;
     for _ in 0..TRIES_MAX {
         let passphrase = match prompt.twice(question, "Again: ") {
             Err(error @ PromptError::Differ) => {

@@ -23,7 +23,6 @@ use ringfort_secrets::store::Header;
 
 use super::{KEY_VARIABLE, Opener, unasked};
 use crate::commands::Failure;
-use crate::prompt::Prompt;
 
 /// The name of a token as a source.
 pub(super) const PKCS11: &str = "pkcs11";

@@ -522,6 +522,7 @@ fn a_passphrase_is_set_changed_forgotten_and_taken_away() {
     pty.wait_for("Passphrase of the secrets");
     pty.send(format!("{PASSPHRASE}\n"));
     pty.wait_for("That is not the passphrase");
+    pty.wait_for("Passphrase of the secrets");
     pty.send(format!("{second}\n"));
     pty.wait_for("unlocked");
     assert!(pty.ended().success());
