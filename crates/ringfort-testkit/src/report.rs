@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use crate::source::{SourceFile, code_lines, functions};
 
 /// How many of each are shown.
-const SHOWN: usize = 10;
+const SHOWN: usize = 16;
 /// Lines of code above which a file is worth a second look.
 const FILE_LINES: usize = 600;
 /// Lines above which a function is worth a second look.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is kept of a named key: its kind, its provider, its versions.
 //!
-//! In: the bytes of a sealed entry. Out: a [`Record`], and bytes again: the length of a JSON head, the head, and behind
+//! In: the bytes of a sealed entry. Out: a `Record`, and bytes again: the length of a JSON head, the head, and behind
 //! it the private halves one after the other, so that no parser ever copies them.
 //!
 //! **Invariant:** exactly one version is active, and it is the newest and has a private half; numbers rise; a version that

@@ -13,10 +13,11 @@ use serde::Deserialize;
 use crate::graph::{Package, graph};
 use crate::{assert_found, assert_none, file};
 
-/// Most packages in `Cargo.lock`, of every platform, tests and benches included.
-const LOCKED_MAX: usize = 180;
+/// Most packages in `Cargo.lock`, of every platform, tests and benches included. About fifty are the small ones of which one
+/// project makes ciphers, key derivation and curves.
+const LOCKED_MAX: usize = 205;
 /// Most packages that the release binary is built from, ours included.
-const SHIPPED_MAX: usize = 110;
+const SHIPPED_MAX: usize = 160;
 
 #[derive(Deserialize)]
 struct Deny {
