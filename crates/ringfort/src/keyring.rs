@@ -13,6 +13,7 @@ use ringfort_audit::{Durability, Trail};
 use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
 use ringfort_core::principal::Principal;
+use ringfort_secrets::backend::tpm2::{TpmKeys, TpmOptions};
 use ringfort_secrets::keys::KeyProvider;
 use ringfort_secrets::keys::audit::{AuditError, Cause, KeyAudit, Operation, Stage};
 use ringfort_secrets::keys::place::Place;
@@ -66,7 +67,8 @@ pub(crate) enum Missing {
     Leave,
 }
 
-/// The ring over the keys below `state`; `None` where there are none and none are to be made.
+/// The ring over the keys below `state`, in software and in a TPM, which is asked for its own keys only; `None`
+/// where there are none and none are to be made.
 ///
 /// # Errors
 ///
@@ -76,13 +78,14 @@ pub(crate) fn open(
     audit: Arc<dyn KeyAudit>,
     clock: &Arc<dyn Clock>,
     missing: Missing,
+    tpm: TpmOptions,
 ) -> Result<Option<KeyRing>, StoreError> {
     let place = Place::below(state);
     let vault = match missing {
         Missing::Make => Some(place.open_or_make(clock.as_ref())?),
         Missing::Leave => place.open()?,
     };
-    let providers: Vec<Arc<dyn KeyProvider>> = vec![Arc::new(SoftwareKeys)];
+    let providers: Vec<Arc<dyn KeyProvider>> = vec![Arc::new(SoftwareKeys), Arc::new(TpmKeys::new(tpm))];
     Ok(vault.map(|vault| {
         KeyRing::new(Box::new(VaultShelf::new(vault, Arc::clone(clock))), providers, audit, Arc::clone(clock))
     }))

@@ -6,7 +6,7 @@
 //! **Invariant:** what needs nobody is tried first, and a person is asked once nothing else opens it; no source stands
 //! in for another in silence. Every failure says what to do.
 
-mod sources;
+pub(crate) mod sources;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use ringfort_core::clock::Clock;
+use ringfort_policy::config::SecretsConfig;
 use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::supervisor::broker::BROKER_VARIABLE;
 use ringfort_secrets::keys::KeyKind;
@@ -33,6 +34,7 @@ use super::approvals::duration;
 use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
 use crate::keyring::{self, Missing, TrailAudit};
 use crate::output;
+use crate::vault::sources::tpm;
 use crate::wiring::{World, open_state, open_trail};
 
 /// Make, use and rotate keys that sign
@@ -63,7 +65,7 @@ enum KeysCommand {
         /// What it is for, and its algorithm
         #[arg(long, default_value = "ed25519")]
         kind: Kind,
-        /// Where its private half is made and used
+        /// Where its private half is made and used: `software`, or the machine's `tpm2`
         #[arg(long, default_value = "software")]
         provider: String,
         /// How often it is rotated, from 1d on; never without this
@@ -154,6 +156,7 @@ struct Desk<'a> {
     state: PathBuf,
     audit: Arc<dyn KeyAudit>,
     clock: Arc<dyn Clock>,
+    config: SecretsConfig,
 }
 
 /// Runs the command.
@@ -169,7 +172,8 @@ pub(crate) fn run(args: &KeysArgs, common: &Common) -> Result<u8, Failure> {
     }
     ringfort_secrets::harden::process().map_err(Failure::guard)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let mut desk = Desk { common, state: world.places(common).state, audit: Arc::new(LookOnly), clock };
+    let config = world.load(common, None)?.config.secrets;
+    let mut desk = Desk { common, state: world.places(common).state, audit: Arc::new(LookOnly), clock, config };
     // Looking needs no record, and makes no state folder.
     if !matches!(args.command, KeysCommand::List | KeysCommand::Verify { .. }) {
         let state = open_state(&world, &world.places(common))?;
@@ -196,7 +200,8 @@ pub(crate) fn run(args: &KeysArgs, common: &Common) -> Result<u8, Failure> {
 
 impl Desk<'_> {
     fn ring(&self, missing: Missing) -> Result<Option<KeyRing>, Failure> {
-        keyring::open(&self.state, Arc::clone(&self.audit), &self.clock, missing).map_err(unopened)
+        let audit = Arc::clone(&self.audit);
+        keyring::open(&self.state, audit, &self.clock, missing, tpm(&self.config)).map_err(unopened)
     }
 
     /// The ring for a key that is there.
@@ -359,7 +364,7 @@ fn refused(error: RingError) -> Failure {
         RingError::Exists { .. } => (Failure::usage, "`ringfort keys list` shows it"),
         RingError::NoVersion { .. } => (Failure::usage, "`ringfort keys list` shows the versions"),
         RingError::Period => (Failure::usage, "for example `--rotate-every 90d`"),
-        RingError::NoProvider { .. } => (Failure::usage, "`software` is always there"),
+        RingError::NoProvider { .. } => (Failure::usage, "`software` is always there, and `tpm2` where there is a TPM"),
         RingError::Full { .. } => (Failure::usage, "`ringfort keys rotate NAME --destroy-old`, or use a new key"),
         RingError::Key(ringfort_secrets::keys::KeyError::Unsupported { .. }) => {
             (Failure::usage, "a key of the kind `ed25519` can")

@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ringfort_policy::config::SecretsConfig;
 use ringfort_secrets::backend::keyutils::{KEYUTILS, KeyutilsSource};
 use ringfort_secrets::backend::pkcs11::{TokenOptions, TokenSeen, TokenSource, tokens};
 use ringfort_secrets::backend::secret_service::{SECRET_SERVICE, SecretServiceSource};
@@ -153,13 +154,18 @@ impl Opener<'_> {
     }
 
     fn tpm(&self) -> TpmOptions {
-        let device = match self.config.tpm2_device.as_deref() {
-            None => TpmDevice::Machine,
-            Some(place) => match place.strip_prefix("loopback:").and_then(|port| port.parse().ok()) {
-                Some(port) => TpmDevice::Loopback(port),
-                None => TpmDevice::File(PathBuf::from(place)),
-            },
-        };
-        TpmOptions { device, ..TpmOptions::default() }
+        tpm(self.config)
     }
+}
+
+/// The TPM that the configuration names.
+pub(crate) fn tpm(config: &SecretsConfig) -> TpmOptions {
+    let device = match config.tpm2_device.as_deref() {
+        None => TpmDevice::Machine,
+        Some(place) => match place.strip_prefix("loopback:").and_then(|port| port.parse().ok()) {
+            Some(port) => TpmDevice::Loopback(port),
+            None => TpmDevice::File(PathBuf::from(place)),
+        },
+    };
+    TpmOptions { device, ..TpmOptions::default() }
 }
