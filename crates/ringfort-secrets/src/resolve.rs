@@ -31,6 +31,9 @@ pub const ENVIRONMENT_VALUE_MAX: usize = 64 * 1024;
 const PREFIXES: [&str; 5] =
     ["RINGFORT_SECRET_", "OPENCLAW_ZIG_SECRET_", "OPENCLAW_GO_SECRET_", "OPENCLAW_RS_SECRET_", "OPENCLAW_SECRET_"];
 
+/// Words that are settings of the store, its key among them, and no secret's.
+const SETTINGS: [&str; 3] = ["BACKEND", "STORE_KEY", "STORE_PATH"];
+
 /// Variables of other programs that stand for one id.
 const COMMON: &[(&str, &[&str])] = &[
     ("talk.apiKey", &["OPENAI_API_KEY", "OPENROUTER_API_KEY"]),
@@ -300,9 +303,13 @@ fn find(id: &SecretId, places: Places<'_>, values: Values) -> Result<Option<Foun
     Ok(None)
 }
 
-/// The variables that stand for an id, in the order in which they are looked for.
+/// The variables that stand for an id, in the order in which they are looked for; none where they would be settings of
+/// the store itself.
 pub fn environment_names(id: &SecretId) -> Vec<String> {
     let word = environment_word(id);
+    if SETTINGS.contains(&word.as_str()) {
+        return Vec::new();
+    }
     let named = PREFIXES.iter().map(|prefix| format!("{prefix}{word}"));
     let common = COMMON.iter().filter(|(target, _)| *target == id.as_str()).flat_map(|(_, names)| names.iter());
     named.chain(common.map(|name| (*name).to_owned())).collect()

@@ -23,9 +23,13 @@ use ringfort_core::text::Text;
 use ringfort_policy::command::{Analysis, Context, analyze, analyze_argv};
 use ringfort_policy::config::Config;
 use ringfort_policy::rule::Policy;
+use ringfort_policy::secret_place;
 use ringfort_runtime::hook::{self, Moment, Opinion, Place};
+use ringfort_secrets::age::{self, Identity, With};
+use ringfort_secrets::import::{self, Names, ReferenceKey};
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::root::{RootKeyError, RootKeySource, SlotData, StoreId};
+use ringfort_secrets::sealed_text::{Enc2Key, TextKey, migrate_enc, open_enc2, open_enc3};
 use ringfort_secrets::store::Vault;
 
 /// Longest input that is looked at, in bytes.
@@ -231,6 +235,41 @@ pub fn secret_store(input: &[u8]) {
     assert!(accepts(&changed) == (changed == STORE), "a changed store is accepted, or the good one is not");
 }
 
+/// The key of [`secret_forms`].
+const FORMS_IDENTITY: &str = "AGE-SECRET-KEY-1PK80WZ9EV0JG99ENDLNJ24P4R6WYNHY4GGKEDTQ8RNC5DGH5P8CSHAZE9F";
+
+/// What other programs write is read or refused; no sealed text and no sealed file opens that nobody sealed; the places of
+/// secrets lie in their text.
+pub fn secret_forms(input: &[u8]) {
+    let Some(input) = input.get(..input.len().min(INPUT_BYTES_MAX)) else { return };
+    let names = Names::default();
+    for entry in
+        [import::dotenv(input, &names), import::json(input, &names)].into_iter().flatten().flat_map(|it| it.entries)
+    {
+        assert!(!entry.value.is_empty() && entry.value.len() <= input.len(), "a value grew, or is none");
+    }
+    let lock = |bytes: &[u8]| Locked::copy_of(bytes).ok();
+    let key = ReferenceKey::of_text(b"fuzz", "fuzz").ok();
+    assert!(key.is_none_or(|key| import::reference_store(input, &key, &names).is_err()), "a store that nobody sealed");
+    let identity = Identity::parse(FORMS_IDENTITY).ok();
+    let opens = identity.is_some_and(|key| age::decrypt(input, &With::Identities(vec![key])).is_ok());
+    assert!(!opens, "an age file that nobody sealed");
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let text_key = lock(&[7; 32]).and_then(|key| TextKey::derive(StoreId([7; 16]), &key).ok());
+    let (Some(text_key), Some(file_key)) = (text_key, lock(&[7; 32]).and_then(Enc2Key::of)) else { return };
+    for text in [text.to_owned(), format!("enc3:{text}"), format!("enc2:{text}")] {
+        assert!(
+            open_enc3(&text_key, "a.b", &text).is_err() && open_enc2(&file_key, &text).is_err(),
+            "nobody sealed it"
+        );
+    }
+    drop(migrate_enc(&file_key, &format!("enc:{text}")));
+    for place in secret_place::find(Path::new("f"), text).into_iter().flatten() {
+        let written = text.get(place.span.clone()).unwrap_or_default();
+        assert!(written.len() >= 2 && written.starts_with(['"', '\'']), "{:?} is no place of a value", place.span);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +294,12 @@ mod tests {
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n",
         b"3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\ntail",
         b"\x05\x01\x00\x03\x01a\x00\x50",
+        b"export A=\"b\nc\" # d\nE='f'\n",
+        b"{\"a\": {\"b\": \"c\"}, \"d\": [1]}",
+        b"{\"version\":1,\"algorithm\":\"xchacha20poly1305\",\"nonceB64\":\"\",\"tagB64\":\"\",\"ciphertextB64\":\"\"}",
+        b"age-encryption.org/v1\n-> X25519 AAAA\nAAAA\n--- AAAA\n",
+        b"[channels_config.webhook]\nsecret = 'x'\n",
+        b"00000000000000000000000000000000000000000000000000000000",
         b"\x00\x00\x00\x00",
         b"\x02\x00\x02\x00\n",
         b"\x01\x00\x09\x00",
@@ -277,6 +322,7 @@ mod tests {
             dns_query(input);
             http_head(input);
             secret_store(input);
+            secret_forms(input);
             for agent in 0..hook::AGENTS.len() {
                 let first = u8::try_from(agent).unwrap_or(0);
                 hook_input(&[&[first], input.get(1..).unwrap_or(&[])].concat());

@@ -117,6 +117,30 @@ fn words_of_variables_follow_the_reference() {
 }
 
 #[test]
+fn deny_the_settings_of_the_store_as_secrets() {
+    /// Knows every id and has none.
+    struct Known;
+    impl Lookup for Known {
+        fn has(&self, _: &SecretId) -> Result<bool, String> {
+            Ok(true)
+        }
+        fn find(&self, _: &SecretId) -> Result<Option<Locked>, String> {
+            Ok(None)
+        }
+    }
+    let environment = environment(&[
+        ("RINGFORT_SECRET_STORE_KEY", "the key of everything"),
+        ("OPENCLAW_ZIG_SECRET_STORE_KEY", "the key of everything"),
+        ("OPENCLAW_SECRET_BACKEND", "env"),
+    ]);
+    let places = Places { config: &Nowhere, store: &Known, environment: &environment };
+    for id in ["store.key", "store-key", "storeKey", "STORE_KEY", "backend", "store.path"] {
+        assert_eq!(environment_names(&id.parse().unwrap()), [] as [String; 0], "{id}");
+        assert_eq!(resolve("x", &[id], places, Values::Released).unwrap().resolved(), 0, "{id}");
+    }
+}
+
+#[test]
 fn values_are_whole() {
     let environment = environment(&[("RINGFORT_SECRET_TALK_API_KEY", " key \n")]);
     assert_eq!(found("talk.apiKey", &Overlay::new(), &Noted::default(), &environment).1, " key \n");

@@ -43,10 +43,9 @@ pub enum KeyFileError {
 pub struct Enc2Key(Locked);
 
 impl Enc2Key {
-    /// Takes a key.
-    #[cfg(test)]
-    pub(super) const fn new(key: Locked) -> Self {
-        Self(key)
+    /// Takes a key that was kept elsewhere; `None` if it has another length.
+    pub fn of(key: Locked) -> Option<Self> {
+        (key.len() == KEY_LEN).then_some(Self(key))
     }
 
     pub(super) const fn bytes(&self) -> &Locked {

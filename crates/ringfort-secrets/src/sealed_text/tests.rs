@@ -22,7 +22,7 @@ fn text_key(store: StoreId, from: u8) -> TextKey {
 }
 
 fn enc2_key(from: u8) -> Enc2Key {
-    Enc2Key::new(Locked::copy_of(&counted::<32>(from)).unwrap())
+    Enc2Key::of(Locked::copy_of(&counted::<32>(from)).unwrap()).unwrap()
 }
 
 /// The text with one character replaced by its neighbour in the alphabet of both forms.

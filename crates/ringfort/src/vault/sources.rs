@@ -23,7 +23,6 @@ use ringfort_secrets::store::Header;
 
 use super::{KEY_VARIABLE, Opener, unasked};
 use crate::commands::Failure;
-use crate::prompt::Prompt;
 
 /// The name of a token as a source.
 pub(super) const PKCS11: &str = "pkcs11";
@@ -104,13 +103,7 @@ impl Opener<'_> {
 
     /// The token that the configuration names, if it names a module.
     fn token(&self, pin: Option<Locked>) -> Option<TokenOptions> {
-        Some(TokenOptions {
-            module: PathBuf::from(self.config.pkcs11_module.as_ref()?),
-            label: self.config.pkcs11_token.clone(),
-            serial: None,
-            pin: pin.map(Arc::new),
-            timeout: SOURCE_TIMEOUT,
-        })
+        token_options(self.config, pin)
     }
 
     /// Whether the token is there. It is not asked for anything that needs its PIN.
@@ -139,7 +132,7 @@ impl Opener<'_> {
         if self.config.pkcs11_module.is_none() {
             return Ok(None);
         }
-        let prompt = Prompt::open(self.signals).map_err(|error| {
+        let prompt = self.prompt().map_err(|error| {
             let failure = Failure::usage(anyhow::Error::from(error).context("the PIN of the token is needed"));
             failure.help("run it on a terminal of your own")
         })?;
@@ -154,12 +147,12 @@ impl Opener<'_> {
     }
 
     fn tpm(&self) -> TpmOptions {
-        tpm(self.config)
+        tpm_options(self.config)
     }
 }
 
 /// The TPM that the configuration names.
-pub(crate) fn tpm(config: &SecretsConfig) -> TpmOptions {
+pub(crate) fn tpm_options(config: &SecretsConfig) -> TpmOptions {
     let device = match config.tpm2_device.as_deref() {
         None => TpmDevice::Machine,
         Some(place) => match place.strip_prefix("loopback:").and_then(|port| port.parse().ok()) {
@@ -168,4 +161,15 @@ pub(crate) fn tpm(config: &SecretsConfig) -> TpmOptions {
         },
     };
     TpmOptions { device, ..TpmOptions::default() }
+}
+
+/// The token that the configuration names, if it names a module.
+pub(crate) fn token_options(config: &SecretsConfig, pin: Option<Locked>) -> Option<TokenOptions> {
+    Some(TokenOptions {
+        module: PathBuf::from(config.pkcs11_module.as_ref()?),
+        label: config.pkcs11_token.clone(),
+        serial: None,
+        pin: pin.map(Arc::new),
+        timeout: SOURCE_TIMEOUT,
+    })
 }

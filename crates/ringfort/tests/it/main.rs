@@ -44,6 +44,7 @@ mod remembered;
 mod runtimes;
 mod secret_backends;
 mod secrets;
+mod secrets_forms;
 mod setup;
 mod streams;
 mod support;
