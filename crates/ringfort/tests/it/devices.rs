@@ -140,6 +140,30 @@ fn a_store_opens_with_its_tpm_and_with_no_other() {
 }
 
 #[test]
+fn a_signing_key_stays_in_its_tpm() {
+    if !is_there("/usr/bin/swtpm") {
+        return;
+    }
+    let place = Place::new();
+    let (mut tpm, other) = (SoftTpm::start(), SoftTpm::start());
+    let with = ["--provider", "tpm2", "--kind", "ecdsa-p256"];
+    tpm.ringfort(&place, "keys", "", &[&["generate", "release"][..], &with].concat()).output().exits(0);
+    let sign = |tpm: &SoftTpm| tpm.ringfort(&place, "keys", "", &["sign", "release"]).input("what is signed").output();
+    let signature = place.write("release.sig", sign(&tpm).exits(0).out());
+    let verify = |content: &str| {
+        let words = ["verify", "release", "--signature", signature.to_str().unwrap()];
+        tpm.ringfort(&place, "keys", "", &words).input(content).output()
+    };
+    verify("what is signed").exits(0);
+    tpm.ringfort(&place, "keys", "", &["rotate", "release"]).output().exits(0);
+    verify("what is signed").exits(0);
+    assert_ne!(verify("what was not signed").code(), Some(0));
+    assert!(sign(&other).err().contains("another TPM"), "{}", sign(&other));
+    tpm.stop();
+    assert!(sign(&tpm).err().contains("no software TPM answers"), "{}", sign(&tpm));
+}
+
+#[test]
 fn deny_a_store_in_another_state_of_the_machine() {
     if !is_there("/usr/bin/swtpm") {
         return;
