@@ -90,7 +90,7 @@ impl Degree {
             Self::Minimal => &[
                 "files inside a granted folder cannot be protected",
                 "metadata outside stays visible",
-                "UDP and path sockets are closed by seccomp alone",
+                "UDP and path sockets are closed by seccomp alone, which with a door hands each connection to the supervisor",
                 "a killed supervisor's children are swept at the next start",
             ],
         }

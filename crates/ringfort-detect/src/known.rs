@@ -126,7 +126,7 @@ impl Known {
             if rest.starts_with(part) {
                 found = found.max(Found::Whole(part.len()));
             } else if part.starts_with(rest) {
-                found = found.max(Found::Begun { left: part.len() - rest.len() });
+                found = found.max(Found::Begun);
             }
         }
         found
@@ -139,10 +139,8 @@ enum Found {
     Nothing,
     /// A part of this many bytes.
     Whole(usize),
-    /// The beginning of one, which lacks this many bytes.
-    Begun {
-        left: usize,
-    },
+    /// The beginning of one.
+    Begun,
 }
 
 /// Where a stream stands.
@@ -171,11 +169,10 @@ impl Blank {
         self.held.drain(..done);
     }
 
-    /// Lets go of what waits because the source pauses, unless half of a value is there already.
+    /// Lets go of what waits because the source pauses: a prompt may end with the first letters of a value. More of them
+    /// than that wait for what follows.
     pub(crate) fn idle(&mut self, known: &Known, out: &mut Vec<u8>) {
-        if let Found::Begun { left } = known.at(&self.held)
-            && left > self.held.len()
-        {
+        if self.held.len() < VALUE_BYTES_MIN {
             self.finish(known, out);
         }
     }
@@ -198,8 +195,8 @@ fn walk(known: &Known, text: &[u8], out: &mut Vec<u8>, is_end: bool) -> usize {
     let mut at = 0;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let found = match known.at(rest) {
-            Found::Begun { .. } if !is_end => return at,
-            Found::Begun { .. } => known
+            Found::Begun if !is_end => return at,
+            Found::Begun => known
                 .parts
                 .iter()
                 .map(Secret::expose)
@@ -331,7 +328,7 @@ mod tests {
         assert_eq!(out, b"login: h");
         blank.push(&known, b" hunter2-hun", &mut out);
         blank.idle(&known, &mut out);
-        assert_eq!(out, b"login: h ", "more than half of a value waits");
+        assert_eq!(out, b"login: h ", "more than a few letters of a value wait");
         blank.push(&known, b"ter2", &mut out);
         assert_eq!(out, b"login: h *[REDACTED]");
     }

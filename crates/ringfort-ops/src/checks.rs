@@ -14,6 +14,7 @@ mod memory;
 mod policy;
 mod provider;
 mod record;
+mod secrets;
 mod wiring;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ use ringfort_sandbox::achieved::Achieved;
 use ringfort_sandbox::probe::HostFeatures;
 use serde::Serialize;
 
+pub use self::secrets::StoreSeen;
 use crate::attempts::Attempt;
 use crate::setup::{Heard, Look, Scope};
 
@@ -76,6 +78,8 @@ pub struct Subject<'a> {
     /// The keys of the configuration that hold a secret, with the form in which it stands there; empty where it cannot
     /// be loaded, which `policy` reports.
     pub secrets: Vec<(String, Form)>,
+    /// What was seen of the store of secrets, or why it cannot be used.
+    pub store: Result<StoreSeen, String>,
     /// Name of the selected provider, or why it cannot be selected.
     pub provider: Result<String, String>,
     /// What the pipeline answered to something forbidden, and the record's number of entries before and after.
@@ -148,6 +152,7 @@ pub static CHECKS: &[Check] = &[
     provider::ENTRY,
     record::ENTRY,
     keys::ENTRY,
+    secrets::ENTRY,
 ];
 
 impl Check {

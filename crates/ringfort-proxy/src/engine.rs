@@ -34,6 +34,8 @@ use crate::ticket::Ticket;
 
 /// Pause after a connection could not be accepted, for want of descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Pause between two looks at whether a connection is open.
+const SETTLE_LOOK: Duration = Duration::from_millis(1);
 /// How a connection on this host avoids congestion: the plainest way.
 const LOCAL_CONGESTION: &str = "reno";
 
@@ -98,6 +100,8 @@ pub(crate) enum Order {
     Adopt(Sockets, Client),
     /// Stop serving a cage.
     Remove(ClientId),
+    /// Say when no connection is open.
+    Settle(std::sync::mpsc::SyncSender<()>),
 }
 
 impl Engine {
@@ -132,6 +136,16 @@ pub(crate) async fn run(engine: Rc<Engine>, mut orders: mpsc::UnboundedReceiver<
                 if let Some(cage) = cages.remove(&id) {
                     cage.leave();
                 }
+            }
+            Order::Settle(done) => {
+                let engine = Rc::clone(&engine);
+                spawn_local(async move {
+                    while engine.open.get() > 0 {
+                        tokio::time::sleep(SETTLE_LOOK).await;
+                    }
+                    // Who asked may not wait any more.
+                    done.try_send(()).ok();
+                });
             }
         }
     }

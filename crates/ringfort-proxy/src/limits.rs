@@ -7,6 +7,9 @@
 
 use std::time::Duration;
 
+/// Longest wait for connections to end whose programs have ended.
+pub const SETTLE_WAIT: Duration = Duration::from_millis(100);
+
 /// Longest head of a request or response: request line and headers together. Bytes.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Longest request line or status line. Bytes.

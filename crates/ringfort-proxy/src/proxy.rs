@@ -23,7 +23,7 @@ use tokio::task::LocalSet;
 
 use crate::engine::{self, Engine, Entrance, Order, Sockets};
 use crate::judge::{Client, ClientId, Judge};
-use crate::limits::{CLIENTS_MAX, FILES_MAX, LOOKUPS_MAX, Limits};
+use crate::limits::{CLIENTS_MAX, FILES_MAX, LOOKUPS_MAX, Limits, SETTLE_WAIT};
 use crate::resolve::Resolve;
 
 /// Stack of a thread that resolves a name. Bytes.
@@ -188,6 +188,16 @@ impl ProxyHandle {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| *known != client);
         // A proxy that has stopped serves nobody.
         drop(self.order(Order::Remove(client)));
+    }
+
+    /// Waits until no connection is open, at most [`SETTLE_WAIT`]: for those whose programs have just ended. Nothing is
+    /// closed by this.
+    pub fn settle(&self) {
+        let (done, settled) = std::sync::mpsc::sync_channel(1);
+        if self.order(Order::Settle(done)).is_ok() {
+            // Neither the answer nor its absence changes what comes next.
+            settled.recv_timeout(SETTLE_WAIT).ok();
+        }
     }
 
     /// Closes everything and ends the thread; every report has been delivered when this returns.

@@ -53,6 +53,10 @@ pub trait Carrier {
     /// What comes next, without waiting.
     fn next(&mut self) -> Option<Event>;
 
+    /// Waits a moment for the connections of programs that are gone: what they still pass on, and their ends, are told as
+    /// they were. Nothing is closed by this.
+    fn settle(&mut self);
+
     /// Closes everything. What is left to be taken is there when this returns.
     fn stop(&mut self);
 }

@@ -156,8 +156,7 @@ impl Vault {
     /// As [`Vault::open`].
     pub fn open_as(folder: &Path, source: &dyn RootKeySource, options: Options) -> Result<Self, StoreError> {
         let header = Header::read(folder)?;
-        let keys = slots::keys(&header, source)?;
-        Self::load(folder, keys, options)
+        Self::load(folder, slots::keys(&header, source)?, options)
     }
 
     /// Opens the store in `folder` with its store key, which somebody kept from [`Vault::store_key`].

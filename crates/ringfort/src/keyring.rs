@@ -13,6 +13,8 @@ use ringfort_audit::{Durability, Trail};
 use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
 use ringfort_core::principal::Principal;
+use ringfort_policy::config::SecretsConfig;
+use ringfort_secrets::backend::tpm2::TpmSource;
 use ringfort_secrets::keys::KeyProvider;
 use ringfort_secrets::keys::audit::{AuditError, Cause, KeyAudit, Operation, Stage};
 use ringfort_secrets::keys::place::Place;
@@ -20,6 +22,8 @@ use ringfort_secrets::keys::ring::KeyRing;
 use ringfort_secrets::keys::shelf::VaultShelf;
 use ringfort_secrets::keys::software::SoftwareKeys;
 use ringfort_secrets::store::StoreError;
+
+use crate::vault::sources::tpm_options;
 
 /// Tells the trail what is done with keys.
 pub(crate) struct TrailAudit {
@@ -66,23 +70,34 @@ pub(crate) enum Missing {
     Leave,
 }
 
-/// The ring over the keys below `state`; `None` where there are none and none are to be made.
+/// What a ring is made of.
+pub(crate) struct Parts<'a> {
+    /// The state folder.
+    pub(crate) state: &'a Path,
+    pub(crate) config: &'a SecretsConfig,
+    pub(crate) audit: Arc<dyn KeyAudit>,
+    pub(crate) clock: &'a Arc<dyn Clock>,
+    /// Where keys are besides in this process.
+    pub(crate) device: Option<Arc<dyn KeyProvider>>,
+}
+
+/// The ring over the keys below the state folder; `None` where there are none and none are to be made.
 ///
 /// # Errors
 ///
 /// The store of the keys cannot be used.
-pub(crate) fn open(
-    state: &Path,
-    audit: Arc<dyn KeyAudit>,
-    clock: &Arc<dyn Clock>,
-    missing: Missing,
-) -> Result<Option<KeyRing>, StoreError> {
+pub(crate) fn open(parts: Parts<'_>, missing: Missing) -> Result<Option<KeyRing>, StoreError> {
+    let Parts { state, config, audit, clock, device } = parts;
+    let tpm = Box::new(TpmSource::new(tpm_options(config), config.tpm2_pcrs.clone(), None));
     let place = Place::below(state);
+    // New keys go where the configuration says; what is there stays where it is.
+    let place = if config.backend.trim().eq_ignore_ascii_case("tpm2") { place.prefer(tpm) } else { place.or(tpm) };
     let vault = match missing {
         Missing::Make => Some(place.open_or_make(clock.as_ref())?),
         Missing::Leave => place.open()?,
     };
-    let providers: Vec<Arc<dyn KeyProvider>> = vec![Arc::new(SoftwareKeys)];
+    let mut providers: Vec<Arc<dyn KeyProvider>> = vec![Arc::new(SoftwareKeys)];
+    providers.extend(device);
     Ok(vault.map(|vault| {
         KeyRing::new(Box::new(VaultShelf::new(vault, Arc::clone(clock))), providers, audit, Arc::clone(clock))
     }))

@@ -313,6 +313,12 @@ impl Carrier for Carried {
         Some(event)
     }
 
+    fn settle(&mut self) {
+        if let Some(proxy) = &self.proxy {
+            proxy.settle();
+        }
+    }
+
     fn stop(&mut self) {
         if let Some(proxy) = self.proxy.take() {
             proxy.stop();

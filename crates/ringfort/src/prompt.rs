@@ -77,13 +77,22 @@ impl<'a> Prompt<'a> {
         Ok(Self { terminal, signals })
     }
 
+    /// No echo until this is dropped: what is typed between two questions is not shown either.
+    ///
+    /// # Errors
+    ///
+    /// The terminal is as it was.
+    pub(crate) fn silence(&self) -> Result<Silent<'_>, PromptError> {
+        Ok(Silent::new(&self.terminal)?)
+    }
+
     /// Asks for something that is not shown.
     ///
     /// # Errors
     ///
     /// [`PromptError`]: there is no answer.
     pub(crate) fn hidden(&self, question: &str) -> Result<Locked, PromptError> {
-        let _silent = Silent::new(&self.terminal)?;
+        let _silent = self.silence()?;
         self.ask(question)
     }
 
@@ -93,6 +102,7 @@ impl<'a> Prompt<'a> {
     ///
     /// [`PromptError`]: there is no answer, or there are two.
     pub(crate) fn twice(&self, question: &str, again: &str) -> Result<Locked, PromptError> {
+        let _silent = self.silence()?;
         let first = self.hidden(question)?;
         if first.is_empty() || self.hidden(again)?.equals(first.expose()) {
             return Ok(first);
@@ -168,7 +178,7 @@ fn shown(text: &str) -> String {
 }
 
 /// The terminal without its echo; as it was once this is dropped.
-struct Silent<'t> {
+pub(crate) struct Silent<'t> {
     terminal: &'t OwnedFd,
     saved: Termios,
 }

@@ -6,7 +6,7 @@
 //! **Invariant:** what needs nobody is tried first, and a person is asked once nothing else opens it; no source stands
 //! in for another in silence. Every failure says what to do.
 
-mod sources;
+pub(crate) mod sources;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use ringfort_audit::{Durability, Trail};
 use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
+use ringfort_ops::checks::StoreSeen;
 use ringfort_policy::config::SecretsConfig;
 use ringfort_runtime::supervisor::Signals;
 use ringfort_secrets::backend::{Backend, Kind, Requested, Sight, SlotSeen, Status, Writes, classify};
@@ -24,7 +25,7 @@ use ringfort_secrets::lockout::{Caller, Lockout};
 use ringfort_secrets::moment::KernelMoments;
 use ringfort_secrets::passphrase::{ENV, PASSPHRASE, PassphraseSource};
 use ringfort_secrets::root::{RootKeyError, RootKeySource};
-use ringfort_secrets::root_file::KeyFileSource;
+use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
 use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
 use ringfort_secrets::store::{Header, Slot, StoreError, Vault};
 use ringfort_secrets::strength::{self, Strength};
@@ -52,7 +53,8 @@ pub(crate) struct Opener<'a> {
     pub(crate) state: &'a Path,
     pub(crate) config: &'a SecretsConfig,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) signals: &'a Signals,
+    /// What ends a question; `None`: nobody is asked.
+    pub(crate) signals: Option<&'a Signals>,
     /// Told of a store that is made, before it is.
     pub(crate) trail: Option<&'a Trail>,
 }
@@ -126,7 +128,7 @@ impl Opener<'_> {
         }
         let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref()).map_err(unusable)?;
         if let Some(remark) = remark(source.name())
-            && let Ok(prompt) = Prompt::open(self.signals)
+            && let Ok(prompt) = self.prompt()
         {
             prompt.say(remark).map_err(unasked)?;
         }
@@ -142,7 +144,7 @@ impl Opener<'_> {
         if let Some(source) = self.variable()? {
             return Ok(Box::new(source));
         }
-        if let Ok(prompt) = Prompt::open(self.signals) {
+        if let Ok(prompt) = self.prompt() {
             prompt.say("This is the first secret, and its store is made now.").map_err(unasked)?;
             prompt
                 .say("A passphrase keeps it closed even to who takes the disk. Empty: a key file opens it.")
@@ -186,6 +188,27 @@ impl Opener<'_> {
             key_given: self.variable()?.map(|source| source.key_source()),
         };
         Ok(classify(&Requested::parse(&self.config.backend), &|backend| self.probe(backend), &sight))
+    }
+
+    fn prompt(&self) -> Result<Prompt<'_>, PromptError> {
+        Prompt::open(self.signals.ok_or(PromptError::NoTerminal)?)
+    }
+
+    /// What is to be told of the store without opening it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be used, with the reason.
+    pub(crate) fn seen(&self) -> Result<StoreSeen, String> {
+        let why = |failure: Failure| format!("{:#}", failure.error);
+        let header = self.header().map_err(why)?;
+        let status = self.status(None).map_err(why)?;
+        let refused = |header: Header| {
+            let slot = header.slots.iter().find(|slot| slot.data.source == KEY_FILE)?;
+            let opened = KeyFileSource::new(self.key_file()).open(header.store, &slot.data);
+            opened.err().map(|error| error.to_string())
+        };
+        Ok(StoreSeen { status, key_file: header.and_then(refused) })
     }
 
     /// The folder of keys, made if it is missing.
@@ -243,7 +266,7 @@ impl Opener<'_> {
         if !has(PASSPHRASE) {
             return Err(shut.refused.map_or_else(|| self.closed(header), unusable));
         }
-        let prompt = Prompt::open(self.signals).map_err(|error| {
+        let prompt = self.prompt().map_err(|error| {
             let because = shut.refused.as_ref().map_or_else(String::new, |refused| format!(" ({refused})"));
             let failure = Failure::usage(anyhow::anyhow!("the store of secrets is locked, and {error}{because}"));
             failure.help("unlock it first, on a terminal: `ringfort secrets unlock`")
@@ -267,6 +290,7 @@ impl Opener<'_> {
     /// Asks for the passphrase, and counts each attempt before it is tried.
     pub(crate) fn ask(&self, header: &Header, prompt: &Prompt<'_>) -> Result<Vault, Failure> {
         let lockout = Lockout::new(self.folder().join(LOCKOUT_NAME), header.store);
+        let _silent = prompt.silence().map_err(unasked)?;
         let caller = Caller::new(&format!("cli:{}", rustix::process::getuid().as_raw()));
         for _ in 0..TRIES_MAX {
             let standing =
@@ -367,6 +391,7 @@ pub(crate) fn new_passphrase(
     question: &str,
     clock: &dyn Clock,
 ) -> Result<Option<PassphraseSource>, Failure> {
+    let _silent = prompt.silence().map_err(unasked)?;
     for _ in 0..TRIES_MAX {
         let passphrase = match prompt.twice(question, "Again: ") {
             Err(error @ PromptError::Differ) => {

@@ -11,7 +11,7 @@ use ringfort_secrets::keys::place::Place;
 use ringfort_secrets::keys::ring::{Due, KeyRing, Listed};
 use ringfort_secrets::keys::shelf::VaultShelf;
 use ringfort_secrets::root_file::KEY_FILE;
-use ringfort_secrets::store::Vault;
+use ringfort_secrets::store::{StoreError, Vault};
 
 use super::{Check, Report, Status, Subject};
 
@@ -25,6 +25,10 @@ fn below(state: &Path) -> Vec<Report> {
     match Place::below(state).open() {
         Ok(None) => vec![info("there are no keys".to_owned())],
         Ok(Some(vault)) => of(vault, Arc::new(SystemClock::new())),
+        // Its key is in a device: which one, the configuration says.
+        Err(StoreError::NoSlot { slots, .. }) => {
+            vec![info(format!("the keys are opened by {}; `ringfort keys list` looks at them", slots.join(", ")))]
+        }
         Err(error) => vec![ENTRY.fail(
             format!("the store of the keys cannot be used: {error}"),
             "it was left as it is; `ringfort keys list` says more",

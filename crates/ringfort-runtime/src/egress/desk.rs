@@ -183,6 +183,9 @@ impl<'a> Desk<'a> {
     /// Closes the door and puts the rest on record. What was refused is there for whoever tells the user.
     pub fn close(&self) -> Refusals {
         let inner = &mut *self.inner.borrow_mut();
+        if let Some(carrier) = &mut inner.carrier {
+            carrier.settle();
+        }
         inner.stop();
         for ((_, _), request) in std::mem::take(&mut inner.open) {
             inner.finish(&request, Outcome { result: "failed", facts: vec![("error", "the run has ended".into())] });

@@ -45,6 +45,9 @@ const CLOSED_AT_EXEC: u32 = libc::O_CLOEXEC as u32;
 pub struct Connects {
     listener: OwnedFd,
     port: u16,
+    /// The port of the last connection's listener, which the next one takes again; 0 before the first. A program that
+    /// connects without an end would otherwise use up the ports of the host.
+    last: u16,
 }
 
 /// What became of one look at the calls that wait.
@@ -69,7 +72,7 @@ impl AsFd for Connects {
 impl Connects {
     /// Takes the calls of `listener`; connections to `port` of 127.0.0.1 are made.
     pub(crate) fn new(listener: OwnedFd, port: u16) -> Self {
-        Self { listener, port }
+        Self { listener, port, last: 0 }
     }
 
     /// Serves programs until one of them is given a connection; returns its outer end, which does not block. `None` when
@@ -110,7 +113,7 @@ impl Connects {
     }
 
     /// Connects the program, where it asked for the proxy.
-    fn decide(&self, told: &Told) -> Result<TcpStream, Errno> {
+    fn decide(&mut self, told: &Told) -> Result<TcpStream, Errno> {
         if i64::from(told.number) != libc::SYS_connect || told.thread == 0 {
             return Err(Errno(libc::EACCES));
         }
@@ -126,7 +129,7 @@ impl Connects {
         if !is_door {
             return Err(Errno(libc::ECONNREFUSED));
         }
-        let (inner, outer) = pair(&address).map_err(|_what| Errno(libc::ECONNREFUSED))?;
+        let (inner, outer) = pair(&address, &mut self.last).map_err(|_what| Errno(libc::ECONNREFUSED))?;
         rustix::io::ioctl_fionbio(&inner, flags & NONBLOCKING != 0).map_err(errno)?;
         let closed_at_exec = flags & CLOSED_AT_EXEC != 0;
         syscall::replace_descriptor(&self.listener, told.id, &inner, number, closed_at_exec)?;
@@ -211,12 +214,16 @@ fn socket_flags(thread: u32, number: u32) -> Result<u32, Errno> {
 }
 
 /// Two ends of a fresh connection over loopback: one of the family of `like`, for the program, and the outer one.
-fn pair(like: &SocketAddr) -> io::Result<(OwnedFd, TcpStream)> {
+///
+/// The listener has port `last`, if that can be had, and leaves its own there.
+fn pair(like: &SocketAddr, last: &mut u16) -> io::Result<(OwnedFd, TcpStream)> {
     for _ in 0..TRIES_MAX {
-        let listener = stream_socket(AddressFamily::INET)?;
-        rustix::net::bind(&listener, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
-        rustix::net::listen(&listener, BACKLOG)?;
+        let listener = match listener(*last) {
+            Err(_taken) if *last != 0 => listener(0)?,
+            made => made?,
+        };
         let port = name_of(&listener)?.port();
+        *last = port;
         let inner = match like {
             SocketAddr::V4(_) => stream_socket(AddressFamily::INET)?,
             SocketAddr::V6(_) => stream_socket(AddressFamily::INET6)?,
@@ -236,6 +243,15 @@ fn pair(like: &SocketAddr) -> io::Result<(OwnedFd, TcpStream)> {
         }
     }
     Err(io::ErrorKind::TimedOut.into())
+}
+
+/// A listener on 127.0.0.1; on a port where connections of an earlier one of ours are still there as well.
+fn listener(port: u16) -> io::Result<OwnedFd> {
+    let listener = stream_socket(AddressFamily::INET)?;
+    sockopt::set_socket_reuseaddr(&listener, true)?;
+    rustix::net::bind(&listener, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
 }
 
 fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {

@@ -43,6 +43,13 @@ impl Place {
         self
     }
 
+    /// Adds a source for keys that were made with it; new ones are not.
+    #[must_use]
+    pub fn or(mut self, source: Box<dyn RootKeySource>) -> Self {
+        self.sources.push(source);
+        self
+    }
+
     /// The folder of the keys.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -35,8 +35,10 @@ const HOLDER_BYTES_MAX: u64 = 16;
 
 /// Whether a file is on the disk before it gets its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Durability {
+pub(crate) enum Durability {
+    /// It is.
     Synced,
+    /// It may be empty after a loss of power.
     Written,
 }
 
@@ -164,12 +166,8 @@ impl Folder {
         self.sync()
     }
 
-    /// As `replace`, for what may be lost with the power.
-    pub(crate) fn replace_unsynced(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.exchange(name, bytes, Durability::Written)
-    }
-
-    fn exchange(&self, name: &str, bytes: &[u8], durability: Durability) -> Result<(), StoreError> {
+    /// As `replace`, without making the name durable: after a loss of power the old file may stand.
+    pub(crate) fn exchange(&self, name: &str, bytes: &[u8], durability: Durability) -> Result<(), StoreError> {
         let temporary = format!("{name}.new");
         // Somebody was killed while writing it.
         self.remove(&temporary)?;

@@ -126,10 +126,10 @@ impl Keys {
 
     /// Opens a value into locked memory.
     pub(crate) fn open_value(&self, place: &Place<'_>, wrapped: &[u8], sealed: &[u8]) -> Result<Locked, OpenError> {
-        let mut key = Zeroizing::new([0; KEY_LEN]);
-        open_into(self.key(Use::Wrap), &place.bytes(b"key"), wrapped, key.as_mut_slice())?;
+        let mut key = Locked::zeroed(KEY_LEN)?;
+        open_into(self.key(Use::Wrap), &place.bytes(b"key"), wrapped, key.expose_mut())?;
         let mut value = Locked::zeroed(sealed.len().checked_sub(OVERHEAD).ok_or(NotOpened)?)?;
-        open_into(key.as_slice(), &place.bytes(b"value"), sealed, value.expose_mut())?;
+        open_into(key.expose(), &place.bytes(b"value"), sealed, value.expose_mut())?;
         Ok(value)
     }
 }

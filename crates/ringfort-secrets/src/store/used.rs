@@ -12,7 +12,7 @@ use std::time::Duration;
 use ringfort_core::clock::Timestamp;
 
 use crate::store::error::StoreError;
-use crate::store::folder::Folder;
+use crate::store::folder::{Durability, Folder};
 use crate::store::seal::{Keys, UID_LEN, Use, hex, unhex};
 
 /// Name of the file.
@@ -45,5 +45,5 @@ pub(crate) fn is_news(known: Option<Timestamp>, used: Timestamp) -> bool {
 pub(crate) fn write(folder: &Folder, keys: &Keys, times: &Times) -> Result<(), StoreError> {
     let times: BTreeMap<String, Timestamp> = times.iter().map(|(uid, time)| (hex(uid), *time)).collect();
     let sealed = keys.seal(Use::Used, PLACE, &serde_json::to_vec(&times).unwrap_or_default())?;
-    folder.replace_unsynced(NAME, &sealed)
+    folder.exchange(NAME, &sealed, Durability::Written)
 }

@@ -18,7 +18,7 @@ use crate::locked::Locked;
 use crate::root::{KEY_LEN, RootKeySource, SlotData, StoreId};
 use crate::store::anchor::{self, Record};
 use crate::store::error::{Fault, StoreError};
-use crate::store::folder::{Folder, Lock};
+use crate::store::folder::{Durability, Folder, Lock};
 use crate::store::meta::Change;
 use crate::store::seal::Keys;
 use crate::store::state::{State, first_header};
@@ -350,7 +350,8 @@ impl Vault {
         next.header.generation = next.header.generation.checked_add(1).ok_or_else(full)?;
         let bytes = next.write(keys.as_ref().unwrap_or(&self.keys))?;
         if before == Before::Kept {
-            begun.folder.replace(PREVIOUS_NAME, &begun.old).map_err(before_it)?;
+            // Its name is durable with that of the file itself.
+            begun.folder.exchange(PREVIOUS_NAME, &begun.old, Durability::Synced)?;
         }
         let replaced = begun.folder.replace(FILE_NAME, &bytes);
         if replaced.as_ref().is_err_and(is_undone) {
@@ -368,8 +369,9 @@ impl Vault {
             used::write(&begun.folder, &self.keys, &self.state.times()).unwrap_or_default();
         }
         let record = Record { generation: self.generation(), file: self.state.end.mac };
+        // An older record that a loss of power brings back is put right by the next reader.
         let recorded = anchor::name_of(&begun.folder)
-            .and_then(|name| begun.folder.above()?.replace(&name, &record.line(&self.keys)));
+            .and_then(|name| begun.folder.above()?.exchange(&name, &record.line(&self.keys), Durability::Synced));
         if before == Before::Removed {
             begun.folder.remove(PREVIOUS_NAME).map_err(|error| StoreError::PreviousLeft {
                 path: begun.folder.join(PREVIOUS_NAME),

@@ -10,7 +10,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::store::{Change, Existing, Item, StoreError, Vault};
@@ -117,6 +117,7 @@ fn is_plain(bytes: &[u8]) -> bool {
 fn a_writer_that_is_killed_leaves_the_old_state_or_the_new_one() {
     let place = Place::new();
     drop(place.create());
+    let window = 6 * time_of_a_write();
     let kills = setting("RINGFORT_SOAK", KILLS);
     let mut seed = setting("RINGFORT_SOAK_SEED", 0x5eed) | 1;
     let (mut model, mut next, mut between, mut unanchored) = (Model::new(), 1, 0, 0);
@@ -133,7 +134,7 @@ fn a_writer_that_is_killed_leaves_the_old_state_or_the_new_one() {
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
-        thread::park_timeout(Duration::from_micros(seed % 60_000));
+        thread::park_timeout(Duration::from_micros(seed % window));
         assert_eq!(child.try_wait().unwrap(), None, "the child ended by itself");
         child.kill().unwrap();
         child.wait().unwrap();
@@ -157,6 +158,17 @@ fn a_writer_that_is_killed_leaves_the_old_state_or_the_new_one() {
     }
     println!("{kills} kills, {next} operations, {between} made and not told, {unanchored} before the record");
     assert!(next > 1 + kills / 8, "the test did something");
+}
+
+/// How long a write takes here and now, in microseconds: disks differ.
+fn time_of_a_write() -> u64 {
+    let place = Place::new();
+    let mut vault = place.create();
+    let begun = Instant::now();
+    for number in 0..4 {
+        vault.set(&id("a"), &planted(number), &Change::at(NOW)).unwrap();
+    }
+    u64::try_from(begun.elapsed().as_micros() / 4).unwrap().max(1000)
 }
 
 /// The search of the test above finds what it is for.

@@ -66,6 +66,8 @@ impl Carrier for Pretended {
         self.seen.borrow_mut().events.pop_front()
     }
 
+    fn settle(&mut self) {}
+
     fn stop(&mut self) {
         self.seen.borrow_mut().stopped = true;
     }

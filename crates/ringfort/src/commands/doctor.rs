@@ -11,6 +11,7 @@ mod confined;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use ringfort_audit::verify::verify;
@@ -25,6 +26,7 @@ use ringfort_ops::checks::Refused;
 use ringfort_ops::{CHECKS, Report, Status, Subject};
 use ringfort_policy::config::{Network, RuntimeKind};
 use ringfort_runtime::approve::NoApprover;
+use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::egress::view::Asks;
 use ringfort_runtime::providers::{PROVIDERS, select_for};
 use ringfort_sandbox::probe::probe;
@@ -34,6 +36,7 @@ use self::confined::Ground;
 use super::setup::survey::survey;
 use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
 use crate::output;
+use crate::vault::Opener;
 use crate::wiring::{RunWishes, Wired, World, session_name, wire};
 
 /// Show what this host enforces, proven by a confined child
@@ -149,11 +152,24 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
             Err(failure) => Err(failure.error.to_string()),
         });
     let agents = survey(world, common).map_err(|failure| failure.error.to_string());
+    let store = match &loaded {
+        Ok(loaded) => Opener {
+            world,
+            state: &places.state,
+            config: &loaded.config.secrets,
+            clock: Arc::new(SystemClock::new()),
+            signals: None,
+            trail: None,
+        }
+        .seen(),
+        Err(_) => Err("the configuration cannot be loaded".to_owned()),
+    };
     let subject = Subject {
         host: probe(),
         state: &places.state,
         policy,
         secrets,
+        store,
         provider,
         refused,
         cages,

@@ -18,21 +18,28 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use ringfort_core::clock::Clock;
+use ringfort_policy::config::SecretsConfig;
 use ringfort_runtime::clock::SystemClock;
+use ringfort_runtime::supervisor::Signals;
 use ringfort_runtime::supervisor::broker::BROKER_VARIABLE;
-use ringfort_secrets::keys::KeyKind;
+use ringfort_secrets::backend::pkcs11::TokenKeys;
+use ringfort_secrets::backend::tpm2::TpmKeys;
 use ringfort_secrets::keys::audit::{KeyAudit, LookOnly};
 use ringfort_secrets::keys::public::{self, Form};
 use ringfort_secrets::keys::record::KeyName;
 use ringfort_secrets::keys::ring::{KeyRing, Old, RingError, Wish};
 use ringfort_secrets::keys::sshsig::{Content, Parsed, TEXT_MAX};
+use ringfort_secrets::keys::{KeyKind, KeyProvider};
 use ringfort_secrets::store::StoreError;
 use serde_json::json;
 
 use super::approvals::duration;
 use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
-use crate::keyring::{self, Missing, TrailAudit};
+use crate::keyring::{self, Missing, Parts, TrailAudit};
 use crate::output;
+use crate::prompt::Prompt;
+use crate::vault::sources::{token_options, tpm_options};
+use crate::vault::unasked;
 use crate::wiring::{World, open_state, open_trail};
 
 /// Make, use and rotate keys that sign
@@ -63,7 +70,7 @@ enum KeysCommand {
         /// What it is for, and its algorithm
         #[arg(long, default_value = "ed25519")]
         kind: Kind,
-        /// Where its private half is made and used
+        /// Where its private half is made and used: `software`, `tpm2` or `pkcs11`
         #[arg(long, default_value = "software")]
         provider: String,
         /// How often it is rotated, from 1d on; never without this
@@ -152,8 +159,11 @@ enum PublicForm {
 struct Desk<'a> {
     common: &'a Common,
     state: PathBuf,
+    config: SecretsConfig,
     audit: Arc<dyn KeyAudit>,
     clock: Arc<dyn Clock>,
+    /// Where a token may be used: its PIN has to be asked for.
+    signals: Option<Signals>,
 }
 
 /// Runs the command.
@@ -168,8 +178,12 @@ pub(crate) fn run(args: &KeysArgs, common: &Common) -> Result<u8, Failure> {
         return Err(Failure { status: EXIT_DENIED, ..Failure::usage(error) });
     }
     ringfort_secrets::harden::process().map_err(Failure::guard)?;
+    let config = world.load(common, None)?.config.secrets;
+    // Before a thread is started: a question has to end by a signal with the terminal as it was.
+    let signals = config.pkcs11_module.as_ref().map(|_module| Signals::take()).transpose().map_err(Failure::guard)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let mut desk = Desk { common, state: world.places(common).state, audit: Arc::new(LookOnly), clock };
+    let state = world.places(common).state;
+    let mut desk = Desk { common, state, config, audit: Arc::new(LookOnly), clock, signals };
     // Looking needs no record, and makes no state folder.
     if !matches!(args.command, KeysCommand::List | KeysCommand::Verify { .. }) {
         let state = open_state(&world, &world.places(common))?;
@@ -195,17 +209,44 @@ pub(crate) fn run(args: &KeysArgs, common: &Common) -> Result<u8, Failure> {
 }
 
 impl Desk<'_> {
-    fn ring(&self, missing: Missing) -> Result<Option<KeyRing>, Failure> {
-        keyring::open(&self.state, Arc::clone(&self.audit), &self.clock, missing).map_err(unopened)
+    fn ring(&self, missing: Missing, device: Option<Arc<dyn KeyProvider>>) -> Result<Option<KeyRing>, Failure> {
+        let audit = Arc::clone(&self.audit);
+        let parts = Parts { state: &self.state, config: &self.config, audit, clock: &self.clock, device };
+        keyring::open(parts, missing).map_err(unopened)
     }
 
-    /// The ring for a key that is there.
+    /// The ring for what a key's public half is enough for.
     fn ring_of(&self, name: &KeyName) -> Result<KeyRing, Failure> {
-        self.ring(Missing::Leave)?.ok_or_else(|| refused(RingError::Absent { name: name.clone() }))
+        self.ring(Missing::Leave, None)?.ok_or_else(|| refused(RingError::Absent { name: name.clone() }))
+    }
+
+    /// The ring with the device in which the key is.
+    fn ring_with(&self, name: &KeyName) -> Result<KeyRing, Failure> {
+        let ring = self.ring_of(name)?;
+        match self.device(&ring.info(name).map_err(refused)?.provider)? {
+            None => Ok(ring),
+            device => {
+                self.ring(Missing::Leave, device)?.ok_or_else(|| refused(RingError::Absent { name: name.clone() }))
+            }
+        }
+    }
+
+    /// The device of this name; none for what this process does itself, and for what is not configured.
+    fn device(&self, provider: &str) -> Result<Option<Arc<dyn KeyProvider>>, Failure> {
+        match (provider, &self.signals) {
+            ("tpm2", _) => Ok(Some(Arc::new(TpmKeys::new(tpm_options(&self.config))))),
+            ("pkcs11", Some(signals)) => {
+                let prompt = Prompt::open(signals).map_err(unasked)?;
+                let pin = prompt.hidden("PIN of the token: ").map_err(unasked)?;
+                let options = token_options(&self.config, Some(pin).filter(|pin| !pin.is_empty()));
+                Ok(options.map(|options| Arc::new(TokenKeys::new(options)) as Arc<dyn KeyProvider>))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn list(&self) -> Result<u8, Failure> {
-        let keys = match self.ring(Missing::Leave)? {
+        let keys = match self.ring(Missing::Leave, None)? {
             Some(ring) => ring.list().map_err(refused)?,
             None => Vec::new(),
         };
@@ -229,13 +270,13 @@ impl Desk<'_> {
 
     fn generate(&self, name: &KeyName, wish: &Wish) -> Result<u8, Failure> {
         let none = || Failure::guard(anyhow::anyhow!("the store of the keys was not made"));
-        let ring = self.ring(Missing::Make)?.ok_or_else(none)?;
+        let ring = self.ring(Missing::Make, self.device(&wish.provider)?)?.ok_or_else(none)?;
         let info = ring.generate(name, wish).map_err(refused)?;
         self.changed(&info, &format!("made the key `{name}` ({})", info.kind))
     }
 
     fn rotate(&self, name: &KeyName, old: Old, schedule: Option<Option<Duration>>) -> Result<u8, Failure> {
-        let ring = self.ring_of(name)?;
+        let ring = self.ring_with(name)?;
         // First, so that a period that cannot be is told before anything has changed.
         if let Some(every) = schedule {
             ring.schedule(name, every).map_err(refused)?;
@@ -279,7 +320,7 @@ impl Desk<'_> {
     }
 
     fn sign(&self, name: &KeyName, file: Option<&Path>) -> Result<u8, Failure> {
-        let ring = self.ring_of(name)?;
+        let ring = self.ring_with(name)?;
         let content = content(file)?;
         let (signature, text) = ring.sign_file(name, &content).map_err(refused)?;
         let mut out = anstream::stdout().lock();
@@ -359,11 +400,17 @@ fn refused(error: RingError) -> Failure {
         RingError::Exists { .. } => (Failure::usage, "`ringfort keys list` shows it"),
         RingError::NoVersion { .. } => (Failure::usage, "`ringfort keys list` shows the versions"),
         RingError::Period => (Failure::usage, "for example `--rotate-every 90d`"),
-        RingError::NoProvider { .. } => (Failure::usage, "`software` is always there"),
+        RingError::NoProvider { .. } => {
+            (Failure::usage, "`software` and `tpm2` need no settings; `pkcs11` needs `secrets.pkcs11_module`")
+        }
         RingError::Full { .. } => (Failure::usage, "`ringfort keys rotate NAME --destroy-old`, or use a new key"),
         RingError::Key(ringfort_secrets::keys::KeyError::Unsupported { .. }) => {
             (Failure::usage, "a key of the kind `ed25519` can")
         }
+        RingError::Key(ringfort_secrets::keys::KeyError::Absent { .. }) => (
+            Failure::guard,
+            "see the device and the settings `secrets.tpm2_device`, `secrets.pkcs11_module`; nothing stands in for it",
+        ),
         RingError::NotSigned { .. } => (denied, "the file, the signature or the key is another one: do not rely on it"),
         RingError::Destroyed { .. } => (denied, "have it signed again by the version that is active now"),
         RingError::Audit(_) | RingError::Unrecorded { .. } => {

@@ -403,7 +403,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
             state,
             config,
             clock: Arc::clone(&wired.session.clock),
-            signals: &signals,
+            signals: Some(&signals),
             trail: None,
         })
     });

@@ -173,7 +173,7 @@ impl Desk<'_> {
             state: self.state.root(),
             config: &self.loaded.config.secrets,
             clock: Arc::clone(&self.clock),
-            signals: &self.signals,
+            signals: Some(&self.signals),
             trail: Some(&self.trail),
         }
     }

@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ringfort_policy::config::SecretsConfig;
 use ringfort_secrets::backend::keyutils::{KEYUTILS, KeyutilsSource};
 use ringfort_secrets::backend::pkcs11::{TokenOptions, TokenSeen, TokenSource, tokens};
 use ringfort_secrets::backend::secret_service::{SECRET_SERVICE, SecretServiceSource};
@@ -22,7 +23,6 @@ use ringfort_secrets::store::Header;
 
 use super::{KEY_VARIABLE, Opener, unasked};
 use crate::commands::Failure;
-use crate::prompt::Prompt;
 
 /// The name of a token as a source.
 pub(super) const PKCS11: &str = "pkcs11";
@@ -103,23 +103,23 @@ impl Opener<'_> {
 
     /// The token that the configuration names, if it names a module.
     fn token(&self, pin: Option<Locked>) -> Option<TokenOptions> {
-        Some(TokenOptions {
-            module: PathBuf::from(self.config.pkcs11_module.as_ref()?),
-            label: self.config.pkcs11_token.clone(),
-            serial: None,
-            pin: pin.map(Arc::new),
-            timeout: SOURCE_TIMEOUT,
-        })
+        token_options(self.config, pin)
     }
 
     /// Whether the token is there. It is not asked for anything that needs its PIN.
     fn probe_token(&self, options: &TokenOptions) -> Result<(), RootKeyError> {
-        let absent = |message: String| RootKeyError::Absent { source_name: PKCS11, message };
-        let seen = tokens(options).map_err(|error| absent(error.to_string()))?;
-        let wanted = |token: &TokenSeen| options.label.as_ref().is_none_or(|label| *label == token.label);
-        match seen.iter().any(wanted) {
-            true => Ok(()),
-            false => Err(absent("the module shows no such token".to_owned())),
+        let wanted = |token: &&TokenSeen| options.label.as_ref().is_none_or(|label| *label == token.label);
+        let seen = tokens(options)?;
+        match seen.iter().find(wanted) {
+            Some(token) if ["locked", "not set"].contains(&token.pin) => {
+                let message = format!("the PIN of the token `{}` is {}", token.label.escape_debug(), token.pin);
+                Err(RootKeyError::Locked { source_name: PKCS11, message })
+            }
+            Some(_) => Ok(()),
+            None => {
+                let message = "the module shows no such token".to_owned();
+                Err(RootKeyError::Absent { source_name: PKCS11, message })
+            }
         }
     }
 
@@ -132,7 +132,7 @@ impl Opener<'_> {
         if self.config.pkcs11_module.is_none() {
             return Ok(None);
         }
-        let prompt = Prompt::open(self.signals).map_err(|error| {
+        let prompt = self.prompt().map_err(|error| {
             let failure = Failure::usage(anyhow::Error::from(error).context("the PIN of the token is needed"));
             failure.help("run it on a terminal of your own")
         })?;
@@ -147,13 +147,29 @@ impl Opener<'_> {
     }
 
     fn tpm(&self) -> TpmOptions {
-        let device = match self.config.tpm2_device.as_deref() {
-            None => TpmDevice::Machine,
-            Some(place) => match place.strip_prefix("loopback:").and_then(|port| port.parse().ok()) {
-                Some(port) => TpmDevice::Loopback(port),
-                None => TpmDevice::File(PathBuf::from(place)),
-            },
-        };
-        TpmOptions { device, ..TpmOptions::default() }
+        tpm_options(self.config)
     }
+}
+
+/// The TPM that the configuration names.
+pub(crate) fn tpm_options(config: &SecretsConfig) -> TpmOptions {
+    let device = match config.tpm2_device.as_deref() {
+        None => TpmDevice::Machine,
+        Some(place) => match place.strip_prefix("loopback:").and_then(|port| port.parse().ok()) {
+            Some(port) => TpmDevice::Loopback(port),
+            None => TpmDevice::File(PathBuf::from(place)),
+        },
+    };
+    TpmOptions { device, ..TpmOptions::default() }
+}
+
+/// The token that the configuration names, if it names a module.
+pub(crate) fn token_options(config: &SecretsConfig, pin: Option<Locked>) -> Option<TokenOptions> {
+    Some(TokenOptions {
+        module: PathBuf::from(config.pkcs11_module.as_ref()?),
+        label: config.pkcs11_token.clone(),
+        serial: None,
+        pin: pin.map(Arc::new),
+        timeout: SOURCE_TIMEOUT,
+    })
 }

@@ -18,6 +18,7 @@ mod covers;
 mod cow;
 mod cow_attack;
 mod degrees;
+mod devices;
 mod egress;
 mod escape;
 mod explain;

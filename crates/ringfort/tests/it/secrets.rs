@@ -522,6 +522,7 @@ fn a_passphrase_is_set_changed_forgotten_and_taken_away() {
     pty.wait_for("Passphrase of the secrets");
     pty.send(format!("{PASSPHRASE}\n"));
     pty.wait_for("That is not the passphrase");
+    pty.wait_for("Passphrase of the secrets");
     pty.send(format!("{second}\n"));
     pty.wait_for("unlocked");
     assert!(pty.ended().success());
@@ -657,4 +658,35 @@ fn the_kernels_key_ring_opens_a_store_until_the_next_restart() {
     secrets(&place, "slot add key-file", "").exits(0);
     secrets(&place, "slot remove 1 --yes", "").exits(0);
     given(&place, "--secret a.b=B", "true").output().exits(0);
+}
+
+#[test]
+fn targets_are_found_by_their_own_ids_only() {
+    let place = stored("tools.web.search.apiKey", "");
+    let asked = |words: &[&str]| {
+        place
+            .ringfort(["--json", "secrets", "resolve"].iter().chain(words).copied())
+            .env("TELEGRAM_BOT_TOKEN", "from-the-environment")
+            .output()
+    };
+    let output =
+        asked(&["web search", "tools.web.search.apiKey", "channels.telegram.botToken", "talk.apiKey"]).exits(0);
+    nowhere(&place, &output);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&answer["resolvedCount"], &answer["inactiveCount"]), (&2.into(), &1.into()), "{answer}");
+    assert_eq!(answer["assignments"][0]["source"], "store");
+    assert_eq!(answer["assignments"][0]["value"], Value::Null);
+    assert!(!output.out().contains("from-the-environment"));
+    let output = asked(&["web search", "tools.web.search.apiKey", "--reveal"]).exits(0);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["assignments"][0]["value"], VALUE);
+    let record = record(&place);
+    assert!(
+        record.contains("secrets.resolve") && record.contains("\"result\":\"released\"") && !record.contains(VALUE)
+    );
+    // No wildcard picks a value, and an unknown id refuses the whole request.
+    let output = asked(&["x", "tools.*", "--reveal"]).out();
+    assert!(!output.contains(VALUE), "{output}");
+    asked(&["x", "no.such.target"]).exits(2);
+    assert!(secrets(&place, "resolve x tools.web.search.apiKey --reveal", "").exits(2).err().contains("--json"));
 }

@@ -50,7 +50,7 @@ proptest! {
 #[test]
 fn a_pair_is_connected_and_its_ends_know_each_other() {
     for like in ["127.0.0.1:1", "[::1]:1"] {
-        let (inner, mut outer) = match pair(&like.parse().unwrap()) {
+        let (inner, mut outer) = match pair(&like.parse().unwrap(), &mut 0) {
             Err(_) if like.starts_with('[') => continue, // A kernel without IPv6.
             made => made.unwrap(),
         };
@@ -69,11 +69,30 @@ fn a_pair_is_connected_and_its_ends_know_each_other() {
     }
 }
 
-/// A listener as [`pair`] makes it.
+#[test]
+fn deny_a_flood_the_ports_of_the_host() {
+    let mut last = 0;
+    let mut ports = std::collections::BTreeSet::new();
+    let mut kept = Vec::new();
+    for n in 0..200 {
+        let (inner, outer) = pair(&"127.0.0.1:1".parse().unwrap(), &mut last).unwrap();
+        ports.insert(outer.local_addr().unwrap().port());
+        // Some stay open, some are closed by this end first and some by the other one.
+        match n % 3 {
+            0 => kept.push((inner, outer)),
+            1 => drop((inner, outer)),
+            _ => drop((outer, inner)),
+        }
+    }
+    assert_eq!(ports.len(), 1, "{ports:?}");
+    // Where somebody else has the port, another is taken.
+    let _other = listener(last).unwrap();
+    pair(&"127.0.0.1:1".parse().unwrap(), &mut last).unwrap();
+    assert!(!ports.contains(&last));
+}
+
 fn listening() -> (OwnedFd, SocketAddr) {
-    let listener = stream_socket(AddressFamily::INET).unwrap();
-    rustix::net::bind(&listener, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
-    rustix::net::listen(&listener, BACKLOG).unwrap();
+    let listener = listener(0).unwrap();
     let place = name_of(&listener).unwrap();
     (listener, place)
 }

@@ -278,36 +278,7 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
         supervised(&mut look);
     }
     if sockets.are_the_hosts() {
-        look(libc::SYS_prlimit64, &|body| {
-            body.load_argument(0);
-            body.push(JUMP_EQUAL, 0, 1, 0);
-            body.answer(errno(libc::EPERM));
-            body.load_argument(1);
-            body.push(JUMP_EQUAL, MARK_RESOURCE, 1, 0);
-            body.answer(ALLOW);
-            // Reading the mark is fine: there is no new value then, and both halves of its address are zero.
-            for half in [0, 4] {
-                body.load(ARGUMENTS_OFFSET + 8 * 2 + half);
-                body.push(JUMP_EQUAL, 0, 1, 0);
-                body.answer(errno(libc::EPERM));
-            }
-            body.answer(ALLOW);
-        });
-        look(libc::SYS_setrlimit, &|body| {
-            body.load_argument(0);
-            body.answer_if_equal(MARK_RESOURCE, errno(libc::EPERM));
-            body.answer(ALLOW);
-        });
-        for (number, arguments) in ON_OTHERS {
-            look(*number, &|body| {
-                for argument in *arguments {
-                    body.load_argument(argument.0);
-                    body.push(JUMP_EQUAL, argument.1, 1, 0);
-                    body.answer(errno(libc::EPERM));
-                }
-                body.answer(ALLOW);
-            });
-        }
+        on_the_host(&mut look);
     }
     // A program that runs as its owner, left in the workspace, gives whoever starts it the caller's rights. A file that
     // is made with the bit is empty, but where root writes to it later it keeps the bit.
@@ -335,6 +306,40 @@ fn looks(sockets: Sockets) -> Vec<(c_long, Vec<Instruction>)> {
 
 /// Takes a call's number and what is appended for it.
 type Look<'l> = &'l mut dyn FnMut(c_long, &dyn Fn(&mut Assembler));
+
+/// The calls that reach other processes of the user, where they are in reach.
+fn on_the_host(look: Look<'_>) {
+    look(libc::SYS_prlimit64, &|body| {
+        body.load_argument(0);
+        body.push(JUMP_EQUAL, 0, 1, 0);
+        body.answer(errno(libc::EPERM));
+        body.load_argument(1);
+        body.push(JUMP_EQUAL, MARK_RESOURCE, 1, 0);
+        body.answer(ALLOW);
+        // Reading the mark is fine: there is no new value then, and both halves of its address are zero.
+        for half in [0, 4] {
+            body.load(ARGUMENTS_OFFSET + 8 * 2 + half);
+            body.push(JUMP_EQUAL, 0, 1, 0);
+            body.answer(errno(libc::EPERM));
+        }
+        body.answer(ALLOW);
+    });
+    look(libc::SYS_setrlimit, &|body| {
+        body.load_argument(0);
+        body.answer_if_equal(MARK_RESOURCE, errno(libc::EPERM));
+        body.answer(ALLOW);
+    });
+    for (number, arguments) in ON_OTHERS {
+        look(*number, &|body| {
+            for argument in *arguments {
+                body.load_argument(argument.0);
+                body.push(JUMP_EQUAL, argument.1, 1, 0);
+                body.answer(errno(libc::EPERM));
+            }
+            body.answer(ALLOW);
+        });
+    }
+}
 
 /// The calls by which a TCP socket of the host's network gets a name or a peer: the supervisor connects, nobody binds or
 /// listens (to listen on a socket without a name gives it one), and nothing is sent ahead of a connection.

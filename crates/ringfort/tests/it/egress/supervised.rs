@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::clients::is_there;
 use super::{CURL, Site, fact, outcomes, record};
-use crate::support::{Place, Program, binary, until};
+use crate::support::{Place, Program, binary, is_namespaced, until};
 
 /// What the degree `minimal` keeps, as a policy; the door needs the promise `no-network` as well.
 const MINIMAL: &str = "[sandbox]\nrequire = [\"confine-writes\", \"confine-reads\", \"no-network\", \"confine-syscalls\", \
@@ -46,6 +46,29 @@ fn a_listed_host_is_reached_in_minimal_and_each_connection_is_on_record() {
     assert_eq!((intents, closed.len()), (3, 3), "{closed:#?}");
     assert!(closed.iter().all(|entry| fact(entry, "received_bytes").as_u64() > Some(0)), "{closed:#?}");
     site.place.ringfort(["trail", "verify"]).output().exits(0);
+}
+
+/// Makes a process see a lesser host.
+const HOST: &str = include_str!("../../attack/host.py");
+
+#[test]
+fn a_host_without_namespaces_has_a_door() {
+    for kind in ["nobody", "container"] {
+        let site = site();
+        let host = site.place.write(site.place.outside.join("host.py"), HOST);
+        let policy = site.policy(&format!("{MINIMAL}[egress]\ndomains = [\"localhost:{}\"]\n", site.http));
+        site.place.write("do.sh", format!("{CURL} http://localhost:{}/echo\n", site.http));
+        let (host, ringfort) = (host.to_str().unwrap(), binary());
+        let start = [host, kind, ringfort.to_str().unwrap(), "run", "--verbose", "--policy", &policy];
+        let words = start.into_iter().chain(["--", "sh", "do.sh"]);
+        let out = site.place.program("/usr/bin/python3", words).output();
+        // A host that is a lesser one already may not be made still less.
+        let is_minimal = out.err().contains("degree `minimal`");
+        assert!(is_minimal || !is_namespaced(&site.place), "{kind}: {out}");
+        if is_minimal {
+            assert_eq!(out.exits(0).out(), "GET /echo\n");
+        }
+    }
 }
 
 #[test]
