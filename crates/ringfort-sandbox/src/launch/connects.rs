@@ -30,6 +30,8 @@ const KERNEL_BYTES_MAX: u32 = 128;
 const TRIES_MAX: usize = 4;
 /// Most strangers that are turned away at one listener.
 const STRANGERS_MAX: usize = 8;
+/// How often a port is taken again. The kernel looks at every connection of the last minute that had it.
+const PORT_USES_MAX: u16 = 256;
 /// Connections that wait at a listener; one is ours.
 const BACKLOG: i32 = 8;
 /// Longest wait for one connection over loopback, which the kernel makes before the call returns. Milliseconds.
@@ -45,9 +47,16 @@ const CLOSED_AT_EXEC: u32 = libc::O_CLOEXEC as u32;
 pub struct Connects {
     listener: OwnedFd,
     port: u16,
-    /// The port of the last connection's listener, which the next one takes again; 0 before the first. A program that
-    /// connects without an end would otherwise use up the ports of the host.
-    last: u16,
+    last: Port,
+}
+
+/// The port of the last connection's listener, which the next ones take again: a program that connects without an end
+/// would otherwise use up the ports of the host.
+#[derive(Debug, Default)]
+struct Port {
+    /// 0 for one that the kernel chooses.
+    number: u16,
+    used: u16,
 }
 
 /// What became of one look at the calls that wait.
@@ -72,7 +81,7 @@ impl AsFd for Connects {
 impl Connects {
     /// Takes the calls of `listener`; connections to `port` of 127.0.0.1 are made.
     pub(crate) fn new(listener: OwnedFd, port: u16) -> Self {
-        Self { listener, port, last: 0 }
+        Self { listener, port, last: Port::default() }
     }
 
     /// Serves programs until one of them is given a connection; returns its outer end, which does not block. `None` when
@@ -216,14 +225,20 @@ fn socket_flags(thread: u32, number: u32) -> Result<u32, Errno> {
 /// Two ends of a fresh connection over loopback: one of the family of `like`, for the program, and the outer one.
 ///
 /// The listener has port `last`, if that can be had, and leaves its own there.
-fn pair(like: &SocketAddr, last: &mut u16) -> io::Result<(OwnedFd, TcpStream)> {
+fn pair(like: &SocketAddr, last: &mut Port) -> io::Result<(OwnedFd, TcpStream)> {
     for _ in 0..TRIES_MAX {
-        let listener = match listener(*last) {
-            Err(_taken) if *last != 0 => listener(0)?,
+        if last.used >= PORT_USES_MAX {
+            *last = Port::default();
+        }
+        let listener = match listener(last.number) {
+            Err(_taken) if last.number != 0 => {
+                *last = Port::default();
+                listener(0)?
+            }
             made => made?,
         };
         let port = name_of(&listener)?.port();
-        *last = port;
+        *last = Port { number: port, used: last.used.saturating_add(1) };
         let inner = match like {
             SocketAddr::V4(_) => stream_socket(AddressFamily::INET)?,
             SocketAddr::V6(_) => stream_socket(AddressFamily::INET6)?,

@@ -50,7 +50,7 @@ proptest! {
 #[test]
 fn a_pair_is_connected_and_its_ends_know_each_other() {
     for like in ["127.0.0.1:1", "[::1]:1"] {
-        let (inner, mut outer) = match pair(&like.parse().unwrap(), &mut 0) {
+        let (inner, mut outer) = match pair(&like.parse().unwrap(), &mut Port::default()) {
             Err(_) if like.starts_with('[') => continue, // A kernel without IPv6.
             made => made.unwrap(),
         };
@@ -71,10 +71,10 @@ fn a_pair_is_connected_and_its_ends_know_each_other() {
 
 #[test]
 fn deny_a_flood_the_ports_of_the_host() {
-    let mut last = 0;
+    let mut last = Port::default();
     let mut ports = std::collections::BTreeSet::new();
     let mut kept = Vec::new();
-    for n in 0..200 {
+    for n in 0..PORT_USES_MAX {
         let (inner, outer) = pair(&"127.0.0.1:1".parse().unwrap(), &mut last).unwrap();
         ports.insert(outer.local_addr().unwrap().port());
         // Some stay open, some are closed by this end first and some by the other one.
@@ -84,11 +84,17 @@ fn deny_a_flood_the_ports_of_the_host() {
             _ => drop((outer, inner)),
         }
     }
-    assert_eq!(ports.len(), 1, "{ports:?}");
+    // One, unless somebody else took it between two connections.
+    assert!(ports.len() <= 3, "{ports:?}");
     // Where somebody else has the port, another is taken.
-    let _other = listener(last).unwrap();
+    last.used = 1;
+    let _other = listener(last.number).unwrap();
     pair(&"127.0.0.1:1".parse().unwrap(), &mut last).unwrap();
-    assert!(!ports.contains(&last));
+    assert!(!ports.contains(&last.number));
+    // And so it is when a port has been used long enough.
+    last.used = PORT_USES_MAX;
+    pair(&"127.0.0.1:1".parse().unwrap(), &mut last).unwrap();
+    assert_eq!(last.used, 1);
 }
 
 fn listening() -> (OwnedFd, SocketAddr) {
