@@ -113,6 +113,18 @@ impl Header {
         let bytes = read_start(&folder, format::HEADER_BYTES_MAX as u64 + 1)?;
         check::header(&bytes).map_err(|fault| fault_in(&folder, fault))
     }
+
+    /// Reads the header of the generation before. No key is needed, and nothing in it is proven.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: there is none, or it is not safe, or its header is damaged.
+    pub fn read_previous(folder: &Path) -> Result<Self, StoreError> {
+        let folder = Folder::open(folder)?;
+        let absent = || StoreError::Absent { path: folder.path().to_owned() };
+        let bytes = folder.read(PREVIOUS_NAME)?.ok_or_else(absent)?;
+        check::header(&bytes).map_err(|fault| StoreError::Fault { path: folder.join(PREVIOUS_NAME), fault })
+    }
 }
 
 impl Vault {

@@ -27,7 +27,7 @@ use ringfort_secrets::passphrase::{ENV, PASSPHRASE, PassphraseSource};
 use ringfort_secrets::root::{RootKeyError, RootKeySource};
 use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
 use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
-use ringfort_secrets::store::{Header, Slot, StoreError, Vault};
+use ringfort_secrets::store::{Fault, Header, Slot, StoreError, Vault};
 use ringfort_secrets::strength::{self, Strength};
 
 use self::sources::{PKCS11, QUIET, remark};
@@ -58,6 +58,9 @@ pub(crate) struct Opener<'a> {
     /// Told of a store that is made, before it is.
     pub(crate) trail: Option<&'a Trail>,
 }
+
+/// What is done with a source of the root key.
+pub(crate) type Work<'a> = &'a dyn Fn(&dyn RootKeySource) -> Result<Vault, StoreError>;
 
 /// What a command does where there is no store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,8 +290,45 @@ impl Opener<'_> {
         }
     }
 
+    /// Does something that needs a source of the root key, with the first that opens: those that ask nobody, then the
+    /// token, then the passphrase.
+    ///
+    /// # Errors
+    ///
+    /// None opens, or what is done fails.
+    pub(crate) fn with_source(&self, header: &Header, work: Work<'_>) -> Result<Vault, Failure> {
+        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
+        let mut refused = None;
+        for name in QUIET.iter().filter(|name| has(name)) {
+            let Some(source) = self.source(name)? else { continue };
+            match work(source.as_ref()) {
+                Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. } | StoreError::NoSlot { .. })) => {
+                    refused = Some(error);
+                }
+                done => return done.map_err(unusable),
+            }
+        }
+        if has(PKCS11)
+            && !has(PASSPHRASE)
+            && let Some(source) = self.with_pin()?
+        {
+            return work(source.as_ref()).map_err(unusable);
+        }
+        if !has(PASSPHRASE) {
+            return Err(refused.map_or_else(|| self.closed(header), unusable));
+        }
+        let prompt = self.prompt().map_err(|error| {
+            Failure::usage(anyhow::Error::from(error).context("the passphrase is needed")).help("run it on a terminal")
+        })?;
+        self.ask_for(header, &prompt, work)
+    }
+
     /// Asks for the passphrase, and counts each attempt before it is tried.
     pub(crate) fn ask(&self, header: &Header, prompt: &Prompt<'_>) -> Result<Vault, Failure> {
+        self.ask_for(header, prompt, &|source| Vault::open(&self.folder(), source))
+    }
+
+    fn ask_for(&self, header: &Header, prompt: &Prompt<'_>, work: Work<'_>) -> Result<Vault, Failure> {
         let lockout = Lockout::new(self.folder().join(LOCKOUT_NAME), header.store);
         let _silent = prompt.silence().map_err(unasked)?;
         let caller = Caller::new(&format!("cli:{}", rustix::process::getuid().as_raw()));
@@ -303,7 +343,7 @@ impl Opener<'_> {
                 return Err(unasked(PromptError::Cancelled));
             }
             let attempt = lockout.charge(&caller, &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;
-            match Vault::open(&self.folder(), &PassphraseSource::new(passphrase)) {
+            match work(&PassphraseSource::new(passphrase)) {
                 Ok(vault) => {
                     attempt.succeeded(&KernelMoments).map_err(Failure::guard)?;
                     return Ok(vault);
@@ -459,8 +499,11 @@ fn help(error: &StoreError) -> Option<&'static str> {
             "`ringfort secrets status` says what opens it"
         }
         StoreError::Unsafe { .. } => "nothing was read or changed; see who else can reach it, then set its rights",
+        StoreError::Fault { fault: Fault::Older { .. } | Fault::AnchorMissing | Fault::AnchorDamaged, .. } => {
+            "nothing was changed; if you restored or moved it yourself, `ringfort secrets restore` takes it as it is"
+        }
         StoreError::Fault { .. } | StoreError::OnlyPrevious { .. } => {
-            "nothing was changed; the generation before is `store.previous` beside it, and a backup may be newer"
+            "nothing was changed; put a backup back, or go back by one change: `ringfort secrets restore --previous`"
         }
         StoreError::Busy { .. } => "another command is writing; try again",
         StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. } => "run `ringfort secrets list` to see its state",

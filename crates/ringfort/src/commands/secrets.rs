@@ -12,6 +12,7 @@ mod limits;
 mod lock;
 mod permits;
 mod resolve;
+mod restore;
 mod seal_config;
 mod show;
 mod slots;
@@ -83,6 +84,8 @@ enum SecretsCommand {
     /// List and change what opens the store
     #[command(subcommand)]
     Slot(slots::SlotCommand),
+    /// Take back a store that was restored from a backup, moved or damaged
+    Restore(restore::RestoreArgs),
     /// Take secrets from another program: all of a file, or nothing
     Import(transfer::ImportArgs),
     /// Write secrets into a file that is sealed with age
@@ -142,6 +145,7 @@ pub(crate) fn run(args: &SecretsArgs, common: &Common) -> Result<u8, Failure> {
         SecretsCommand::Lock => desk.lock(),
         SecretsCommand::Passphrase(args) => desk.passphrase(args),
         SecretsCommand::Slot(command) => desk.slot(command),
+        SecretsCommand::Restore(args) => desk.restore(args),
         SecretsCommand::Import(args) => desk.import(args),
         SecretsCommand::Export(args) => desk.export(args),
         SecretsCommand::SealConfig(args) => desk.seal_config(args),

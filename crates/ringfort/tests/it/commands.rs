@@ -35,6 +35,7 @@ const HELP: &[(&str, &str)] = &[
     ("secrets import", include_str!("help/secrets-import.txt")),
     ("secrets export", include_str!("help/secrets-export.txt")),
     ("secrets seal-config", include_str!("help/secrets-seal-config.txt")),
+    ("secrets restore", include_str!("help/secrets-restore.txt")),
     ("secrets slot", include_str!("help/secrets-slot.txt")),
     ("secrets slot list", include_str!("help/secrets-slot-list.txt")),
     ("secrets slot add", include_str!("help/secrets-slot-add.txt")),
