@@ -117,7 +117,8 @@ fn is_plain(bytes: &[u8]) -> bool {
 fn a_writer_that_is_killed_leaves_the_old_state_or_the_new_one() {
     let place = Place::new();
     drop(place.create());
-    let window = 6 * time_of_a_write();
+    // Long enough for several writes, each of which may take longer than one that nobody disturbs.
+    let window = 30 * time_of_a_write();
     let kills = setting("RINGFORT_SOAK", KILLS);
     let mut seed = setting("RINGFORT_SOAK_SEED", 0x5eed) | 1;
     let (mut model, mut next, mut between, mut unanchored) = (Model::new(), 1, 0, 0);
