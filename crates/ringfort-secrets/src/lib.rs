@@ -32,3 +32,4 @@ pub mod sealed_text;
 pub mod session;
 pub mod store;
 pub mod strength;
+mod user_ring;

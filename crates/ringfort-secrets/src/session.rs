@@ -9,13 +9,14 @@
 //!
 //! Every process of the same user outside a cage can read the key while it is held. A cage refuses key rings.
 
-use linux_keyutils::{Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, Permission};
+use linux_keyutils::{Key, KeyError};
 use serde::{Deserialize, Serialize};
 
 use crate::lock::{Event, Limits, LockState, Order, Why, step};
 use crate::locked::{Locked, LockedError};
 use crate::moment::{Moment, Moments};
 use crate::root::{KEY_LEN, StoreId};
+use crate::user_ring::{Removed, RingRefused, UserRing, during, expire, is_gone};
 
 /// Longest note beside a key. Bytes.
 const NOTE_MAX: usize = 4096;
@@ -88,12 +89,6 @@ impl Note {
     }
 }
 
-/// What a search found.
-enum Found {
-    Key(Key),
-    Nothing,
-}
-
 /// The name of a store's key.
 fn key_name(store: StoreId) -> String {
     format!("ringfort:{store}")
@@ -104,76 +99,48 @@ fn note_name(store: StoreId) -> String {
     format!("ringfort:{store}:note")
 }
 
-fn failed(operation: &'static str) -> impl Fn(KeyError) -> SessionError {
-    move |error| match error {
-        // ENOSYS, or EPERM from a filter: a container.
-        KeyError::OperationNotSupported
-        | KeyError::PermissionDenied
-        | KeyError::Unknown(libc::ENOSYS | libc::EPERM) => SessionError::Unavailable { message: error.to_string() },
-        error => SessionError::System { operation, message: error.to_string() },
+impl From<RingRefused> for SessionError {
+    fn from(RingRefused { operation, error }: RingRefused) -> Self {
+        match error {
+            // ENOSYS, or EPERM from a filter: a container.
+            KeyError::OperationNotSupported
+            | KeyError::PermissionDenied
+            | KeyError::Unknown(libc::ENOSYS | libc::EPERM) => Self::Unavailable { message: error.to_string() },
+            error => Self::System { operation, message: error.to_string() },
+        }
     }
 }
 
-/// The ring of this user, and of this thread a ring of its own that links to it: so this thread possesses what is in the
-/// user's ring whatever session it was started in, and the keys need no rights for mere sharers of the user id.
-struct Rings {
-    user: KeyRing,
-    own: KeyRing,
-}
+/// What is held of stores, in the key ring of the user.
+struct Rings(UserRing);
 
 impl Rings {
     fn open() -> Result<Self, SessionError> {
-        let user = KeyRing::from_special_id(KeyRingIdentifier::User, true).map_err(failed("open"))?;
-        let own = KeyRing::from_special_id(KeyRingIdentifier::Thread, true).map_err(failed("open"))?;
-        own.link_keyring(user).map_err(failed("reach"))?;
-        Ok(Self { user, own })
+        Ok(Self(UserRing::open()?))
     }
 
-    fn find(&self, name: &str) -> Result<Found, SessionError> {
-        match self.user.search(name) {
-            Ok(key) => Ok(Found::Key(key)),
-            Err(KeyError::KeyDoesNotExist | KeyError::KeyExpired | KeyError::KeyRevoked) => Ok(Found::Nothing),
-            Err(error) => Err(failed("search")(error)),
-        }
-    }
-
-    /// Puts `value` under `name` for `limits`: it becomes visible only with its rights and its end, so that a process
-    /// that is killed in between leaves nothing that stays.
     fn put(&self, name: &str, value: &[u8], limits: Limits) -> Result<(), SessionError> {
-        let key = self.own.add_key(name, value).map_err(failed("add to"))?;
-        let settled = protect(key)
-            .and_then(|()| expire(key, limits))
-            .and_then(|()| self.user.link_key(key).map_err(failed("add to")));
-        let unlinked = self.own.unlink_key(key).map_err(failed("add to"));
-        settled.and(unlinked).inspect_err(|_| {
-            key.revoke().ok();
-        })
+        Ok(self.0.put(name, value, Some(limits.idle()))?)
     }
 
-    /// Removes what is under `name`, and looks.
+    /// Removes what is under `name`. Says whether there was something.
     fn remove(&self, name: &str) -> Result<bool, SessionError> {
-        let Found::Key(key) = self.find(name)? else { return Ok(false) };
-        key.revoke().map_err(failed("revoke a key of"))?;
-        // Revoked it opens nothing; the link is only tidied up.
-        self.user.unlink_key(key).ok();
-        let mut probe = [0_u8; KEY_LEN];
-        if key.read(&mut probe).is_ok() {
-            zeroize::Zeroize::zeroize(&mut probe);
-            return Err(SessionError::System {
-                operation: "revoke a key of",
-                message: "it can still be read".to_owned(),
-            });
+        match self.0.remove(name)? {
+            Removed::Nothing => Ok(false),
+            Removed::Gone => Ok(true),
+            Removed::StillThere => {
+                Err(SessionError::System { operation: "revoke a key of", message: "it can still be read".to_owned() })
+            }
         }
-        Ok(true)
     }
 
     fn note(&self, store: StoreId) -> Result<Option<Note>, SessionError> {
-        let Found::Key(key) = self.find(&note_name(store))? else { return Ok(None) };
+        let Some(key) = self.0.find(&note_name(store))? else { return Ok(None) };
         let mut bytes = vec![0; NOTE_MAX];
         let length = match key.read(&mut bytes) {
             Ok(length) => length,
-            Err(KeyError::KeyDoesNotExist | KeyError::KeyExpired | KeyError::KeyRevoked) => return Ok(None),
-            Err(error) => return Err(failed("read")(error)),
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(during("read")(error).into()),
         };
         let note = bytes.get(..length).and_then(|bytes| serde_json::from_slice::<Note>(bytes).ok());
         Ok(note.filter(|note| note.form == FORM))
@@ -187,13 +154,13 @@ impl Rings {
 
     /// The key, if it is there and of its form.
     fn key(&self, store: StoreId) -> Result<Option<(Key, Locked)>, SessionError> {
-        let Found::Key(key) = self.find(&key_name(store))? else { return Ok(None) };
+        let Some(key) = self.0.find(&key_name(store))? else { return Ok(None) };
         let mut bytes = Locked::zeroed(KEY_LEN)?;
         match key.read(&mut bytes.expose_mut()) {
             Ok(KEY_LEN) => Ok(Some((key, bytes))),
             Ok(_) => Err(SessionError::Foreign),
-            Err(KeyError::KeyDoesNotExist | KeyError::KeyExpired | KeyError::KeyRevoked) => Ok(None),
-            Err(error) => Err(failed("read")(error)),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(during("read")(error).into()),
         }
     }
 
@@ -204,29 +171,13 @@ impl Rings {
             error => SessionError::StillHeld { message: format!("{error}; `keyctl show @u` lists what is held") },
         };
         let was = self.remove(&key_name(store)).map_err(still)?;
-        if let Found::Key(_) = self.find(&key_name(store)).map_err(still)? {
+        if self.0.find(&key_name(store)).map_err(|error| still(error.into()))?.is_some() {
             // Whoever unlocks at the same moment wins: then it is not locked.
             return Err(SessionError::StillHeld { message: "it was put there again at the same moment".to_owned() });
         }
         self.remove(&note_name(store)).ok();
         Ok(was)
     }
-}
-
-fn protect(key: Key) -> Result<(), SessionError> {
-    let possessor = Permission::VIEW
-        | Permission::READ
-        | Permission::WRITE
-        | Permission::SEARCH
-        | Permission::LINK
-        | Permission::SETATTR;
-    let permissions = KeyPermissionsBuilder::builder().posessor(possessor).user(Permission::VIEW).build();
-    key.set_perms(permissions).map_err(failed("protect a key of"))
-}
-
-fn expire(key: Key, limits: Limits) -> Result<(), SessionError> {
-    let seconds = usize::try_from(limits.idle().as_secs().max(1)).unwrap_or(1);
-    key.set_timeout(seconds).map_err(failed("let expire a key of"))
 }
 
 /// Holds `key` for `store` until it is locked or was not used for the idle time of `limits`.
@@ -272,7 +223,8 @@ pub fn held(store: StoreId, limits: Limits, moments: &dyn Moments) -> Result<Hel
     match step(note.state(), Event::Use(moments.moment()), note.limits) {
         (LockState::Unlocked { used, .. }, Order::Nothing) => {
             note.used = used;
-            let refreshed = expire(key, note.limits).and_then(|()| rings.put_note(store, &note));
+            let refreshed = expire(key, note.limits.idle()).map_err(SessionError::from);
+            let refreshed = refreshed.and_then(|()| rings.put_note(store, &note));
             if let Err(error) = refreshed {
                 // A key that might never expire is worse than asking again.
                 rings.drop_all(store)?;
@@ -306,7 +258,9 @@ pub fn state(store: StoreId, limits: Limits, moments: &dyn Moments) -> Result<Lo
 }
 
 fn look(rings: &Rings, store: StoreId, limits: Limits, moments: &dyn Moments) -> Result<LockState, SessionError> {
-    let Found::Key(_) = rings.find(&key_name(store))? else { return Ok(LockState::Locked) };
+    if rings.0.find(&key_name(store))?.is_none() {
+        return Ok(LockState::Locked);
+    }
     let (state, order) = match rings.note(store)? {
         Some(note) => step(note.state(), Event::Look(moments.moment()), note.limits.strictest(limits)),
         None => (LockState::Locked, Order::Lock(Why::Again)),

@@ -10,12 +10,13 @@
 //! The kernel forgets the key at a restart, and some kernels when the user's last process ends. It is a convenience beside
 //! another slot, never the only one that should be relied on.
 
-use linux_keyutils::{Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, Permission};
+use linux_keyutils::KeyError;
 
 use super::Probe;
 use super::kept::{Kept, new_name};
 use crate::locked::Locked;
 use crate::root::{KEY_LEN, RootKeyError, RootKeySource, SlotData, StoreId};
+use crate::user_ring::{Removed, RingRefused, UserRing, during, is_gone};
 
 /// Its name as a source.
 pub const KEYUTILS: &str = "keyutils";
@@ -26,32 +27,28 @@ const READ_MAX: usize = KEY_LEN * 2;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeyutilsSource;
 
-/// The user's keyring, and one of this thread that links to it: so this thread possesses what lies in the user's,
-/// whatever session it was started in.
-struct Rings {
-    user: KeyRing,
-    own: KeyRing,
-}
-
-fn refused(operation: &'static str) -> impl Fn(KeyError) -> RootKeyError {
-    move |error| match error {
-        KeyError::OperationNotSupported
-        | KeyError::PermissionDenied
-        | KeyError::AccessDenied
-        | KeyError::Unknown(libc::ENOSYS | libc::EPERM) => {
-            let message = format!(
-                "the kernel does not let this process {operation} ({error}); containers often forbid it. Choose another \
-                 backend"
-            );
-            RootKeyError::Absent { source_name: KEYUTILS, message }
-        }
-        KeyError::QuotaExceeded => {
-            let message = "the user's quota of keys is used up; see `keyctl show @u` and /proc/key-users".to_owned();
-            RootKeyError::Broken { source_name: KEYUTILS, message }
-        }
-        error => {
-            let message = format!("the kernel could not {operation}: {error}");
-            RootKeyError::Broken { source_name: KEYUTILS, message }
+impl From<RingRefused> for RootKeyError {
+    fn from(RingRefused { operation, error }: RingRefused) -> Self {
+        match error {
+            KeyError::OperationNotSupported
+            | KeyError::PermissionDenied
+            | KeyError::AccessDenied
+            | KeyError::Unknown(libc::ENOSYS | libc::EPERM) => {
+                let message = format!(
+                    "the kernel does not let this process {operation} its keyring ({error}); containers often forbid it. \
+                     Choose another backend"
+                );
+                Self::Absent { source_name: KEYUTILS, message }
+            }
+            KeyError::QuotaExceeded => {
+                let message =
+                    "the user's quota of keys is used up; see `keyctl show @u` and /proc/key-users".to_owned();
+                Self::Broken { source_name: KEYUTILS, message }
+            }
+            error => {
+                let message = format!("the kernel could not {operation} its keyring: {error}");
+                Self::Broken { source_name: KEYUTILS, message }
+            }
         }
     }
 }
@@ -60,64 +57,23 @@ fn key_name(store: StoreId, name: &str) -> String {
     format!("ringfort-root:{store}:{name}")
 }
 
-impl Rings {
-    fn open() -> Result<Self, RootKeyError> {
-        let user = KeyRing::from_special_id(KeyRingIdentifier::User, true).map_err(refused("open its keyring"))?;
-        let own = KeyRing::from_special_id(KeyRingIdentifier::Thread, true).map_err(refused("open its keyring"))?;
-        own.link_keyring(user).map_err(refused("reach its keyring"))?;
-        Ok(Self { user, own })
-    }
-
-    fn find(&self, name: &str) -> Result<Option<Key>, RootKeyError> {
-        match self.user.search(name) {
-            Ok(key) => Ok(Some(key)),
-            Err(KeyError::KeyDoesNotExist | KeyError::KeyExpired | KeyError::KeyRevoked) => Ok(None),
-            Err(error) => Err(refused("search its keyring")(error)),
-        }
-    }
-
-    /// Puts `value` there; it can be found only once its rights are set.
-    fn put(&self, name: &str, value: &Locked) -> Result<(), RootKeyError> {
-        let key = self.own.add_key(name, value.expose()).map_err(refused("add a key"))?;
-        let possessor = Permission::VIEW
-            | Permission::READ
-            | Permission::WRITE
-            | Permission::SEARCH
-            | Permission::LINK
-            | Permission::SETATTR;
-        let permissions = KeyPermissionsBuilder::builder().posessor(possessor).user(Permission::VIEW).build();
-        let settled = key
-            .set_perms(permissions)
-            .map_err(refused("protect a key"))
-            .and_then(|()| self.user.link_key(key).map_err(refused("add a key")));
-        let unlinked = self.own.unlink_key(key).map_err(refused("tidy its keyring"));
-        settled.and(unlinked).inspect_err(|_| {
-            key.revoke().ok();
-        })
-    }
-
-    fn remove(&self, name: &str) -> Result<(), RootKeyError> {
-        let Some(key) = self.find(name)? else { return Ok(()) };
-        key.revoke().map_err(refused("revoke a key"))?;
-        // Revoked it opens nothing; the link is only tidied up.
-        self.user.unlink_key(key).ok();
-        match self.find(name)? {
-            None => Ok(()),
-            Some(_) => Err(RootKeyError::Broken {
-                source_name: KEYUTILS,
-                message: "the key is still there after it was revoked".to_owned(),
-            }),
-        }
+fn remove(ring: &UserRing, name: &str) -> Result<(), RootKeyError> {
+    match ring.remove(name)? {
+        Removed::Nothing | Removed::Gone => Ok(()),
+        Removed::StillThere => Err(RootKeyError::Broken {
+            source_name: KEYUTILS,
+            message: "the key is still there after it was revoked".to_owned(),
+        }),
     }
 }
 
 impl KeyutilsSource {
     /// How it is found now. Changes nothing.
     pub fn probe(self) -> Probe {
-        Probe::of(Rings::open())
+        Probe::of(UserRing::open().map_err(RootKeyError::from))
     }
 
-    fn found(rings: &Rings, store: StoreId, kept: &Kept) -> Result<Locked, RootKeyError> {
+    fn found(ring: &UserRing, store: StoreId, kept: &Kept) -> Result<Locked, RootKeyError> {
         let gone = || RootKeyError::Absent {
             source_name: KEYUTILS,
             message:
@@ -125,12 +81,12 @@ impl KeyutilsSource {
                       slot"
                     .to_owned(),
         };
-        let key = rings.find(&key_name(store, &kept.name))?.ok_or_else(gone)?;
+        let key = ring.find(&key_name(store, &kept.name))?.ok_or_else(gone)?;
         let mut bytes = Locked::zeroed(READ_MAX)?;
         let length = match key.read(&mut bytes.expose_mut()) {
             Ok(length) => length,
-            Err(KeyError::KeyDoesNotExist | KeyError::KeyExpired | KeyError::KeyRevoked) => return Err(gone()),
-            Err(error) => return Err(refused("read a key")(error)),
+            Err(error) if is_gone(&error) => return Err(gone()),
+            Err(error) => return Err(during("read a key of")(error).into()),
         };
         let Some(read) = bytes.expose().get(..length).filter(|_| length == KEY_LEN) else {
             let message = format!("its key for this store has {length} bytes instead of {KEY_LEN}");
@@ -154,26 +110,26 @@ impl RootKeySource for KeyutilsSource {
     }
 
     fn create(&self, store: StoreId) -> Result<(SlotData, Locked), RootKeyError> {
-        let rings = Rings::open()?;
+        let ring = UserRing::open()?;
         let bytes = Locked::random(KEY_LEN)?;
         let kept = Kept::new(KEYUTILS, new_name(KEYUTILS)?, &bytes, store)?;
         let name = key_name(store, &kept.name);
-        rings.put(&name, &bytes)?;
+        ring.put(&name, bytes.expose(), None)?;
         // What cannot be read back now would be missing when the store is to be opened.
-        let outcome = Self::found(&rings, store, &kept).and_then(|key| Ok((kept.slot(KEYUTILS)?, key)));
+        let outcome = Self::found(&ring, store, &kept).and_then(|key| Ok((kept.slot(KEYUTILS)?, key)));
         outcome.inspect_err(|_| {
-            rings.remove(&name).ok();
+            remove(&ring, &name).ok();
         })
     }
 
     fn open(&self, store: StoreId, slot: &SlotData) -> Result<Locked, RootKeyError> {
         let kept = Kept::of(KEYUTILS, slot)?;
-        Self::found(&Rings::open()?, store, &kept)
+        Self::found(&UserRing::open()?, store, &kept)
     }
 
     fn forget(&self, store: StoreId, slot: &SlotData) -> Result<(), RootKeyError> {
         let kept = Kept::of(KEYUTILS, slot)?;
-        Rings::open()?.remove(&key_name(store, &kept.name))
+        remove(&UserRing::open()?, &key_name(store, &kept.name))
     }
 }
 
@@ -220,10 +176,10 @@ mod tests {
         let Some(store) = store() else { return };
         let (slot, _key) = KeyutilsSource.create(store).unwrap();
         let name = key_name(store, &Kept::of(KEYUTILS, &slot).unwrap().name);
-        let rings = Rings::open().unwrap();
+        let ring = UserRing::open().unwrap();
         for (length, word) in [(KEY_LEN, "another value"), (KEY_LEN - 1, "31 bytes"), (200, "200 bytes")] {
-            rings.remove(&name).unwrap();
-            rings.put(&name, &Locked::random(length).unwrap()).unwrap();
+            remove(&ring, &name).unwrap();
+            ring.put(&name, Locked::random(length).unwrap().expose(), None).unwrap();
             let error = KeyutilsSource.open(store, &slot).unwrap_err();
             let expected = match length {
                 KEY_LEN => matches!(error, RootKeyError::Wrong { .. }),
@@ -239,7 +195,7 @@ mod tests {
         let Some(store) = store() else { return };
         let (slot, _key) = KeyutilsSource.create(store).unwrap();
         let name = key_name(store, &Kept::of(KEYUTILS, &slot).unwrap().name);
-        let key = Rings::open().unwrap().find(&name).unwrap().unwrap();
+        let key = UserRing::open().unwrap().find(&name).unwrap().unwrap();
         key.revoke().unwrap();
         assert!(matches!(KeyutilsSource.open(store, &slot), Err(RootKeyError::Absent { .. })));
         assert!(matches!(KeyutilsSource.open(StoreId([0; 16]), &slot), Err(RootKeyError::Absent { .. })));

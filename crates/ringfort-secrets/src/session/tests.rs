@@ -163,7 +163,7 @@ fn the_kernel_itself_lets_a_key_expire_and_others_may_only_see_that_it_is_there(
     let (store, hands) = (Store::new(), Hands::new());
     hold(store.0, &key(), Limits::new(Duration::from_secs(90)), &hands).unwrap();
     let rings = Rings::open().unwrap();
-    let Found::Key(found) = rings.find(&key_name(store.0)).unwrap() else { panic!("it is held") };
+    let Some(found) = rings.0.find(&key_name(store.0)).unwrap() else { panic!("it is held") };
     assert_eq!(found.metadata().unwrap().get_perms().bits(), 0x3f01_0000);
     let listed = std::fs::read_to_string("/proc/keys").unwrap();
     let line = listed.lines().find(|line| line.contains(&format!("{}:", key_name(store.0)))).unwrap();
@@ -171,7 +171,7 @@ fn the_kernel_itself_lets_a_key_expire_and_others_may_only_see_that_it_is_there(
     found.set_timeout(1).unwrap();
     let gone = (0..100).any(|_| {
         std::thread::park_timeout(Duration::from_millis(50));
-        matches!(rings.find(&key_name(store.0)), Ok(Found::Nothing))
+        matches!(rings.0.find(&key_name(store.0)), Ok(None))
     });
     assert!(gone, "the kernel has let it expire");
     assert!(matches!(held(store.0, LIMITS(), &hands).unwrap(), Held::Not(NotHeld::Absent)));
