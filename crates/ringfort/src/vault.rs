@@ -225,7 +225,6 @@ impl Opener<'_> {
     ///
     /// It cannot be used, whoever opens it.
     pub(crate) fn quiet(&self, header: &Header) -> Result<Result<Vault, Shut>, Failure> {
-        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
         let mut shut = Shut { refused: None, because: None };
         match session::held(header.store, self.limits(), &KernelMoments) {
             Ok(Held::Key(key)) => match Vault::open_with(&self.folder(), key) {
@@ -239,17 +238,27 @@ impl Opener<'_> {
             Ok(Held::Not(NotHeld::Absent)) | Err(SessionError::Unavailable { .. }) => {}
             Err(error) => return Err(Failure::guard(error).help(STILL_OPEN)),
         }
-        for name in QUIET.iter().filter(|name| has(name)) {
+        Ok(self.first_quiet(header, &|source| Vault::open(&self.folder(), source))?.map_err(|refused| {
+            shut.refused = refused;
+            shut
+        }))
+    }
+
+    /// Does something that needs a source of the root key, with the first that asks nobody and opens; else why the last
+    /// of them did not.
+    fn first_quiet(&self, header: &Header, work: Work<'_>) -> Result<Result<Vault, Option<StoreError>>, Failure> {
+        let mut refused = None;
+        for name in QUIET.iter().filter(|name| header.slots.iter().any(|slot| slot.data.source == **name)) {
             let Some(source) = self.source(name)? else { continue };
-            match Vault::open(&self.folder(), source.as_ref()) {
+            match work(source.as_ref()) {
                 Ok(vault) => return Ok(Ok(vault)),
                 Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. } | StoreError::NoSlot { .. })) => {
-                    shut.refused = Some(error);
+                    refused = Some(error);
                 }
                 Err(error) => return Err(unusable(error)),
             }
         }
-        Ok(Err(shut))
+        Ok(Err(refused))
     }
 
     fn open_existing(&self, header: &Header) -> Result<Vault, Failure> {
@@ -298,16 +307,10 @@ impl Opener<'_> {
     /// None opens, or what is done fails.
     pub(crate) fn with_source(&self, header: &Header, work: Work<'_>) -> Result<Vault, Failure> {
         let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
-        let mut refused = None;
-        for name in QUIET.iter().filter(|name| has(name)) {
-            let Some(source) = self.source(name)? else { continue };
-            match work(source.as_ref()) {
-                Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. } | StoreError::NoSlot { .. })) => {
-                    refused = Some(error);
-                }
-                done => return done.map_err(unusable),
-            }
-        }
+        let refused = match self.first_quiet(header, work)? {
+            Ok(vault) => return Ok(vault),
+            Err(refused) => refused,
+        };
         if has(PKCS11)
             && !has(PASSPHRASE)
             && let Some(source) = self.with_pin()?

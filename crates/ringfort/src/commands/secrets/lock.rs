@@ -67,9 +67,11 @@ impl Desk<'_> {
         let opener = self.opener();
         let Some(header) = opener.header()? else { return self.open(Missing::Fail).map(|_| EXIT_OK) };
         self.record("secrets.lock", None, &[])?;
+        let mut unsought = None;
         match session::drop_held(header.store) {
-            // Where nothing is held between commands there is nothing to drop.
-            Ok(_) | Err(SessionError::Unavailable { .. }) => {}
+            Ok(_) => {}
+            // Nothing is held between commands here. What is held elsewhere, outside a container, is not seen.
+            Err(SessionError::Unavailable { message }) => unsought = Some(message),
             Err(error) => {
                 let failure =
                     Failure::guard(error).help("log out, or restart the machine, to be sure that it is locked");
@@ -81,6 +83,14 @@ impl Desk<'_> {
             let line =
                 format!("not locked: {by} opens it without you; `ringfort secrets passphrase` sets a passphrase");
             self.say("open", &line)?;
+            return Ok(EXIT_DENIED);
+        }
+        if let Some(why) = unsought {
+            let line = format!(
+                "nothing is kept open between commands here: the kernel's key ring is out of reach ({why}); what was \
+                 unlocked outside this container stays so, lock it there"
+            );
+            self.say("unknown", &line)?;
             return Ok(EXIT_DENIED);
         }
         self.say("locked", "locked; its key was sought and is held nowhere any more")?;
