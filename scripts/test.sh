@@ -12,7 +12,8 @@ set -euo pipefail
 export RINGFORT_TEST_NO_SKIP=1
 
 build_release() {
-    cargo build --release --locked --bin ringfort
+    # Of that package alone: others may want features of its crates for their tests.
+    cargo build --release --locked -p ringfort --bin ringfort
     release=$(target_folder)/release/ringfort
     export RINGFORT_BIN=$release
     "$release" --version

@@ -46,7 +46,15 @@ fn derivation() {
         let took = middle(3, || drop(black_box(kdf::derive(b"bench", &[0; SALT_LEN], purpose, params).unwrap())));
         println!("{name}: {params}: {} ms", took.as_millis());
     }
-    println!("expected of the chosen: {} ms", measured.expected.as_millis());
+    let real = middle(5, || {
+        drop(black_box(kdf::derive(b"bench", &[0; SALT_LEN], purpose, measured.params).unwrap()));
+    });
+    let off = (measured.expected.as_secs_f64() / real.as_secs_f64() - 1.0) * 100.0;
+    println!(
+        "expected of the chosen: {} ms, really {} ms: {off:+.0} %",
+        measured.expected.as_millis(),
+        real.as_millis()
+    );
     let scrypt = ScryptParams::default();
     let took = middle(3, || drop(black_box(kdf::scrypt_derive(b"bench", &[0; 16], scrypt, 32).unwrap())));
     println!("scrypt, N=131072 r=8 p=1: {} ms", took.as_millis());

@@ -10,6 +10,8 @@
 mod bus;
 mod device;
 pub mod env;
+#[cfg(feature = "fuzz")]
+pub mod hostile;
 mod kept;
 pub mod keyutils;
 mod matrix;

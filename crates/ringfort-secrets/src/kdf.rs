@@ -184,39 +184,68 @@ pub struct Measured {
     pub expected: Duration,
 }
 
+/// What argon2id costs here for each KiB of memory. Nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cost {
+    /// Once: the kernel gives the memory page by page, and it is wiped.
+    once: u64,
+    /// Each pass.
+    pass: u64,
+}
+
+impl Cost {
+    /// From a derivation with one pass over [`MEMORY_KIB_CHOSEN_MIN`] and one with [`PASSES_CHOSEN_MIN`].
+    fn of(one: Duration, more: Duration) -> Self {
+        let per_kib = |taken: Duration| {
+            u64::try_from(taken.as_nanos() / u128::from(MEMORY_KIB_CHOSEN_MIN)).unwrap_or(u64::MAX).max(1)
+        };
+        let (one, more) = (per_kib(one), per_kib(more));
+        // What else runs here may have slowed the first one and not the second: a pass is never next to nothing.
+        let pass = (more.saturating_sub(one) / u64::from(PASSES_CHOSEN_MIN - 1)).clamp((one / 4).max(1), one);
+        Self { once: one - pass, pass }
+    }
+
+    /// A derivation over `kib` with `passes`.
+    fn total(self, kib: u64, passes: u64) -> u64 {
+        kib.saturating_mul(self.once.saturating_add(self.pass.saturating_mul(passes)))
+    }
+}
+
 /// Chooses parameters so that a derivation takes about `target` here: as much memory as [`MEMORY_KIB_MAX`] and a quarter
 /// of what the machine has free, then passes; never less than [`Argon2Params::default`].
 ///
-/// Takes two short derivations, about a fifth of a second.
+/// Takes a few short derivations, about half a second.
 ///
 /// # Errors
 ///
 /// [`KdfError`]: nothing could be measured.
 pub fn measure(target: Duration, clock: &dyn Clock) -> Result<Measured, KdfError> {
-    let probe = Argon2Params { memory_kib: MEMORY_KIB_CHOSEN_MIN, passes: 1 };
     let purpose = Purpose { store: StoreId([0; 16]), source: "measure" };
-    let mut fastest = Duration::MAX;
-    // The faster of two: the first one warms up, and what else runs here only slows.
-    for _ in 0..2 {
-        let start = clock.monotonic();
-        derive(b"measure", &[0; SALT_LEN], purpose, probe)?;
-        fastest = fastest.min(clock.monotonic().saturating_sub(start));
-    }
-    Ok(choose(fastest, target, memory_free()))
+    // The fastest of some: the first one warms up, and what else runs here only slows.
+    let fastest = |passes, times| {
+        let probe = Argon2Params { memory_kib: MEMORY_KIB_CHOSEN_MIN, passes };
+        (0..times).try_fold(Duration::MAX, |fastest, _| {
+            let start = clock.monotonic();
+            derive(b"measure", &[0; SALT_LEN], purpose, probe)?;
+            Ok::<_, KdfError>(fastest.min(clock.monotonic().saturating_sub(start)))
+        })
+    };
+    let cost = Cost::of(fastest(1, 3)?, fastest(PASSES_CHOSEN_MIN, 2)?);
+    Ok(choose(cost, target, memory_free()))
 }
 
-/// The parameters for a machine that needs `taken` for one pass over [`MEMORY_KIB_CHOSEN_MIN`].
-fn choose(taken: Duration, target: Duration, free_kib: Option<u64>) -> Measured {
-    let per_kib = taken.as_nanos().max(1) / u128::from(MEMORY_KIB_CHOSEN_MIN);
-    let per_kib = u64::try_from(per_kib).unwrap_or(u64::MAX).max(1);
-    let work = u64::try_from(target.as_nanos()).unwrap_or(u64::MAX) / per_kib;
+/// The parameters for a machine where argon2id costs this.
+fn choose(cost: Cost, target: Duration, free_kib: Option<u64>) -> Measured {
+    let target = u64::try_from(target.as_nanos()).unwrap_or(u64::MAX);
     let roof = free_kib.map_or(MEMORY_KIB_CHOSEN_MIN.into(), |free| free / 4).min(MEMORY_KIB_MAX.into());
     // Whole MiB, so that people can read them.
-    let memory = (work / u64::from(PASSES_CHOSEN_MIN)).min(roof) / 1024 * 1024;
+    let memory = (target / cost.total(1, PASSES_CHOSEN_MIN.into())).min(roof) / 1024 * 1024;
     let memory = u32::try_from(memory).unwrap_or(MEMORY_KIB_MAX).max(MEMORY_KIB_CHOSEN_MIN);
-    let passes = u32::try_from((work / u64::from(memory)).min(WORK_MAX / u64::from(memory))).unwrap_or(PASSES_MAX);
+    let passes = (target / u64::from(memory)).saturating_sub(cost.once) / cost.pass;
+    let passes = u32::try_from(passes.min(WORK_MAX / u64::from(memory))).unwrap_or(PASSES_MAX);
     let params = Argon2Params { memory_kib: memory, passes: passes.clamp(PASSES_CHOSEN_MIN, PASSES_MAX) };
-    Measured { params, expected: Duration::from_nanos(params.work().saturating_mul(per_kib)) }
+    let expected = cost.total(params.memory_kib.into(), params.passes.into());
+    Measured { params, expected: Duration::from_nanos(expected) }
 }
 
 /// What the machine has free, if it says so. KiB.

@@ -14,6 +14,7 @@ use ringfort_proxy::wire::request::{Entry, Wish};
 use ringfort_proxy::wire::{Found, dns, request, response, socks};
 
 use ringfort_core::action::{Action, Command};
+use ringfort_core::clock::Timestamp;
 use ringfort_core::decision::{Decision, Risk};
 use ringfort_core::effect::Span;
 use ringfort_core::principal::Principal;
@@ -26,6 +27,7 @@ use ringfort_policy::rule::Policy;
 use ringfort_policy::secret_place;
 use ringfort_runtime::hook::{self, Moment, Opinion, Place};
 use ringfort_secrets::age::{self, Identity, With};
+use ringfort_secrets::backend::hostile;
 use ringfort_secrets::import::{self, Names, ReferenceKey};
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::root::{RootKeyError, RootKeySource, SlotData, StoreId};
@@ -226,12 +228,7 @@ pub fn secret_store(input: &[u8]) {
     let Some(input) = input.get(..input.len().min(INPUT_BYTES_MAX)) else { return };
     let accepts = |bytes: &[u8]| Vault::check_bytes(Path::new("store"), bytes, &StoreRoot).is_ok();
     assert!(!accepts(input) || input == STORE, "a store that nobody wrote is accepted");
-    // Four bytes say from where to where, the rest what is put there.
-    let Some((&[a, b, c, d], piece)) = input.split_first_chunk() else { return };
-    let place = |high, low| usize::from(u16::from_be_bytes([high, low])) % (STORE.len() + 1);
-    let (from, to) = (place(a, b).min(place(c, d)), place(a, b).max(place(c, d)));
-    let (Some(start), Some(end)) = (STORE.get(..from), STORE.get(to..)) else { return };
-    let changed = [start, piece, end].concat();
+    let Some(changed) = spliced(STORE, input) else { return };
     assert!(accepts(&changed) == (changed == STORE), "a changed store is accepted, or the good one is not");
 }
 
@@ -243,9 +240,9 @@ const FORMS_IDENTITY: &str = "AGE-SECRET-KEY-1PK80WZ9EV0JG99ENDLNJ24P4R6WYNHY4GG
 pub fn secret_forms(input: &[u8]) {
     let Some(input) = input.get(..input.len().min(INPUT_BYTES_MAX)) else { return };
     let names = Names::default();
-    for entry in
-        [import::dotenv(input, &names), import::json(input, &names)].into_iter().flatten().flat_map(|it| it.entries)
-    {
+    let exported = import::exported(&mut &input[..], &names, Timestamp(0));
+    let read = [import::dotenv(input, &names), import::json(input, &names), exported];
+    for entry in read.into_iter().flatten().flat_map(|it| it.entries) {
         assert!(!entry.value.is_empty() && entry.value.len() <= input.len(), "a value grew, or is none");
     }
     let lock = |bytes: &[u8]| Locked::copy_of(bytes).ok();
@@ -268,6 +265,52 @@ pub fn secret_forms(input: &[u8]) {
         let written = text.get(place.span.clone()).unwrap_or_default();
         assert!(written.len() >= 2 && written.starts_with(['"', '\'']), "{:?} is no place of a value", place.span);
     }
+}
+
+/// A file that the `age` program sealed for [`FORMS_IDENTITY`].
+const AGE_FILE: &[u8] = include_bytes!("fuzz/sealed.age");
+
+/// No age file opens but the one that was sealed: not with pieces of it replaced by the input. Keys are read or refused.
+pub fn age_file(input: &[u8]) {
+    let Some(input) = input.get(..input.len().min(INPUT_BYTES_MAX)) else { return };
+    let opens = |bytes: &[u8]| {
+        let identity = Identity::parse(FORMS_IDENTITY).ok()?;
+        let mut reader = age::decrypt(bytes, &With::Identities(vec![identity])).ok()?;
+        reader.whole(INPUT_BYTES_MAX).ok()
+    };
+    assert!(opens(input).is_none() || input == AGE_FILE, "a file that nobody sealed opens");
+    if let Ok(text) = std::str::from_utf8(input) {
+        let recipient = text.parse::<age::Recipient>();
+        assert!(recipient.is_err() || text.trim().to_lowercase().starts_with("age1"), "a recipient out of nothing");
+        assert!(
+            Identity::parse_file(text).is_err() || text.to_uppercase().contains("AGE-SECRET-KEY-1"),
+            "a key out of nothing"
+        );
+    }
+    let Some(changed) = spliced(AGE_FILE, input) else { return };
+    assert!(opens(&changed).is_some() == (changed == AGE_FILE), "a changed file opens, or the good one does not");
+}
+
+/// `good` with a piece of it replaced: four bytes of the input say from where to where, the rest what is put there.
+fn spliced(good: &[u8], input: &[u8]) -> Option<Vec<u8>> {
+    let (&[a, b, c, d], piece) = input.split_first_chunk()?;
+    let place = |high, low| usize::from(u16::from_be_bytes([high, low])) % (good.len() + 1);
+    let (from, to) = (place(a, b).min(place(c, d)), place(a, b).max(place(c, d)));
+    Some([good.get(..from)?, piece, good.get(to..)?].concat())
+}
+
+/// What a peer on the session's bus sends is a message or none, and no conversation gives a root key that was not kept
+/// there.
+pub fn bus_peer(input: &[u8]) {
+    let Some(input) = input.get(..input.len().min(INPUT_BYTES_MAX)) else { return };
+    assert!(hostile::bus_message(input), "a message that is read as another one when it is written again");
+    assert!(hostile::secret_service(input), "a root key that nobody kept");
+}
+
+/// What a TPM answers is read or refused, and opens nothing unless the session vouches for it.
+pub fn tpm_answers(input: &[u8]) {
+    let Some(input) = input.get(..input.len().min(INPUT_BYTES_MAX)) else { return };
+    assert!(hostile::tpm(input), "answers opened what they must not");
 }
 
 #[cfg(test)]
@@ -303,6 +346,11 @@ mod tests {
         b"\x00\x00\x00\x00",
         b"\x02\x00\x02\x00\n",
         b"\x01\x00\x09\x00",
+        b"\x00\x01o\x00\x07\x02\x00\x00\x00/c\x00\x00\x01v\x00\x08\x01b\x00\x00\x00\x00\x00\x00",
+        b"\x00\x02vo\x00\x14\x02ay\x00\x01\x00\x00\x00\x04\x00\x00\x00\x02\x00\x00\x00/s\x00",
+        b"l\x02\x01\x01\x08\x00\x00\x00\x01\x00\x00\x00\x10\x00\x00\x00\x05\x01u\x00\x01\x00\x00\x00\x08\x01g\x00\x01v\x00\x00\x01b\x00\x00\x01\x00\x00\x00",
+        b"\x57\x00\x00\x26\x80\x00\x00\x01\x00\x22\x00\x0b",
+        b"\x7e\x00\x00\x0a\x00\x00\x00\x01\x00\x00\x00\x01\x00\x0b",
         b"{\"format\":\"ringfort-store\",\"version\":1}\n",
     ];
 
@@ -323,6 +371,12 @@ mod tests {
             http_head(input);
             secret_store(input);
             secret_forms(input);
+            age_file(input);
+            // Every operation, with answers that are composed and with answers that stand as they are.
+            for operation in (0..10).chain(128..138) {
+                bus_peer(&[&[operation][..], input].concat());
+                tpm_answers(&[&[operation][..], input].concat());
+            }
             for agent in 0..hook::AGENTS.len() {
                 let first = u8::try_from(agent).unwrap_or(0);
                 hook_input(&[&[first], input.get(1..).unwrap_or(&[])].concat());

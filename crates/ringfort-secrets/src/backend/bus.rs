@@ -135,6 +135,12 @@ impl Connection {
         Err(last)
     }
 
+    /// A connection on which everybody has introduced themselves.
+    #[cfg(feature = "fuzz")]
+    pub(crate) fn introduced(stream: UnixStream, timeout: Duration) -> Self {
+        Self { stream, deadline: Instant::now() + timeout, serial: 0 }
+    }
+
     fn remaining(&self) -> Result<Duration, BusError> {
         match self.deadline.saturating_duration_since(Instant::now()) {
             Duration::ZERO => Err(BusError::Slow),

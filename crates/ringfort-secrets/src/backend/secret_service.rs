@@ -145,7 +145,10 @@ impl SecretServiceSource {
     }
 
     fn service(&self) -> Result<Service, RootKeyError> {
-        let mut bus = self.connect()?;
+        self.session(self.connect()?)
+    }
+
+    fn session(&self, mut bus: Connection) -> Result<Service, RootKeyError> {
         let offer = Offer::new().map_err(session_fault)?;
         let ours = Value::variant(Value::Bytes(offer.public().to_vec()));
         let answer = self.call(&mut bus, service_method("OpenSession"), &[Value::text(ALGORITHM), ours])?;
@@ -297,6 +300,9 @@ impl RootKeySource for SecretServiceSource {
         self.remove(&mut bus, store, &kept.name)
     }
 }
+
+#[cfg(feature = "fuzz")]
+pub(super) mod scripted;
 
 #[cfg(test)]
 mod tests;

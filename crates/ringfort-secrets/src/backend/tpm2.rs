@@ -14,6 +14,8 @@ mod fault;
 mod keys;
 mod object;
 mod pcr;
+#[cfg(feature = "fuzz")]
+pub(super) mod scripted;
 mod session;
 mod source;
 mod tpm;

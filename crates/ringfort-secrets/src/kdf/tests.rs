@@ -134,22 +134,37 @@ fn scrypt_is_the_standard_one() {
 fn the_choice_follows_speed_and_memory() {
     const FREE: Option<u64> = Some(8 * 1024 * 1024);
     let ms = Duration::from_millis;
-    for (taken, free, memory_mib, passes, what) in [
-        (ms(50), FREE, 213, 3, "a machine of its time"),
-        (ms(10), FREE, 256, 12, "a fast one"),
-        (ms(1), FREE, 256, 16, "one that no work within the bounds keeps busy"),
-        (Duration::ZERO, FREE, 256, 16, "a clock that stands still"),
-        (ms(5000), FREE, 64, 3, "a slow one"),
-        (Duration::MAX, FREE, 64, 3, "one without end"),
-        (ms(20), Some(400 * 1024), 100, 16, "little memory"),
-        (ms(20), Some(1024), 64, 25, "hardly any memory"),
-        (ms(20), None, 64, 25, "memory unknown"),
+    for (one, more, free, memory_mib, passes, what) in [
+        (ms(50), ms(150), FREE, 213, 3, "a machine of its time, whose memory costs nothing"),
+        (ms(60), ms(130), FREE, 246, 3, "one whose memory costs as much as a pass"),
+        (ms(10), ms(20), FREE, 256, 16, "a fast one"),
+        (ms(10), ms(30), FREE, 256, 12, "a fast one whose memory costs nothing"),
+        (ms(1), ms(3), FREE, 256, 16, "one that no work within the bounds keeps busy"),
+        (Duration::ZERO, Duration::ZERO, FREE, 256, 16, "a clock that stands still"),
+        (ms(5000), ms(9000), FREE, 64, 3, "a slow one"),
+        (Duration::MAX, Duration::MAX, FREE, 64, 3, "one without end"),
+        (ms(20), ms(60), Some(400 * 1024), 100, 16, "little memory"),
+        (ms(20), ms(60), Some(1024), 64, 25, "hardly any memory"),
+        (ms(20), ms(60), None, 64, 25, "memory unknown"),
+        (ms(80), ms(80), FREE, 256, 3, "one that was slowed only in the beginning"),
+        (ms(50), ms(900), FREE, 213, 3, "one that was slowed only in the end"),
     ] {
-        let measured = choose(taken, TARGET, free);
+        let measured = choose(Cost::of(one, more), TARGET, free);
         let expected = Argon2Params { memory_kib: memory_mib * 1024, passes };
         assert_eq!(measured.params, expected, "{what}");
         measured.params.checked().unwrap();
     }
+}
+
+#[test]
+fn what_is_expected_is_what_was_measured() {
+    let ms = Duration::from_millis;
+    // 1 pass over 64 MiB takes 60 ms, 3 take 120 ms: 30 ms for the memory, 30 ms for a pass.
+    let cost = Cost::of(ms(60), ms(120));
+    let measured = choose(cost, TARGET, Some(8 * 1024 * 1024));
+    assert_eq!(measured.params, Argon2Params { memory_kib: 256 * 1024, passes: 3 });
+    let off = measured.expected.abs_diff(ms(480));
+    assert!(off < ms(2), "four times 30 ms for the memory and four times 90 ms for the passes: {measured:?}");
 }
 
 #[test]

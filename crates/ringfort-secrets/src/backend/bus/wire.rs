@@ -452,6 +452,36 @@ pub(crate) fn error_reply(serial: u32, to: &Message, name: &str, said: &str) -> 
     message(3, serial, fields, &[Value::text(said)])
 }
 
+/// The bytes of a message that was read, without what is not kept of it.
+#[cfg(feature = "fuzz")]
+pub(crate) fn again(read: &Message) -> Vec<u8> {
+    let sort = match read.sort {
+        Sort::Call => 1,
+        Sort::Reply => 2,
+        Sort::Error => 3,
+        Sort::Signal => 4,
+    };
+    let texts = [(ERROR, &read.error), (MEMBER, &read.member), (SENDER, &read.sender)];
+    let texts = texts.into_iter().filter_map(|(code, text)| Some((code, Value::text(text.as_deref()?))));
+    let path = read.path.as_deref().map(|path| (PATH, Value::path(path)));
+    let reply_to = read.reply_to.map(|serial| (REPLY_TO, Value::U32(serial)));
+    message(sort, read.serial, path.into_iter().chain(reply_to).chain(texts).collect(), &read.body)
+}
+
+/// The bytes of an answer to the call `serial`, whose body has the types `types`, as it says.
+#[cfg(feature = "fuzz")]
+pub(crate) fn reply_of(serial: u32, is_error: bool, types: &str, body: &[u8]) -> Vec<u8> {
+    let types: String = types.chars().filter(char::is_ascii).take(SIGNATURE_MAX).collect();
+    let mut fields = vec![(REPLY_TO, Value::U32(serial)), (SIGNATURE, Value::Signature(types))];
+    fields.extend(is_error.then(|| (ERROR, Value::text("org.freedesktop.Secret.Error.IsLocked"))));
+    let mut bytes = message(if is_error { 3 } else { 2 }, serial, fields, &[]);
+    if let Some(length) = bytes.get_mut(4..8) {
+        length.copy_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
+    }
+    bytes.extend_from_slice(body);
+    bytes
+}
+
 /// Length of the message whose first [`FIXED`] bytes are given. Bytes.
 pub(crate) fn length(fixed: &[u8]) -> Wire<usize> {
     let mut reader = Reader { bytes: fixed, at: 4, big: fixed.first() == Some(&b'B') };

@@ -257,7 +257,7 @@ pub(super) fn coordinate(bytes: &[u8]) -> Result<[u8; DIGEST], TpmError> {
     Ok(whole)
 }
 
-fn storage_template() -> Result<Buffer, TpmError> {
+pub(super) fn storage_template() -> Result<Buffer, TpmError> {
     let attributes = FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | USER_WITH_AUTH | NO_DA | RESTRICTED | DECRYPT;
     let mut template = Buffer::new()?;
     template.u16(ALG_ECC).u16(ALG_SHA256).u32(attributes).sized(&[]);
@@ -303,7 +303,7 @@ mod base64_bytes {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 pub(super) fn text_of(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(bytes)

@@ -76,15 +76,7 @@ impl Salt {
         let (Some(x), Some(y)) = (own.x(), own.y()) else { return Err(forged()) };
         let ephemeral = Point { x: (*x).into(), y: (*y).into() };
         let shared = p256::ecdh::diffie_hellman(secret.to_nonzero_scalar(), public.as_affine());
-        // KDFe: one block is enough for 256 bits.
-        let mut hash = Sha256::new();
-        hash.update(1_u32.to_be_bytes());
-        hash.update(shared.raw_secret_bytes());
-        hash.update(b"SECRET\0");
-        hash.update(ephemeral.x);
-        hash.update(parent.x);
-        let mut salt = Locked::zeroed(DIGEST)?;
-        salt.expose_mut().copy_from_slice(zeroize::Zeroizing::new(<[u8; DIGEST]>::from(hash.finalize())).as_slice());
+        let salt = kdfe(shared.raw_secret_bytes(), &ephemeral.x, &parent.x)?;
         Ok(Self { salt, nonce_caller: nonce()?, ephemeral })
     }
 
@@ -219,6 +211,14 @@ fn keyed(key: &[&[u8]]) -> Result<Hmac<Sha256>, TpmError> {
     Hmac::new_from_slice(joined.expose()).map_err(|_| TpmError::TooLong)
 }
 
+/// KDFe with SHA-256 (part 1, section 11.4.10.3), for a salt: one block is enough.
+fn kdfe(shared: &[u8], ephemeral: &[u8], parent: &[u8]) -> Result<Locked, TpmError> {
+    let hash = Sha256::new().chain_update(1_u32.to_be_bytes()).chain_update(shared).chain_update(b"SECRET\0");
+    let hash =
+        zeroize::Zeroizing::new(<[u8; DIGEST]>::from(hash.chain_update(ephemeral).chain_update(parent).finalize()));
+    Ok(Locked::copy_of(hash.as_slice())?)
+}
+
 /// KDFa with SHA-256 (part 1, section 11.4.10.2): fills `out`.
 fn kdfa(key: &[&[u8]], label: &[u8], newer: &[u8], older: &[u8], out: &mut [u8]) -> Result<(), TpmError> {
     let bits = u32::try_from(out.len()).ok().and_then(|bytes| bytes.checked_mul(8)).ok_or(TpmError::TooLong)?;
@@ -234,6 +234,40 @@ fn kdfa(key: &[&[u8]], label: &[u8], newer: &[u8], older: &[u8], out: &mut [u8])
         block.iter_mut().zip(made.iter()).for_each(|(place, byte)| *place = *byte);
     }
     Ok(())
+}
+
+#[cfg(feature = "fuzz")]
+impl Session {
+    /// The TPM's end of a session, where the private half of the storage key is 1, so that what is shared is the caller's
+    /// own point.
+    pub(super) fn of_a_tpm(
+        parent: &Point,
+        ephemeral: &[u8],
+        nonce_caller: &[u8],
+        nonce_tpm: [u8; DIGEST],
+    ) -> Result<Self, TpmError> {
+        let nonce_caller = expect_nonce(nonce_caller)?;
+        let mut key = Locked::zeroed(DIGEST)?;
+        let salt = kdfe(ephemeral, ephemeral, &parent.x)?;
+        kdfa(&[salt.expose()], b"ATH", &nonce_tpm, &nonce_caller, key.expose_mut())?;
+        Ok(Self { handle: 0, key, nonce_tpm, nonce_caller })
+    }
+
+    /// Takes the nonce of a command.
+    pub(super) fn hear(&mut self, nonce_caller: &[u8]) -> Result<(), TpmError> {
+        self.nonce_caller = expect_nonce(nonce_caller)?;
+        Ok(())
+    }
+
+    /// Takes a nonce for the response.
+    pub(super) const fn speak(&mut self, nonce_tpm: [u8; DIGEST]) {
+        self.nonce_tpm = nonce_tpm;
+    }
+
+    /// The HMAC of a response.
+    pub(super) fn vouch(&self, auth: &[u8], digest: &[u8], attributes: u8) -> Result<[u8; DIGEST], TpmError> {
+        self.hmac(auth, digest, &self.nonce_tpm, &self.nonce_caller, attributes)
+    }
 }
 
 #[cfg(test)]

@@ -238,5 +238,7 @@ fn place(device: &TpmDevice) -> String {
         TpmDevice::Machine => "machine".to_owned(),
         TpmDevice::File(path) => path.display().to_string(),
         TpmDevice::Loopback(port) => format!("127.0.0.1:{port} (software)"),
+        #[cfg(feature = "fuzz")]
+        TpmDevice::Scripted(_) => "scripted".to_owned(),
     }
 }

@@ -332,7 +332,7 @@ fn understand(command: &Command<'_>, auth: &mut Auth<'_>, mut frame: Buffer) -> 
 }
 
 /// The bytes of the sized buffer at the beginning of `parameters`.
-fn first_sized(parameters: &mut [u8]) -> Result<&mut [u8], TpmError> {
+pub(super) fn first_sized(parameters: &mut [u8]) -> Result<&mut [u8], TpmError> {
     let length = Reader::new(parameters).sized()?.len();
     parameters.get_mut(2..2 + length).ok_or(TpmError::Malformed { what: "a short response" })
 }

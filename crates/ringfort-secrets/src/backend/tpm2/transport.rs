@@ -35,6 +35,9 @@ pub enum TpmDevice {
     /// A software TPM that listens on this port of the loopback address (`swtpm socket --server type=tcp`). Whoever runs it
     /// has its keys: for tests and for virtual machines whose host is trusted.
     Loopback(u16),
+    /// One that answers what a fuzzer wrote.
+    #[cfg(feature = "fuzz")]
+    Scripted(Vec<u8>),
 }
 
 /// An open way to a TPM.
@@ -48,6 +51,8 @@ pub(super) struct Transport {
 enum Way {
     Device(File),
     Socket(TcpStream),
+    #[cfg(feature = "fuzz")]
+    Scripted(Box<super::scripted::Script>),
 }
 
 impl Transport {
@@ -64,6 +69,8 @@ impl Transport {
             }
             TpmDevice::File(path) => open_file(path, deadline)?,
             TpmDevice::Loopback(port) => (Way::Socket(connect(*port, deadline)?), false),
+            #[cfg(feature = "fuzz")]
+            TpmDevice::Scripted(bytes) => (Way::Scripted(Box::new(super::scripted::Script::new(bytes))), false),
         };
         Ok(Self { way, managed, usable: true })
     }
@@ -78,6 +85,8 @@ impl Transport {
         let length = match &mut self.way {
             Way::Device(file) => through_device(file, command, response.room(), deadline)?,
             Way::Socket(socket) => through_socket(socket, command, response.room(), deadline)?,
+            #[cfg(feature = "fuzz")]
+            Way::Scripted(script) => script.answer(command, response.room())?,
         };
         response.received(length);
         self.usable = true;
