@@ -16,7 +16,7 @@ use crate::lock::{Event, Limits, LockState, Order, Why, step};
 use crate::locked::{Locked, LockedError};
 use crate::moment::{Moment, Moments};
 use crate::root::{KEY_LEN, StoreId};
-use crate::user_ring::{Removed, RingRefused, UserRing, during, expire, is_gone};
+use crate::user_ring::{Removed, RingRefused, UserRing, during, expire, is_gone, words};
 
 /// Longest note beside a key. Bytes.
 const NOTE_MAX: usize = 4096;
@@ -105,8 +105,8 @@ impl From<RingRefused> for SessionError {
             // ENOSYS, or EPERM from a filter: a container.
             KeyError::OperationNotSupported
             | KeyError::PermissionDenied
-            | KeyError::Unknown(libc::ENOSYS | libc::EPERM) => Self::Unavailable { message: error.to_string() },
-            error => Self::System { operation, message: error.to_string() },
+            | KeyError::Unknown(libc::ENOSYS | libc::EPERM) => Self::Unavailable { message: words(error) },
+            error => Self::System { operation, message: words(error) },
         }
     }
 }

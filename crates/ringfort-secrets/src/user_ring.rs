@@ -42,6 +42,29 @@ pub(crate) fn during(operation: &'static str) -> impl Fn(KeyError) -> RingRefuse
     move |error| RingRefused { operation, error }
 }
 
+/// What the kernel said, in words; the error's own `Display` names its variant.
+pub(crate) fn words(error: KeyError) -> String {
+    let said = match error {
+        KeyError::AccessDenied | KeyError::PermissionDenied => "it is not permitted",
+        KeyError::QuotaExceeded => "the user's quota of keys is used up",
+        KeyError::KeyDoesNotExist | KeyError::KeyringDoesNotExist => "there is no such key",
+        KeyError::KeyExpired => "the key has expired",
+        KeyError::KeyRevoked => "the key was revoked",
+        KeyError::KeyRejected => "the key was rejected",
+        KeyError::OutOfMemory => "there is no memory for it",
+        KeyError::OperationNotSupported => "the kernel does not support it",
+        KeyError::MissingFileOrDirectory => "there is no such type of key",
+        KeyError::Unknown(libc::ENOSYS) => "the kernel has no such call, or a filter answers so",
+        KeyError::Unknown(errno) => return std::io::Error::from_raw_os_error(errno).to_string(),
+        KeyError::BadAddress
+        | KeyError::InvalidArguments
+        | KeyError::InvalidDescription
+        | KeyError::InvalidIdentifier
+        | KeyError::WriteError => "the kernel did not understand it",
+    };
+    said.to_owned()
+}
+
 /// Whether an error says that there is no such key any more.
 pub(crate) fn is_gone(error: &KeyError) -> bool {
     matches!(error, KeyError::KeyDoesNotExist | KeyError::KeyExpired | KeyError::KeyRevoked)
@@ -102,4 +125,25 @@ fn protect(key: Key) -> Result<(), RingRefused> {
 pub(crate) fn expire(key: Key, life: Duration) -> Result<(), RingRefused> {
     let seconds = usize::try_from(life.as_secs().max(1)).unwrap_or(1);
     key.set_timeout(seconds).map_err(during("let expire a key of"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_is_said_in_words() {
+        for error in [
+            KeyError::AccessDenied,
+            KeyError::QuotaExceeded,
+            KeyError::KeyRejected,
+            KeyError::WriteError,
+            KeyError::Unknown(libc::ENOSYS),
+            KeyError::Unknown(libc::EIO),
+            KeyError::Unknown(-1),
+        ] {
+            let said = words(error);
+            assert!(said.contains(' ') && !said.contains("Unknown("), "{said}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use super::Probe;
 use super::kept::{Kept, new_name};
 use crate::locked::Locked;
 use crate::root::{KEY_LEN, RootKeyError, RootKeySource, SlotData, StoreId};
-use crate::user_ring::{Removed, RingRefused, UserRing, during, is_gone};
+use crate::user_ring::{Removed, RingRefused, UserRing, during, is_gone, words};
 
 /// Its name as a source.
 pub const KEYUTILS: &str = "keyutils";
@@ -35,8 +35,9 @@ impl From<RingRefused> for RootKeyError {
             | KeyError::AccessDenied
             | KeyError::Unknown(libc::ENOSYS | libc::EPERM) => {
                 let message = format!(
-                    "the kernel does not let this process {operation} its keyring ({error}); containers often forbid it. \
-                     Choose another backend"
+                    "the kernel does not let this process {operation} its keyring ({}); containers often forbid it. \
+                     Choose another backend",
+                    words(error)
                 );
                 Self::Absent { source_name: KEYUTILS, message }
             }
@@ -46,7 +47,7 @@ impl From<RingRefused> for RootKeyError {
                 Self::Broken { source_name: KEYUTILS, message }
             }
             error => {
-                let message = format!("the kernel could not {operation} its keyring: {error}");
+                let message = format!("the kernel could not {operation} its keyring: {}", words(error));
                 Self::Broken { source_name: KEYUTILS, message }
             }
         }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use super::*;
 use pages::{PAGE, Pages};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The flags of the mapping that holds `address`, and how much of it is swapped.
 fn mapping(address: usize) -> (Vec<String>, String) {
@@ -136,6 +137,75 @@ fn deny_swap_and_dumps_as_the_kernel_tells() {
                 "{protection:?}: a page that nobody can touch"
             );
         }
+    }
+}
+
+/// Has a forked child dump its core in `folder` after `child`; the core, or `None` where none is written here.
+fn core_of_a_child(folder: &std::path::Path, child: impl FnOnce()) -> Option<Vec<u8>> {
+    let path = std::ffi::CString::new(folder.to_str().unwrap()).unwrap();
+    let status = in_a_child(|| {
+        let limit = getrlimit(Resource::Core);
+        setrlimit(Resource::Core, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+        // SAFETY: the path is a C string.
+        assert_eq!(unsafe { libc::chdir(path.as_ptr()) }, 0);
+        child();
+        // SAFETY: the default action of the signal; ends the process.
+        unsafe {
+            libc::signal(libc::SIGQUIT, libc::SIG_DFL);
+            libc::kill(libc::getpid(), libc::SIGQUIT);
+        }
+        false
+    });
+    if !libc::WCOREDUMP(status) {
+        return None;
+    }
+    let mut files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .find(|path| path.file_name().unwrap().to_string_lossy().starts_with("core"))
+        .map(|path| std::fs::read(path).unwrap())
+}
+
+/// What the kernel says of a mapping is one thing; a core that it wrote is another. The mark shows that a page is in it.
+#[test]
+fn deny_values_in_the_core_of_a_forked_child() {
+    const VALUE: [u8; 64] = *b"a value that stands in locked pages of the parent, and only here";
+    const MARK: [u8; 64] = *b"a mark that the child itself has put where its parent had a val.";
+    for (protection, is_dumped) in
+        [(Protection::LockedPages, false), (Protection::LockedPages, true), (Protection::SecretMemory, false)]
+    {
+        let Ok(pages) = Pages::of(PAGE, protection) else {
+            eprintln!("skipped {protection:?}: this kernel has none");
+            continue;
+        };
+        pages.reach();
+        // Byte by byte, so that they stand together nowhere else.
+        let write = |at: usize, bytes: &[u8; 64]| {
+            for (offset, byte) in bytes.iter().enumerate() {
+                // SAFETY: the payload is writable and a page long, and both places lie in it.
+                unsafe { pages.payload().add(at + offset).write_volatile(byte ^ 0x55) };
+            }
+        };
+        write(0, &VALUE);
+        let folder = tempfile::tempdir().unwrap();
+        let core = core_of_a_child(folder.path(), || {
+            pages.reach();
+            if is_dumped {
+                // SAFETY: the range is the payload; it only becomes part of a dump.
+                assert_eq!(unsafe { libc::madvise(pages.payload().as_ptr().cast(), PAGE, libc::MADV_DODUMP) }, 0);
+            }
+            // The second half of the page, so that a value in the first one would stay.
+            write(PAGE / 2, &MARK);
+        });
+        let Some(core) = core else {
+            eprintln!("skipped: core dumps go elsewhere or nowhere here");
+            return;
+        };
+        let holds = |bytes: [u8; 64]| {
+            let bytes = bytes.map(|byte| byte ^ 0x55);
+            core.windows(64).any(|window| window == bytes)
+        };
+        assert!(!holds(VALUE), "{protection:?}: a value of the parent is in the core of its child");
+        assert_eq!(holds(MARK), is_dumped, "{protection:?}: the page is in the core only where that was asked for");
     }
 }
 

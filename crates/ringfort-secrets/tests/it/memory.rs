@@ -92,7 +92,28 @@ impl World {
     /// Starts the child as `user`, if this is an administrator, and gives it what to read.
     #[expect(clippy::disallowed_methods, reason = "a test that starts itself to look at it from outside")]
     fn start(&self, part: &str, given: &[u8], user: Option<u32>) -> (Child, BufReader<ChildStdout>) {
-        let mut command = Command::new(&self.program);
+        self.start_by(Command::new(&self.program), part, given, user)
+    }
+
+    /// The same on a kernel without secret memory: a program of the test kit takes the call away and becomes the child.
+    #[expect(clippy::disallowed_methods, reason = "a test that starts itself to look at it from outside")]
+    fn start_without_secret_memory(&self, part: &str, given: &[u8]) -> (Child, BufReader<ChildStdout>) {
+        let under = self.folder.path().join("under");
+        fs::write(&under, ringfort_testkit::escape::program()).unwrap();
+        // By a shell, which also makes it executable: this process may be starting others meanwhile.
+        let mut command = Command::new("/bin/sh");
+        let line = "cp \"$0\" \"$0.run\" && chmod 755 \"$0.run\" && exec \"$0.run\" \"$@\"";
+        command.args(["-c", line]).arg(under).args(["under", "no-secret-memory"]).arg(&self.program);
+        self.start_by(command, part, given, None)
+    }
+
+    fn start_by(
+        &self,
+        mut command: Command,
+        part: &str,
+        given: &[u8],
+        user: Option<u32>,
+    ) -> (Child, BufReader<ChildStdout>) {
         if let Some(user) = user.filter(|_| rustix::process::geteuid().is_root()) {
             std::os::unix::fs::chown(self.own(), Some(user), Some(user)).unwrap();
             command.uid(user).gid(user);
@@ -168,12 +189,27 @@ fn status(child: &Child, name: &str) -> u64 {
 
 #[test]
 fn deny_a_secret_to_a_core_dump_and_to_a_debugger() {
+    look_at_a_child(protection(), World::start);
+}
+
+/// Locked pages are what remains where there is no secret memory: a debugger reads them, no disk ever does.
+#[test]
+fn deny_a_secret_in_locked_pages_to_a_core_dump_and_to_swap() {
+    look_at_a_child(Protection::LockedPages, |world, part, given, _| world.start_without_secret_memory(part, given));
+}
+
+type Start = fn(&World, &str, &[u8], Option<u32>) -> (Child, BufReader<ChildStdout>);
+
+/// Plants secrets in a child whose memory is of this kind, looks at its memory and its swap, and has it dump its core.
+fn look_at_a_child(expected: Protection, start: Start) {
     let world = World::new();
     let (passphrase, value, control) = (random(), random(), random());
-    let (mut child, _stdout) = world.start("plant", &[&passphrase[..], &value, &control].concat(), None);
+    let (mut child, _stdout) = start(&world, "plant", &[&passphrase[..], &value, &control].concat(), None);
     let memory = memory_of(&child);
     assert!(holds(&memory, &control), "the control is found: the right memory was read");
     assert_eq!((status(&child, "VmSwap:"), status(&child, "VmLck:") > 0), (0, true));
+    let kind = fs::read_to_string(world.own().join("kind")).unwrap();
+    assert_eq!(kind, format!("{expected:?}"), "the kind of memory that is to be tried");
 
     kill_process(pid(&child), Signal::ABORT).unwrap();
     let ended = child.wait().unwrap();
@@ -186,7 +222,7 @@ fn deny_a_secret_to_a_core_dump_and_to_a_debugger() {
 
     for (name, secret) in secrets {
         let found = holds(&memory, secret);
-        match protection() {
+        match expected {
             Protection::SecretMemory => assert!(!found, "the {name} was read from the process"),
             // A debugger of the same user reads locked pages: against it only a process that is not dumpable helps.
             Protection::LockedPages => assert!(found, "the {name} should be in the locked pages"),
@@ -274,6 +310,7 @@ fn plant(folder: &Path) {
     let vault = Vault::open(&path, &source).unwrap();
     let released = vault.get(&id("planted"), NOW).unwrap();
     assert!(released.value.equals(value.expose()) && !control.is_empty() && locked_bytes() > 0);
+    fs::write(folder.join("kind"), format!("{:?}", protection())).unwrap();
     std::hint::black_box((&control, &released));
     wait();
 }

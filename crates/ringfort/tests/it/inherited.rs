@@ -2,27 +2,32 @@
 //! What the supervisor inherits cannot make it promise what does not hold: layers of Landlock until there is room for no
 //! more, and a filter that answers success to whoever restricts itself.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::support::{Output, Place, binary};
+use crate::support::{Output, Place, Program, binary};
 
 /// Promises that the degree `minimal` keeps.
 const MINIMAL: &str = "[sandbox]\nrequire = [\"confine-writes\", \"confine-reads\", \"no-network\", \"confine-syscalls\", \"no-privilege\"]\n";
 
-/// `ringfort run` under what the hostile program hands on.
-fn under(place: &Place, what: &str, options: &[&str]) -> Output {
+/// `ringfort` with these words under what the hostile program hands on.
+pub(crate) fn ringfort_under(place: &Place, what: &str, words: &[&OsStr]) -> Program {
     let program = place.outside.join("escape");
     std::fs::write(&program, ringfort_testkit::escape::program()).unwrap();
-    let policy = place.write(place.outside.join("minimal.toml"), MINIMAL);
     // By a shell, which also makes it executable: this process may be starting others meanwhile.
     let line = "cp \"$0\" \"$0.run\" && chmod 755 \"$0.run\" && exec \"$0.run\" \"$@\"";
-    let mut words: Vec<OsString> = vec!["-c".into(), line.into(), program.into(), "under".into(), what.into()];
-    words.push(binary().into());
-    words.extend(["run", "--policy"].map(OsString::from));
-    words.push(policy.into());
-    words.extend(options.iter().chain(&["--", "/bin/touch", "ran"]).map(OsString::from));
-    place.program("/bin/sh", words).output()
+    let mut all: Vec<OsString> = vec!["-c".into(), line.into(), program.into(), "under".into(), what.into()];
+    all.push(binary().into());
+    all.extend(words.iter().map(OsString::from));
+    place.program("/bin/sh", all)
+}
+
+/// `ringfort run` under it.
+fn under(place: &Place, what: &str, options: &[&str]) -> Output {
+    let policy = place.write(place.outside.join("minimal.toml"), MINIMAL);
+    let mut words: Vec<&OsStr> = vec!["run".as_ref(), "--policy".as_ref(), policy.as_ref()];
+    words.extend(options.iter().chain(&["--", "/bin/touch", "ran"]).map(OsStr::new));
+    ringfort_under(place, what, &words).output()
 }
 
 fn has_run(place: &Place) -> bool {

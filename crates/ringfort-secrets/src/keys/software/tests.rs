@@ -89,6 +89,15 @@ fn hkdf_is_that_of_the_standard() {
             "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865",
         ),
         (
+            (0x00..0x50).map(|byte| format!("{byte:02x}")).collect(),
+            "606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f808182838485868788898a8b8c8d8e8f90919293949596979899\
+             9a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+            "b0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5e6e7e8e9\
+             eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+            "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271cb41c65e590e09da3275600c2f09b83677\
+             93a9aca3db71cc30c58179ec3e87c14c01d5c1f3434f1d87",
+        ),
+        (
             "0b".repeat(22),
             "",
             "",
