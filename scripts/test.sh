@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # The one command for all tests; .ci/run calls it. Formatting, lints, the release build, every test of the workspace
 # (the tidy tests among them) with the end-to-end tests against the release binary, the demonstration, and, when root
-# runs it, the end-to-end tests and the demonstration once more as an ordinary user.
+# runs it, the end-to-end tests, those of the secrets and the demonstration once more as an ordinary user.
 # Network is used for Debian packages (as root), for crates, and for the agents' packages from npm, nothing else.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
@@ -19,9 +19,9 @@ build_release() {
     "$release" --version
 }
 
-# Where cargo put the end-to-end tests.
-end_to_end_binary() {
-    cargo test -p ringfort --test it --locked --no-run --message-format=json 2>/dev/null |
+# Where cargo put the integration tests of a package.
+integration_tests() {
+    cargo test -p "$1" --test it --locked --no-run --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*\/it-[^"]*\)".*/\1/p' | tail -n 1
 }
 
@@ -94,9 +94,10 @@ leave_groups() {
 }
 
 as_ordinary_user() {
-    local home tests status=0
-    tests=$(end_to_end_binary)
-    [ -x "$tests" ] || { printf 'the end-to-end tests were not built\n' >&2; return 1; }
+    local home tests secrets status=0
+    tests=$(integration_tests ringfort)
+    secrets=$(integration_tests ringfort-secrets)
+    [ -x "$tests" ] && [ -x "$secrets" ] || { printf 'the tests were not built\n' >&2; return 1; }
     user=ringfort-t$$
     useradd --create-home --shell /bin/bash "$user"
     home=$(getent passwd "$user" | cut -d: -f6)
@@ -105,15 +106,19 @@ as_ordinary_user() {
     chmod 755 "$place"
     install -m 755 "$release" "$place/ringfort"
     install -m 755 "$tests" "$place/it"
+    install -m 755 "$secrets" "$place/secrets-it"
+    cp -R crates/ringfort-secrets/tests "$place/secrets"
+    chmod -R a+rX "$place/secrets"
     install -m 755 scripts/demo.sh "$place/demo.sh"
     # For as long as this stage takes, the engine is this user's as well.
     chown "$user" "$engine/socket"
-    # shellcheck disable=SC2016 # $1 and $2 are the inner shell's
+    # shellcheck disable=SC2016 # $1 to $3 are the inner shell's
     (enter_groups; exec runuser -u "$user" -- env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash LANG=C.UTF-8 TERM=xterm \
         PATH="$home/.cargo/bin:/usr/local/bin:/usr/bin:/bin" RINGFORT_BIN="$place/ringfort" \
         RINGFORT_TEST_NO_SKIP="$RINGFORT_TEST_NO_SKIP" RINGFORT_AGENTS=skip \
+        RINGFORT_TEST_SECRETS="$place/secrets" \
         RINGFORT_TEST_DOCKER_HOST="$RINGFORT_TEST_DOCKER_HOST" RUST_BACKTRACE="${RUST_BACKTRACE:-1}" \
-        sh -c 'cd && id && "$1" && "$2"' - "$place/demo.sh" "$place/it" </dev/null) || status=$?
+        sh -c 'cd && id && "$1" && "$2" && "$3"' - "$place/demo.sh" "$place/secrets-it" "$place/it" </dev/null) || status=$?
     leave_groups
     # What a test leaves for the background (git tidies up so) may take a moment to end; nothing may stay.
     for _ in $(seq 50); do

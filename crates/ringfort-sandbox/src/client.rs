@@ -16,7 +16,7 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::io::fcntl_dupfd_cloexec;
 
-use crate::syscall::{self, Answer, ChildChange, Errno, ExecVectors, Patience, Which};
+use crate::syscall::{self, Answer, ChildChange, Errno, ExecVectors, Patience, Variable, Which};
 
 /// Most bytes of an answer that are read.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
@@ -131,10 +131,7 @@ impl Client<'_> {
         let string = |bytes: &OsStr| CString::new(bytes.as_bytes()).map_err(io::Error::other);
         let argv = std::iter::once(self.program.as_os_str()).chain(self.words.iter().map(OsString::as_os_str));
         let variables = self.environment.iter().map(|(name, value)| {
-            let mut line = name.clone();
-            line.push("=");
-            line.push(value);
-            string(&line)
+            Variable::of(name, value).ok_or_else(|| io::Error::other("a variable contains a null byte"))
         });
         Ok(ExecVectors::new(
             string(self.program.as_os_str())?,

@@ -22,7 +22,7 @@ mod trace;
 
 pub(crate) use self::clone::{clone_borrowing, clone_process};
 pub(crate) use self::confine::*;
-pub(crate) use self::exec::ExecVectors;
+pub(crate) use self::exec::{ExecVectors, Variable};
 pub(crate) use self::file::*;
 pub(crate) use self::footprint::forget_code;
 pub(crate) use self::fork::{LastWords, fork_process, set_last_words};

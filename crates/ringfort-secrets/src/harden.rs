@@ -44,22 +44,33 @@ pub enum HardenError {
 
 /// Makes this process one that leaves no core dump and that no other process of the same user can trace or read.
 ///
-/// A process that is not dumpable owns none of its files in `/proc`: it cannot write the map of a user namespace, and its
-/// children inherit that until they become another program. So it is called in processes that start no cage, and in
-/// `run` only when the cage has been started.
+/// A process that is not dumpable owns none of its files in `/proc`, and its children inherit that until they become
+/// another program: whoever maps a user namespace there has to be dumpable for that moment.
 ///
 /// # Errors
 ///
 /// [`HardenError`]: it does not hold.
 pub fn process() -> Result<(), HardenError> {
-    let (cores, traces) = ("forbid core dumps", "keep others from tracing this process");
+    let cores = "forbid core dumps";
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none).map_err(|errno| HardenError::System { operation: cores, source: errno.into() })?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .map_err(|errno| HardenError::System { operation: traces, source: errno.into() })?;
+    untraceable()?;
     if getrlimit(Resource::Core).current != Some(0) {
         return Err(HardenError::NotSo { operation: cores });
     }
+    Ok(())
+}
+
+/// The same for a process that starts programs of others: what they may leave behind stays as it was, since every program
+/// that is started begins anew and a limit would stay. This process itself leaves no core dump either.
+///
+/// # Errors
+///
+/// [`HardenError`]: it does not hold.
+pub fn untraceable() -> Result<(), HardenError> {
+    let traces = "keep others from tracing this process";
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|errno| HardenError::System { operation: traces, source: errno.into() })?;
     match dumpable_behavior() {
         Ok(DumpableBehavior::NotDumpable) => Ok(()),
         Ok(_) => Err(HardenError::NotSo { operation: traces }),

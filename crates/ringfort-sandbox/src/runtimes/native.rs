@@ -246,10 +246,10 @@ fn attempt(
     host: &Host<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Started, Attempt> {
-    let prepared = prepare::prepare(mode, profile, require, spawn, host)?;
+    let mut prepared = prepare::prepare(mode, profile, require, spawn, host)?;
     let flags = mode.namespaces() | libc::CLONE_PIDFD as u64;
     let mask = syscall::block_all_signals().map_err(LaunchError::host("blocking signals"))?;
-    let cloned = syscall::clone_process(flags, || keeper::keep(&prepared.plan));
+    let cloned = syscall::clone_process(flags, || keeper::keep(&mut prepared.plan));
     let restored = syscall::restore_signals(mask);
     let cloned = match cloned {
         Ok(cloned) => cloned,

@@ -35,6 +35,11 @@ pub(crate) fn allow_dump() -> Answer<()> {
     prctl(libc::PR_SET_DUMPABLE, [1, 0, 0, 0]).map(|_| ())
 }
 
+/// Whether equals may trace this process.
+pub(crate) fn may_be_dumped() -> Answer<bool> {
+    prctl(libc::PR_GET_DUMPABLE, [0; 4]).map(|state| state == 1)
+}
+
 /// Orphans below this process become its children.
 pub(crate) fn adopt_orphans() -> Answer<()> {
     prctl(libc::PR_SET_CHILD_SUBREAPER, [1, 0, 0, 0]).map(|_| ())

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use ringfort_secrets::store::Change;
@@ -13,7 +13,7 @@ use crate::support::{NOW, Place, ROOT, filled, id};
 
 #[expect(clippy::disallowed_methods, reason = "the other implementation")]
 fn read(files: &[PathBuf]) -> Vec<Value> {
-    let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/reader.py");
+    let reader = crate::support::tests().join("it/reader.py");
     let output = Command::new("python3").arg(reader).arg("5a".repeat(32)).args(files).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
@@ -46,7 +46,7 @@ fn the_format_page_is_enough_to_read_a_store() {
 /// Vectors whose fault is in the file itself; the others need the record, which the reader does not ask for.
 #[test]
 fn deny_vectors_by_another_implementation_too() {
-    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let vectors = crate::support::tests().join("vectors");
     let mut files: Vec<_> = fs::read_dir(vectors).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.iter_mut().for_each(|file| file.push("store.ringfort"));
     let lines = read(&files);

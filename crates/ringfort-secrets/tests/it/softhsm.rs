@@ -55,7 +55,7 @@ impl SoftHsm {
             let output = util.env("SOFTHSM2_CONF", &settings).output().unwrap();
             assert!(output.status.success(), "{output:?}");
         }
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/shim.c");
+        let source = crate::support::tests().join("it/shim.c");
         compile(source.as_ref(), &place.join("shim.so"));
         let mut inner = Command::new(std::env::current_exe().unwrap());
         inner.args([name, "--exact", "--nocapture", "--test-threads=1"]);

@@ -65,6 +65,13 @@ pub(crate) fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// The folder of these tests: `RINGFORT_TEST_SECRETS`, where another user runs them who may not reach this one.
+#[expect(clippy::disallowed_methods, reason = "the test script says where the files of the tests are")]
+pub(crate) fn tests() -> PathBuf {
+    let elsewhere = std::env::var_os("RINGFORT_TEST_SECRETS").map(PathBuf::from);
+    elsewhere.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"))
+}
+
 /// The folder of a store in a folder of its own.
 pub(crate) struct Place {
     pub(crate) temp: tempfile::TempDir,

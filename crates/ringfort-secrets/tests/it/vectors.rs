@@ -252,7 +252,7 @@ const VECTORS: &[(&str, Damage)] = &[
 ];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+    crate::support::tests().join("vectors")
 }
 
 fn fault_of(opened: &Result<Vault, StoreError>) -> &'static str {

@@ -7,6 +7,7 @@
 
 mod no_key_ring;
 mod restore;
+mod supervisor;
 
 use std::fs;
 use std::path::Path;

@@ -82,8 +82,11 @@ pub(super) fn during(stage: Stage) -> impl Fn(Errno) -> Failure {
 }
 
 /// Runs in the cloned child until the program has ended. Every signal is blocked.
-pub(super) fn keep(plan: &Plan) -> u8 {
-    match prepare_and_start(plan) {
+pub(super) fn keep(plan: &mut Plan) -> u8 {
+    let started = prepare_and_start(plan);
+    // The program has its copy, and this process stays as long as it.
+    plan.exec.forget();
+    match started {
         Ok(program) => watch(plan, program),
         Err(failure) => {
             report_failure(plan, &failure);
@@ -184,7 +187,19 @@ fn close_foreign(descriptors: &Descriptors) -> Answer<()> {
     syscall::close_range(first, u32::MAX, 0)
 }
 
+/// Maps the user. The files belong to root in a process that may not be dumped, as a supervisor that holds secrets may not
+/// be, and its copy: then it may for as long as this takes.
 fn map_identity(uid_map: &CString, gid_map: &CString) -> Answer<()> {
+    if syscall::may_be_dumped()? {
+        return write_maps(uid_map, gid_map);
+    }
+    syscall::allow_dump()?;
+    let mapped = write_maps(uid_map, gid_map);
+    syscall::forbid_dump()?;
+    mapped
+}
+
+fn write_maps(uid_map: &CString, gid_map: &CString) -> Answer<()> {
     for (path, line) in
         [(c"/proc/self/setgroups", c"deny"), (c"/proc/self/uid_map", uid_map), (c"/proc/self/gid_map", gid_map)]
     {

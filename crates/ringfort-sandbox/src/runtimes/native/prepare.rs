@@ -7,7 +7,7 @@
 //! and opened without links in the child.
 
 use std::collections::BTreeSet;
-use std::ffi::{CString, OsStr, c_uint};
+use std::ffi::{CString, OsStr, OsString, c_uint};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -31,7 +31,7 @@ use super::{Mode, ProfileError, minimal};
 use crate::achieved::Degree;
 use crate::launch::{LaunchError, Spawn, Stream};
 use crate::profile::{CowView, Network, Profile};
-use crate::syscall::{self, ExecVectors};
+use crate::syscall::{self, ExecVectors, Variable};
 
 /// Most paths in each list of a profile.
 const PATHS_MAX: usize = 4096;
@@ -324,12 +324,8 @@ pub(super) fn c_path(path: &Path) -> Result<CString, ProfileError> {
 fn vectors(profile: &Profile, program: &Path, spawn: &Spawn) -> Result<ExecVectors, ProfileError> {
     let string = |bytes: &OsStr| CString::new(bytes.as_bytes()).map_err(|_| ProfileError::NullByte);
     let argv = spawn.argv.iter().map(|word| string(word)).collect::<Result<_, _>>()?;
-    let variables = profile.environment.iter().map(|(name, value)| {
-        let mut line = name.clone();
-        line.push("=");
-        line.push(value);
-        string(&line)
-    });
+    let variable = |(name, value): &(OsString, OsString)| Variable::of(name, value).ok_or(ProfileError::NullByte);
+    let variables = profile.environment.iter().map(variable);
     Ok(ExecVectors::new(c_string(program)?, argv, variables.collect::<Result<_, _>>()?))
 }
 

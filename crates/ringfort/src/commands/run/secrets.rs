@@ -187,6 +187,8 @@ impl<'a> Store<'a> {
 
     fn vault(&self) -> Result<&Vault, String> {
         if self.vault.get().is_none() {
+            // From here on this process holds what no other one is to read, for as long as the run takes.
+            ringfort_secrets::harden::untraceable().map_err(|error| self.keep(Failure::guard(error)))?;
             let vault = self.opener.open(Missing::Fail).map_err(|failure| self.keep(failure))?;
             // It was not there a moment ago.
             drop(self.vault.set(vault));

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr, c_uint};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -17,6 +17,7 @@ use ringfort_core::degree::Degree;
 use ringfort_core::obligation::Promise;
 use ringfort_core::syscalls::SyscallGroup;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize as _;
 
 use super::super::door::{NetworkPlan, Rights};
 use super::super::filter::{self, Sockets};
@@ -32,6 +33,10 @@ use crate::syscall::{self, FileId, Instruction};
 const VERSION: &str = concat!("ringfort-guest-1 ", env!("CARGO_PKG_VERSION"));
 /// Largest brief, in bytes: the arguments and variables of a program are below 2 MiB, written as numbers.
 pub(super) const BRIEF_BYTES_MAX: usize = 32 << 20;
+/// Room for what stands around a string, and for an instruction. Bytes.
+const ENTRY_BYTES: usize = 64;
+/// Room for everything else. Bytes.
+const HEAD_BYTES: usize = 4096;
 
 /// Where things of the outside are inside, and what the view is like.
 pub(crate) struct Place {
@@ -153,6 +158,7 @@ impl Brief {
             terminal: spawn.terminal.is_some(),
             broker: spawn.broker.is_some(),
         };
+        environment.into_iter().for_each(|(_, value)| value.into_vec().zeroize());
         if brief.strings().any(|string| string.contains(&0)) {
             return Err(ProfileError::NullByte.into());
         }
@@ -177,7 +183,12 @@ impl Brief {
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+        // A byte is at most four characters; one that grew would leave the variables where it was before.
+        let strings: usize = self.strings().map(|string| 4 * string.len() + ENTRY_BYTES).sum();
+        let mut bytes =
+            Vec::with_capacity(strings + ENTRY_BYTES * (self.filter.len() + self.limits.len()) + HEAD_BYTES);
+        serde_json::to_writer(&mut bytes, self)?;
+        Ok(bytes)
     }
 
     /// `None` where it is no brief of this version, or a string in it holds a null byte.
@@ -203,6 +214,13 @@ impl Brief {
         // One that is nowhere is executed as it is, below no folder that exists: the answer is "no such file".
         let nowhere = || [b"/nonexistent/".as_slice(), self.program.as_slice()].concat();
         candidates.into_iter().find(can_execute).unwrap_or_else(nowhere)
+    }
+}
+
+impl Drop for Brief {
+    fn drop(&mut self) {
+        // Values that nobody else is to see may be among them.
+        self.environment.iter_mut().for_each(|line| line.zeroize());
     }
 }
 

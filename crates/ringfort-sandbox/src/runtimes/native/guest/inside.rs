@@ -16,6 +16,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
+use zeroize::Zeroizing;
 
 use super::brief::{BRIEF_BYTES_MAX, Brief, c_string};
 use crate::profile::Tracing;
@@ -24,7 +25,7 @@ use crate::runtimes::native::keeper::{self, Descriptors, GROUPS_MAX, Plan};
 use crate::runtimes::native::landlock::Rules;
 use crate::runtimes::native::prepare::DESCRIPTOR_MIN;
 use crate::runtimes::native::witness::Witness;
-use crate::syscall::{self, ExecVectors};
+use crate::syscall::{self, ExecVectors, Variable};
 
 /// Exit status of a keeper that has no brief.
 pub(crate) const EXIT_UNUSABLE: u8 = 125;
@@ -37,12 +38,12 @@ const DESCRIPTORS_MAX: usize = 8 + GROUPS_MAX;
 /// Takes the hand-over at `place` and keeps the program until it has ended.
 pub(crate) fn enter(place: &OsStr) -> u8 {
     let Some(received) = door(place).and_then(|socket| receive(&socket)) else { return EXIT_UNUSABLE };
-    let Some((plan, _descriptors)) = plan(received) else { return EXIT_UNUSABLE };
+    let Some((mut plan, _descriptors)) = plan(received) else { return EXIT_UNUSABLE };
     // The main thread of a fresh process: everything was allocated, and no signal is wanted from here on.
     if syscall::block_all_signals().is_err() {
         return EXIT_UNUSABLE;
     }
-    keeper::keep(&plan)
+    keeper::keep(&mut plan)
 }
 
 /// The socket: an inherited one by number, or one to connect to by path.
@@ -78,7 +79,7 @@ fn receive(socket: &OwnedFd) -> Option<Received> {
     if message.bytes != 1 || descriptors.len() < DESCRIPTORS_MIN {
         return None;
     }
-    let brief = Brief::decode(&read_brief(&descriptors.remove(0))?)?;
+    let brief = Brief::decode(&Zeroizing::new(read_brief(&descriptors.remove(0))?))?;
     let expected = DESCRIPTORS_MIN - 1 + usize::from(brief.terminal) + usize::from(brief.broker) + brief.groups;
     (descriptors.len() == expected).then_some(Received { brief, descriptors })
 }
@@ -147,7 +148,11 @@ fn plan(received: Received) -> Option<(Plan, Vec<OwnedFd>)> {
         },
         required: brief.required(),
         landlock_required: brief.landlock_required,
-        exec: ExecVectors::new(c_string(&brief.find_program())?, list(&brief.argv)?, list(&brief.environment)?),
+        exec: ExecVectors::new(
+            c_string(&brief.find_program())?,
+            list(&brief.argv)?,
+            brief.environment.iter().map(|line| Variable::of_line(line)).collect::<Option<_>>()?,
+        ),
         descriptors,
         started_by_main_thread: false,
     };

@@ -17,6 +17,7 @@ use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sendmsg,
 };
 use rustix::pipe::PipeFlags;
+use zeroize::Zeroizing;
 
 use super::brief::{BRIEF_BYTES_MAX, Brief};
 use crate::achieved::Achieved;
@@ -82,7 +83,7 @@ fn failed(what: &str, source: io::Error) -> LaunchError {
 
 /// A sealed file in memory: the other side reads what was written, and nobody can change it.
 fn write_brief(brief: &Brief) -> Result<OwnedFd, LaunchError> {
-    let bytes = brief.encode().map_err(|error| failed("writing the brief", error.into()))?;
+    let bytes = brief.encode().map(Zeroizing::new).map_err(|error| failed("writing the brief", error.into()))?;
     if bytes.len() > BRIEF_BYTES_MAX {
         return Err(failed("writing the brief", io::Error::from_raw_os_error(libc::E2BIG)));
     }
