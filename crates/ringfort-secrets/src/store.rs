@@ -14,6 +14,7 @@ pub mod meta;
 
 mod check;
 mod folder;
+mod follow;
 mod format;
 mod seal;
 mod slots;
@@ -40,6 +41,7 @@ use crate::store::state::State;
 use crate::store::used::Times;
 
 pub use crate::store::error::{Fault, StoreError, Unfit};
+pub use crate::store::follow::MakeAnchor;
 pub use crate::store::format::{Header, Slot};
 pub use crate::store::meta::{Change, Meta, MetaError, Previous};
 pub use crate::store::write::{Existing, Imported, Item};
@@ -313,18 +315,23 @@ impl Vault {
 fn admitted(folder: &Folder, keys: &Keys, options: &Options) -> Result<State, StoreError> {
     let newest = latest(folder, keys, options);
     let state = content(folder, &read_file(folder)?, keys)?;
-    let (record, outside) = newest?;
-    admit(folder, &state, &record, outside)?;
+    admit(folder, &state, options, &newest?)?;
     Ok(state)
 }
 
 /// Whether a content may stand where `record`, and `outside` an anchor, are the newest known.
-fn admit(folder: &Folder, state: &State, record: &Record, outside: Option<u64>) -> Result<(), StoreError> {
+fn admit(
+    folder: &Folder,
+    state: &State,
+    options: &Options,
+    (record, outside): &(Record, Option<u64>),
+) -> Result<(), StoreError> {
     let file = Record { generation: state.header.generation, file: state.end.mac };
     record.admit(&file).map_err(|fault| fault_in(folder, fault))?;
+    follow::is_asked(&state.header, options)?;
     match outside {
-        Some(latest) if file.generation < latest => {
-            Err(fault_in(folder, Fault::Older { found: file.generation, latest }))
+        Some(latest) if file.generation < *latest => {
+            Err(fault_in(folder, Fault::Older { found: file.generation, latest: *latest }))
         }
         _ => Ok(()),
     }

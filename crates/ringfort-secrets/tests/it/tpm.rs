@@ -375,10 +375,12 @@ fn deny_an_older_store_with_its_record_when_the_tpm_knows_a_newer_one() {
     let folder = state.path().join("secrets");
     let opening = source(&tpm, &[7], None);
     let (id, now) = ("a.key".parse().unwrap(), Noon.now());
-    let vault = Vault::create(&folder, &opening, &Noon).unwrap();
-    let anchor: Arc<dyn Anchor> = Arc::new(TpmAnchor::create(tpm.options(), vault.id(), vault.generation()).unwrap());
+    let mut vault = Vault::create(&folder, &opening, &Noon).unwrap();
+    vault.follow(&|store, generation| Ok(Arc::new(TpmAnchor::create(tpm.options(), store, generation).unwrap()))).unwrap();
+    let kept = vault.header().anchor.clone().unwrap();
     drop(vault);
-    let options = || Options { anchor: Some(Arc::clone(&anchor)), ..Options::default() };
+    let named = || TpmAnchor::named(tpm.options(), &kept).unwrap();
+    let options = || Options { anchor: Some(Arc::new(named())), ..Options::default() };
     let mut vault = Vault::open_as(&folder, &opening, options()).unwrap();
     vault.set(&id, b"old", &Change::at(now)).unwrap();
     let before = files_below(state.path());
@@ -388,9 +390,52 @@ fn deny_an_older_store_with_its_record_when_the_tpm_knows_a_newer_one() {
     for (path, bytes) in &before {
         std::fs::write(path, bytes).unwrap();
     }
-    assert!(Vault::open(&folder, &opening).unwrap().get(&id, now).unwrap().value.equals(b"old"), "without an anchor");
     let error = Vault::open_as(&folder, &opening, options()).unwrap_err();
     assert!(matches!(error, StoreError::Fault { fault: Fault::Older { .. }, .. }), "{error}");
+    let error = Vault::open(&folder, &opening).unwrap_err();
+    assert!(matches!(&error, StoreError::Anchor { .. }), "the store says that it is followed: {error}");
+    // A person takes it back: the same counter goes on, and what was put back is refused as before.
+    let vault = Vault::accept_generation(&folder, &opening, options()).unwrap();
+    assert_eq!(named().latest(&vault.id()).unwrap(), Some(vault.generation()));
+    assert!(Vault::open_as(&folder, &opening, options()).unwrap().get(&id, now).unwrap().value.equals(b"old"));
+    for (path, bytes) in &before {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let error = Vault::open_as(&folder, &opening, options()).unwrap_err();
+    assert!(matches!(error, StoreError::Fault { fault: Fault::Older { .. }, .. }), "{error}");
+}
+
+/// A counter that was let go while it was out of reach must not prove an old store later.
+#[test]
+fn deny_an_older_store_whose_counter_was_left_behind() {
+    let Some(tpm) = SoftTpm::start() else { return };
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("secrets");
+    let opening = source(&tpm, &[], None);
+    let make = |store, generation| Ok(Arc::new(TpmAnchor::create(tpm.options(), store, generation).unwrap()) as _);
+    let options = |kept: &SlotData| {
+        let anchor = TpmAnchor::named(tpm.options(), kept).unwrap();
+        Options { anchor: Some(Arc::new(anchor)), ..Options::default() }
+    };
+    let mut vault = Vault::create(&folder, &opening, &Noon).unwrap();
+    vault.follow(&make).unwrap();
+    let (kept, before) = (vault.header().anchor.clone().unwrap(), files_below(state.path()));
+    drop(vault);
+    let other = TpmAnchor::create(tpm.options(), StoreId([8; 16]), 1).unwrap();
+    // Accepted without its counter, which stays in the TPM; the next one finds it.
+    let mut vault = Vault::accept_generation(&folder, &opening, Options::default()).unwrap();
+    assert_eq!(vault.header().anchor, None);
+    vault.follow(&make).unwrap();
+    let now = vault.header().anchor.clone().unwrap();
+    drop(vault);
+    Vault::open_as(&folder, &opening, options(&now)).unwrap();
+    for (path, bytes) in &before {
+        std::fs::write(path, bytes).unwrap();
+    }
+    assert!(Vault::open_as(&folder, &opening, options(&now)).is_err(), "not the one that it names");
+    let error = Vault::open_as(&folder, &opening, options(&kept)).unwrap_err();
+    assert!(matches!(&error, StoreError::Anchor { .. }), "its counter is gone: {error}");
+    assert_eq!(other.latest(&StoreId([8; 16])).unwrap(), Some(1), "that of another store is left alone");
 }
 
 fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
