@@ -73,11 +73,11 @@ fn deny_a_key_to_another_pin_and_every_pin_after_too_many() {
     let error = source(&tpm, &[], None).open(STORE, &slot).unwrap_err();
     assert!(matches!(error, RootKeyError::Locked { .. }), "no PIN: {error}");
     let error = source(&tpm, &[], Some("1234")).open(StoreId([8; 16]), &slot).unwrap_err();
-    assert!(matches!(error, RootKeyError::Wrong { .. }), "the PIN of another store: {error}");
+    assert!(matches!(error, RootKeyError::WrongPin { .. }), "the PIN of another store: {error}");
     let mut wrong = 1;
     let locked = loop {
         match source(&tpm, &[], Some("1235")).open(STORE, &slot).unwrap_err() {
-            RootKeyError::Wrong { .. } => wrong += 1,
+            RootKeyError::WrongPin { .. } => wrong += 1,
             other => break other,
         }
         assert!(wrong < 50, "the TPM never locks");
