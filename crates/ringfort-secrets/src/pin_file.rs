@@ -126,10 +126,7 @@ impl PinFileSource {
         Self { file, with, needs, bare }
     }
 
-    fn with_pin<T>(
-        &self,
-        work: impl FnOnce(&dyn RootKeySource) -> Result<T, RootKeyError>,
-    ) -> Result<T, RootKeyError> {
+    fn with_pin<T>(&self, work: impl FnOnce(&dyn RootKeySource) -> Result<T, RootKeyError>) -> Result<T, RootKeyError> {
         let (pin, stamp) = self.file.read()?;
         let done = work((self.with)(Some(pin)).as_ref());
         if let Err(RootKeyError::WrongPin { source_name, message }) = done {
@@ -156,11 +153,7 @@ impl RootKeySource for PinFileSource {
     }
 
     fn open(&self, store: StoreId, slot: &SlotData) -> Result<Locked, RootKeyError> {
-        if (self.needs)(slot) {
-            self.with_pin(|source| source.open(store, slot))
-        } else {
-            self.bare.open(store, slot)
-        }
+        if (self.needs)(slot) { self.with_pin(|source| source.open(store, slot)) } else { self.bare.open(store, slot) }
     }
 
     fn forget(&self, store: StoreId, slot: &SlotData) -> Result<(), RootKeyError> {

@@ -376,7 +376,9 @@ fn deny_an_older_store_with_its_record_when_the_tpm_knows_a_newer_one() {
     let opening = source(&tpm, &[7], None);
     let (id, now) = ("a.key".parse().unwrap(), Noon.now());
     let mut vault = Vault::create(&folder, &opening, &Noon).unwrap();
-    vault.follow(&|store, generation| Ok(Arc::new(TpmAnchor::create(tpm.options(), store, generation).unwrap()))).unwrap();
+    vault
+        .follow(&|store, generation| Ok(Arc::new(TpmAnchor::create(tpm.options(), store, generation).unwrap())))
+        .unwrap();
     let kept = vault.header().anchor.clone().unwrap();
     drop(vault);
     let named = || TpmAnchor::named(tpm.options(), &kept).unwrap();
