@@ -210,7 +210,7 @@ impl Vault {
 
     fn load(path: &Path, keys: Keys, options: Options) -> Result<Self, StoreError> {
         let folder = Folder::open(path)?;
-        let state = match admitted(&folder, &keys, &options) {
+        let (state, outside) = match admitted(&folder, &keys, &options) {
             // Between reading the record and the file a restore may have been accepted: with the lock held nobody does.
             Err(StoreError::Fault { fault: Fault::Older { .. } | Fault::Forked { .. }, .. }) => {
                 let _lock = folder.lock(options.wait())?;
@@ -220,6 +220,7 @@ impl Vault {
         };
         let vault = Self { path: path.to_owned(), options, keys, state, used: Mutex::default() };
         vault.heal(&folder);
+        vault.heal_anchor(&folder, outside);
         Ok(vault)
     }
 
@@ -230,7 +231,7 @@ impl Vault {
     /// [`StoreError`]: what was read before stays.
     pub fn reload(&mut self) -> Result<bool, StoreError> {
         let folder = Folder::open(&self.path)?;
-        let state = admitted(&folder, &self.keys, &self.options)?;
+        let (state, _) = admitted(&folder, &self.keys, &self.options)?;
         let changed = state.end != self.state.end;
         self.state = state;
         Ok(changed)
@@ -309,14 +310,15 @@ impl Vault {
     }
 }
 
-/// The content of the store in `folder`, if it is the newest that anybody knows.
+/// The content of the store in `folder`, if it is the newest that anybody knows, and which one its anchor knows.
 ///
 /// The record is read before the file: a writer between the two makes the file newer, never older.
-fn admitted(folder: &Folder, keys: &Keys, options: &Options) -> Result<State, StoreError> {
+fn admitted(folder: &Folder, keys: &Keys, options: &Options) -> Result<(State, Option<u64>), StoreError> {
     let newest = latest(folder, keys, options);
     let state = content(folder, &read_file(folder)?, keys)?;
-    admit(folder, &state, options, &newest?)?;
-    Ok(state)
+    let newest = newest?;
+    admit(folder, &state, options, &newest)?;
+    Ok((state, newest.1))
 }
 
 /// Whether a content may stand where `record`, and `outside` an anchor, are the newest known.

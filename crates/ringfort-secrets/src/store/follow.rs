@@ -7,10 +7,12 @@
 //! is proven by the store key, as everything in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::root::StoreId;
 use crate::store::anchor::Anchor;
 use crate::store::error::StoreError;
+use crate::store::folder::Folder;
 use crate::store::format::Header;
 use crate::store::write::{Before, is_undone};
 use crate::store::{Options, Vault};
@@ -55,6 +57,18 @@ impl Vault {
     pub fn unfollow(&mut self) -> Result<(), StoreError> {
         let begun = self.begin()?;
         self.exchange_anchor(begun, None)
+    }
+
+    /// Lets the anchor, which knows `latest`, follow a file whose writer died before it could. Failing changes nothing: the
+    /// next write does it.
+    pub(crate) fn heal_anchor(&self, folder: &Folder, latest: Option<u64>) {
+        if latest.is_none_or(|latest| latest >= self.generation()) {
+            return;
+        }
+        // A writer that is at work tells it itself; two at once would count too far.
+        if let Ok(_lock) = folder.lock(Duration::ZERO) {
+            self.tell_anchor().unwrap_or_default();
+        }
     }
 
     fn exchange_anchor(&mut self, begun: super::write::Begun, new: Option<Arc<dyn Anchor>>) -> Result<(), StoreError> {

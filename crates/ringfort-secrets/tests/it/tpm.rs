@@ -407,6 +407,63 @@ fn deny_an_older_store_with_its_record_when_the_tpm_knows_a_newer_one() {
     assert!(matches!(error, StoreError::Fault { fault: Fault::Older { .. }, .. }), "{error}");
 }
 
+/// The counter of a process that dies before it has counted.
+#[derive(Debug)]
+struct Forgetful(TpmAnchor);
+
+impl Anchor for Forgetful {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn latest(&self, store: &StoreId) -> Result<Option<u64>, String> {
+        self.0.latest(store)
+    }
+
+    fn advance(&self, _: &StoreId, _: u64) -> Result<(), String> {
+        Err("killed".to_owned())
+    }
+
+    fn kept(&self) -> Option<SlotData> {
+        self.0.kept()
+    }
+}
+
+#[test]
+fn a_counter_that_fell_behind_catches_up_when_the_store_is_opened() {
+    let Some(tpm) = SoftTpm::start() else { return };
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("secrets");
+    let opening = source(&tpm, &[], None);
+    let mut vault = Vault::create(&folder, &opening, &Noon).unwrap();
+    vault.follow(&|store, generation| Ok(Arc::new(TpmAnchor::create(tpm.options(), store, generation).unwrap()))).unwrap();
+    let kept = vault.header().anchor.clone().unwrap();
+    let named = || TpmAnchor::named(tpm.options(), &kept).unwrap();
+    let options = |anchor: Arc<dyn Anchor>| Options { anchor: Some(anchor), ..Options::default() };
+    let before = (files_below(state.path()), vault.generation());
+    drop(vault);
+    let mut dying = Vault::open_as(&folder, &opening, options(Arc::new(Forgetful(named())))).unwrap();
+    let error = dying.set(&"a.key".parse().unwrap(), b"new", &Change::at(Noon.now())).unwrap_err();
+    assert!(matches!(error, StoreError::AnchorBehind { .. }), "{error}");
+    assert_eq!(named().latest(&dying.id()).unwrap(), Some(before.1), "it is one behind");
+    drop(dying);
+    let vault = Vault::open_as(&folder, &opening, options(Arc::new(named()))).unwrap();
+    assert_eq!(named().latest(&vault.id()).unwrap(), Some(vault.generation()));
+    // Many that see it behind at once count no further than the file.
+    std::thread::scope(|scope| {
+        let open = || Vault::open_as(&folder, &opening, options(Arc::new(named()))).map(drop);
+        let many: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+        many.into_iter().for_each(|one| one.join().unwrap().unwrap());
+    });
+    assert_eq!(named().latest(&vault.id()).unwrap(), Some(vault.generation()));
+    drop(vault);
+    for (path, bytes) in &before.0 {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let error = Vault::open_as(&folder, &opening, options(Arc::new(named()))).unwrap_err();
+    assert!(matches!(error, StoreError::Fault { fault: Fault::Older { .. }, .. }), "{error}");
+}
+
 /// A counter that was let go while it was out of reach must not prove an old store later.
 #[test]
 fn deny_an_older_store_whose_counter_was_left_behind() {
