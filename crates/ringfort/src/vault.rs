@@ -215,7 +215,8 @@ impl Opener<'_> {
             opened.err().map(|error| error.to_string())
         };
         let counter = self.counter_seen(header.as_ref());
-        Ok(StoreSeen { status, key_file: header.and_then(refused), counter })
+        let pin_files = header.as_ref().map_or_else(Vec::new, |header| self.pin_faults(header));
+        Ok(StoreSeen { status, key_file: header.and_then(refused), pin_files, counter })
     }
 
     /// The folder of keys, made if it is missing.

@@ -65,6 +65,8 @@ pub struct StoreSeen {
     pub status: Backends,
     /// Why the key file does not open the store, where it should: it is gone, or others could have read it.
     pub key_file: Option<String>,
+    /// Why the file of a PIN gives none, where one is named that a slot needs.
+    pub pin_files: Vec<String>,
     /// The counter that follows it, if one does or should.
     pub counter: Option<CounterSeen>,
 }
@@ -110,6 +112,12 @@ fn reports(seen: &StoreSeen) -> Vec<Report> {
             "put the right one back, with mode 0600 and yours; `ringfort secrets status` says where it belongs",
         ));
     }
+    reports.extend(seen.pin_files.iter().map(|why| {
+        ENTRY.fail(
+            format!("a PIN cannot be used: {why}"),
+            "write the PIN of the device into the file, with mode 0600 and yours",
+        )
+    }));
     match &seen.counter {
         None => {}
         Some(counter @ CounterSeen::Follows { .. }) => reports.push(ENTRY.pass(counter.to_string())),
@@ -142,7 +150,7 @@ mod tests {
         };
         let probes = |_: Backend| probe.clone();
         let status = classify(&Requested::parse(requested), &probes, &sight);
-        let seen = reports(&StoreSeen { status, key_file: None, counter: None });
+        let seen = reports(&StoreSeen { status, key_file: None, pin_files: Vec::new(), counter: None });
         let summary: Vec<(Status, &str)> = seen.iter().map(|report| (report.status, report.message.as_str())).collect();
         assert_eq!(summary.len(), expected.len(), "{requested} {sources:?}: {summary:?}");
         for ((status, message), (wanted, part)) in summary.iter().zip(expected) {
@@ -174,9 +182,12 @@ mod tests {
         let sight = Sight { slots: Some(slots), ..Sight::default() };
         let status = classify(&Requested::parse("file"), &probes, &sight);
         let key_file = Some("others may read it".to_owned());
-        let seen = reports(&StoreSeen { status, key_file, counter: None });
+        let seen =
+            reports(&StoreSeen { status, key_file, pin_files: vec!["the file was refused".to_owned()], counter: None });
         let failed = seen.iter().find(|report| report.status == Status::Fail).unwrap();
         assert!(failed.message.contains("others may read it"), "{failed:?}");
+        let failed = seen.iter().rfind(|report| report.status == Status::Fail).unwrap();
+        assert!(failed.message.contains("the file was refused"), "{failed:?}");
     }
 
     #[test]
@@ -185,7 +196,7 @@ mod tests {
         let sight = Sight { slots: Some(vec![SlotSeen { index: 0, source: "tpm2".to_owned() }]), ..Sight::default() };
         let look = |counter: CounterSeen| {
             let status = classify(&Requested::parse("tpm2"), &probes, &sight);
-            let seen = reports(&StoreSeen { status, key_file: None, counter: Some(counter) });
+            let seen = reports(&StoreSeen { status, key_file: None, pin_files: Vec::new(), counter: Some(counter) });
             (seen.iter().any(|report| report.status == Status::Fail), seen.last().unwrap().message.clone())
         };
         for (counter, failed, words) in [

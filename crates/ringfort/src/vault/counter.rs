@@ -28,7 +28,7 @@ impl Opener<'_> {
     /// # Errors
     ///
     /// It names none and should, or something that is none.
-    pub(super) fn options(&self, header: &Header) -> Result<Options, Failure> {
+    pub(crate) fn options(&self, header: &Header) -> Result<Options, Failure> {
         match &header.anchor {
             Some(kept) => Ok(Options { anchor: Some(Arc::new(self.counter(kept)?)), ..Options::default() }),
             None if self.config.tpm2_counter => {

@@ -63,13 +63,23 @@ impl Opener<'_> {
         let with = move |pin| -> Box<dyn RootKeySource> {
             Box::new(TpmSource::new(tpm_options(&config), config.tpm2_pcrs.clone(), pin))
         };
-        match &self.config.tpm2_pin_file {
+        match self.tpm_file() {
             None => with(None),
-            Some(path) => {
-                let file = PinFile::new(path, self.state.join("tpm2-pin.refused"), TPM2);
-                Box::new(PinFileSource::new(file, Box::new(with), TpmSource::needs_pin))
-            }
+            Some(file) => Box::new(PinFileSource::new(file, Box::new(with), TpmSource::needs_pin)),
         }
+    }
+
+    /// Why the files of PINs give none, as far as the store needs them. No device is asked.
+    pub(super) fn pin_faults(&self, header: &Header) -> Vec<String> {
+        let is_token = header.slots.iter().any(|slot| slot.data.source == PKCS11);
+        let is_tpm = header.slots.iter().any(|slot| TpmSource::needs_pin(&slot.data));
+        let token = token_file(self.config, self.state).filter(|_| is_token);
+        let tpm = self.tpm_file().filter(|_| is_tpm);
+        tpm.into_iter().chain(token).filter_map(|file| file.read().err()).map(|error| error.to_string()).collect()
+    }
+
+    fn tpm_file(&self) -> Option<PinFile> {
+        Some(PinFile::new(self.config.tpm2_pin_file.as_ref()?, self.state.join("tpm2-pin.refused"), TPM2))
     }
 
     /// The token as a source, with the PIN of a file; `None` where the configuration names no such file or no module.

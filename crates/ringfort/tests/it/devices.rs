@@ -364,6 +364,9 @@ fn deny_the_pin_of_a_tpm_from_a_file_that_others_read_or_that_was_refused() {
     let run = || tpm.ringfort(&place, "run", &setting, &SHOW).output();
     pin_file(&place, TPM_PIN, 0o640);
     refused(run(), "can be reached by others");
+    let device = format!("secrets.tpm2_device=\"loopback:{}\"", tpm.port);
+    let doctor = place.ringfort(["doctor", "--set", &device, "--set", &setting]).output();
+    assert!(doctor.out().contains("a PIN cannot be used") && doctor.code() != Some(0), "{doctor}");
     pin_file(&place, "0000", 0o600);
     refused(run(), "is not the right one");
     // Its lock is three wrong ones away: one that was refused is not sent again, and the right one still opens.
