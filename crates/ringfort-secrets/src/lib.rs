@@ -23,6 +23,7 @@ pub mod lockout;
 pub mod moment;
 pub mod owned;
 pub mod passphrase;
+pub mod pin_file;
 pub mod release;
 pub mod resolve;
 pub mod root;

@@ -6,6 +6,8 @@
 //! **Invariant:** what needs nobody is tried first, and a person is asked once nothing else opens it; no source stands
 //! in for another in silence. Every failure says what to do.
 
+mod counter;
+pub(crate) mod pins;
 pub(crate) mod sources;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +23,6 @@ use ringfort_runtime::supervisor::Signals;
 use ringfort_secrets::backend::{Backend, Kind, Requested, Sight, SlotSeen, Status, Writes, classify};
 use ringfort_secrets::kdf;
 use ringfort_secrets::lock::{Limits, Why};
-use ringfort_secrets::lockout::{Caller, Lockout};
 use ringfort_secrets::moment::KernelMoments;
 use ringfort_secrets::passphrase::{ENV, PASSPHRASE, PassphraseSource};
 use ringfort_secrets::root::{RootKeyError, RootKeySource};
@@ -30,7 +31,7 @@ use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
 use ringfort_secrets::store::{Fault, Header, Slot, StoreError, Vault};
 use ringfort_secrets::strength::{self, Strength};
 
-use self::sources::{PKCS11, QUIET, remark};
+use self::sources::remark;
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
 use crate::wiring::World;
@@ -119,6 +120,7 @@ impl Opener<'_> {
 
     /// Makes the store, with the first source that serves.
     fn make(&self) -> Result<Vault, Failure> {
+        self.can_count()?;
         let status = self.status(None)?;
         writable(&status, "`ringfort secrets status` shows every backend")?;
         let source = match status.active_backend {
@@ -129,7 +131,8 @@ impl Opener<'_> {
             let entry = Entry::event("secrets.create").fact("key_source", source.name());
             trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
         }
-        let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref()).map_err(unusable)?;
+        let mut vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref()).map_err(unusable)?;
+        self.count(&mut vault)?;
         if let Some(remark) = remark(source.name())
             && let Ok(prompt) = self.prompt()
         {
@@ -211,7 +214,9 @@ impl Opener<'_> {
             let opened = KeyFileSource::new(self.key_file()).open(header.store, &slot.data);
             opened.err().map(|error| error.to_string())
         };
-        Ok(StoreSeen { status, key_file: header.and_then(refused) })
+        let counter = self.counter_seen(header.as_ref());
+        let pin_files = header.as_ref().map_or_else(Vec::new, |header| self.pin_faults(header));
+        Ok(StoreSeen { status, key_file: header.and_then(refused), pin_files, counter })
     }
 
     /// The folder of keys, made if it is missing.
@@ -226,8 +231,9 @@ impl Opener<'_> {
     /// It cannot be used, whoever opens it.
     pub(crate) fn quiet(&self, header: &Header) -> Result<Result<Vault, Shut>, Failure> {
         let mut shut = Shut { refused: None, because: None };
+        let options = self.options(header)?;
         match session::held(header.store, self.limits(), &KernelMoments) {
-            Ok(Held::Key(key)) => match Vault::open_with(&self.folder(), key) {
+            Ok(Held::Key(key)) => match Vault::open_with_as(&self.folder(), key, options.clone()) {
                 Ok(vault) => return Ok(Ok(vault)),
                 // It is of an earlier key of the store.
                 Err(StoreError::WrongKey { .. }) => {}
@@ -238,7 +244,8 @@ impl Opener<'_> {
             Ok(Held::Not(NotHeld::Absent)) | Err(SessionError::Unavailable { .. }) => {}
             Err(error) => return Err(Failure::guard(error).help(STILL_OPEN)),
         }
-        Ok(self.first_quiet(header, &|source| Vault::open(&self.folder(), source))?.map_err(|refused| {
+        let open = |source: &dyn RootKeySource| Vault::open_as(&self.folder(), source, options.clone());
+        Ok(self.first_quiet(header, &open)?.map_err(|refused| {
             shut.refused = refused;
             shut
         }))
@@ -248,11 +255,14 @@ impl Opener<'_> {
     /// of them did not.
     fn first_quiet(&self, header: &Header, work: Work<'_>) -> Result<Result<Vault, Option<StoreError>>, Failure> {
         let mut refused = None;
-        for name in QUIET.iter().filter(|name| header.slots.iter().any(|slot| slot.data.source == **name)) {
+        for name in self.quiet_names().filter(|name| header.slots.iter().any(|slot| slot.data.source == *name)) {
             let Some(source) = self.source(name)? else { continue };
             match work(source.as_ref()) {
                 Ok(vault) => return Ok(Ok(vault)),
                 Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. } | StoreError::NoSlot { .. })) => {
+                    if matches!(error, StoreError::Root(RootKeyError::WrongPin { .. })) {
+                        self.count_refused(header);
+                    }
                     refused = Some(error);
                 }
                 Err(error) => return Err(unusable(error)),
@@ -266,27 +276,9 @@ impl Opener<'_> {
             Ok(vault) => return Ok(vault),
             Err(shut) => shut,
         };
-        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
-        if has(PKCS11)
-            && !has(PASSPHRASE)
-            && let Some(source) = self.with_pin()?
-        {
-            let vault = Vault::open(&self.folder(), source.as_ref()).map_err(unusable)?;
-            self.hold(&vault)?;
-            return Ok(vault);
-        }
-        if !has(PASSPHRASE) {
-            return Err(shut.refused.map_or_else(|| self.closed(header), unusable));
-        }
-        let prompt = self.prompt().map_err(|error| {
-            let because = shut.refused.as_ref().map_or_else(String::new, |refused| format!(" ({refused})"));
-            let failure = Failure::usage(anyhow::anyhow!("the store of secrets is locked, and {error}{because}"));
-            failure.help("unlock it first, on a terminal: `ringfort secrets unlock`")
-        })?;
-        if let Some(why) = shut.because {
-            prompt.say(&format!("The store of secrets was locked: {why}.")).map_err(unasked)?;
-        }
-        let vault = self.ask(header, &prompt)?;
+        let options = self.options(header)?;
+        let open = |source: &dyn RootKeySource| Vault::open_as(&self.folder(), source, options.clone());
+        let vault = self.by_person(header, shut, &open)?;
         self.hold(&vault)?;
         Ok(vault)
     }
@@ -306,35 +298,22 @@ impl Opener<'_> {
     ///
     /// None opens, or what is done fails.
     pub(crate) fn with_source(&self, header: &Header, work: Work<'_>) -> Result<Vault, Failure> {
-        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
-        let refused = match self.first_quiet(header, work)? {
-            Ok(vault) => return Ok(vault),
-            Err(refused) => refused,
-        };
-        if has(PKCS11)
-            && !has(PASSPHRASE)
-            && let Some(source) = self.with_pin()?
-        {
-            return work(source.as_ref()).map_err(unusable);
+        match self.first_quiet(header, work)? {
+            Ok(vault) => Ok(vault),
+            Err(refused) => self.by_person(header, Shut { refused, because: None }, work),
         }
-        if !has(PASSPHRASE) {
-            return Err(refused.map_or_else(|| self.closed(header), unusable));
-        }
-        let prompt = self.prompt().map_err(|error| {
-            Failure::usage(anyhow::Error::from(error).context("the passphrase is needed")).help("run it on a terminal")
-        })?;
-        self.ask_for(header, &prompt, work)
     }
 
     /// Asks for the passphrase, and counts each attempt before it is tried.
     pub(crate) fn ask(&self, header: &Header, prompt: &Prompt<'_>) -> Result<Vault, Failure> {
-        self.ask_for(header, prompt, &|source| Vault::open(&self.folder(), source))
+        let options = self.options(header)?;
+        self.ask_for(header, prompt, &|source| Vault::open_as(&self.folder(), source, options.clone()))
     }
 
     fn ask_for(&self, header: &Header, prompt: &Prompt<'_>, work: Work<'_>) -> Result<Vault, Failure> {
-        let lockout = Lockout::new(self.folder().join(LOCKOUT_NAME), header.store);
+        let lockout = self.lockout(header);
         let _silent = prompt.silence().map_err(unasked)?;
-        let caller = Caller::new(&format!("cli:{}", rustix::process::getuid().as_raw()));
+        let caller = pins::caller("cli");
         for _ in 0..TRIES_MAX {
             let standing =
                 lockout.standing(&caller, &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;
@@ -484,7 +463,7 @@ pub(crate) fn unusable(error: StoreError) -> Failure {
         | StoreError::Full
         | StoreError::SlotsFull
         | StoreError::Slot { .. }
-        | StoreError::Root(RootKeyError::Locked { .. } | RootKeyError::Wrong { .. })
+        | StoreError::Root(RootKeyError::Locked { .. } | RootKeyError::Wrong { .. } | RootKeyError::WrongPin { .. })
         | StoreError::WrongKey { .. } => Failure::usage(error),
         _ => Failure::guard(error),
     };
@@ -510,6 +489,10 @@ fn help(error: &StoreError) -> Option<&'static str> {
         }
         StoreError::Busy { .. } => "another command is writing; try again",
         StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. } => "run `ringfort secrets list` to see its state",
+        StoreError::Anchor { .. } => {
+            "nothing was changed; make the TPM reachable whose counter follows the store; where that is gone for good \
+             `ringfort secrets restore` takes the store as it is"
+        }
         StoreError::Memory(_) => "raise the limit of locked memory (`ulimit -l`)",
         StoreError::Root(_) => "`ringfort secrets status` says what opens it; `ringfort doctor` what is missing",
         _ => return None,

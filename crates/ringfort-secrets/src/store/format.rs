@@ -52,6 +52,8 @@ pub struct Header {
     pub entries: usize,
     /// What opens it.
     pub slots: Vec<Slot>,
+    /// What remembers its newest generation outside; `None`: only the record beside its folder does.
+    pub anchor: Option<SlotData>,
     pub(crate) check: [u8; 16],
 }
 
@@ -66,6 +68,8 @@ struct HeaderLine {
     entries: usize,
     check: String,
     slots: Vec<SlotLine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anchor: Option<SlotData>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,6 +105,7 @@ impl Header {
             entries: self.entries,
             check: seal::hex(&self.check),
             slots: self.slots.iter().map(slot).collect(),
+            anchor: self.anchor.clone(),
         };
         with_sum(serde_json::to_vec(&line).unwrap_or_default())
     }
@@ -144,6 +149,7 @@ impl Header {
             entries: line.entries,
             check: seal::unhex(&line.check)?,
             slots: line.slots.into_iter().map(slot).collect::<Option<_>>()?,
+            anchor: line.anchor,
         })
     }
 }
@@ -285,13 +291,15 @@ mod tests {
 
     fn header() -> impl Strategy<Value = Header> {
         let slots = proptest::collection::vec(slot(), 1..=SLOTS_MAX);
-        (any::<[u8; 16]>(), any::<u64>(), any::<u64>(), 0..=ENTRIES_MAX, slots, any::<[u8; 16]>()).prop_map(
-            |(store, generation, created, entries, slots, check)| Header {
+        let anchor = proptest::option::of(slot().prop_map(|slot| slot.data));
+        (any::<[u8; 16]>(), any::<u64>(), any::<u64>(), 0..=ENTRIES_MAX, slots, any::<[u8; 16]>(), anchor).prop_map(
+            |(store, generation, created, entries, slots, check, anchor)| Header {
                 store: StoreId(store),
                 generation,
                 created: Timestamp(created),
                 entries,
                 slots,
+                anchor,
                 check,
             },
         )

@@ -291,5 +291,13 @@ fn seal_end(head: &[u8], before_end: &[u8], keys: &Keys) -> End {
 
 /// A first header.
 pub(crate) fn first_header(keys: &Keys, slot: crate::store::format::Slot, at: Timestamp) -> Header {
-    Header { store: keys.store(), generation: 0, created: at, entries: 0, slots: vec![slot], check: keys.check }
+    Header {
+        store: keys.store(),
+        generation: 0,
+        created: at,
+        entries: 0,
+        slots: vec![slot],
+        anchor: None,
+        check: keys.check,
+    }
 }

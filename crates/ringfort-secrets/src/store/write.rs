@@ -65,7 +65,7 @@ const USED_WAIT: Duration = Duration::from_millis(50);
 
 /// What becomes of the generation before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Before {
+pub(crate) enum Before {
     /// It is kept beside the new one.
     Kept,
     /// It is removed: it can be opened in a way that was just taken away.
@@ -73,7 +73,7 @@ enum Before {
 }
 
 /// A transaction that has begun: the lock is held and the state is the newest.
-struct Begun {
+pub(crate) struct Begun {
     folder: Folder,
     /// The file as it is.
     old: Vec<u8>,
@@ -330,22 +330,28 @@ impl Vault {
     }
 
     /// Takes the lock and reads the newest generation.
-    fn begin(&mut self) -> Result<Begun, StoreError> {
+    pub(crate) fn begin(&mut self) -> Result<Begun, StoreError> {
         let folder = Folder::open(&self.path)?;
         let lock = folder.lock(self.options.wait())?;
-        let (record, outside) = latest(&folder, &self.keys, &self.options)?;
+        let newest = latest(&folder, &self.keys, &self.options)?;
         let old = read_file(&folder)?;
         let same = check::is_same(&old, &self.state, &self.keys);
         let other = if same { None } else { Some(content(&folder, &old, &self.keys)?) };
-        admit(&folder, other.as_ref().unwrap_or(&self.state), &record, outside)?;
+        admit(&folder, other.as_ref().unwrap_or(&self.state), &self.options, &newest)?;
         if let Some(other) = other {
             self.state = other;
         }
-        Ok(Begun { folder, old, record, _lock: lock })
+        Ok(Begun { folder, old, record: newest.0, _lock: lock })
     }
 
     /// Writes the next generation.
-    fn finish(&mut self, begun: Begun, mut next: State, keys: Option<Keys>, before: Before) -> Result<(), StoreError> {
+    pub(crate) fn finish(
+        &mut self,
+        begun: Begun,
+        mut next: State,
+        keys: Option<Keys>,
+        before: Before,
+    ) -> Result<(), StoreError> {
         let full = || StoreError::Full;
         next.header.generation = next.header.generation.checked_add(1).ok_or_else(full)?;
         let bytes = next.write(keys.as_ref().unwrap_or(&self.keys))?;
@@ -457,6 +463,8 @@ fn accept(
     let mut vault = Vault { path: path.to_owned(), options, keys, state, used: Mutex::default() };
     let mut next = vault.state.clone();
     next.header.generation = record.generation;
+    // The anchor that is asked from now on, or none, is the caller's choice.
+    next.header.anchor = vault.options.anchor.as_ref().and_then(|anchor| anchor.kept());
     vault.finish(Begun { folder, old, record, _lock: lock }, next, None, Before::Kept)?;
     Ok(vault)
 }
@@ -469,7 +477,7 @@ impl Drop for Vault {
 }
 
 /// Whether nothing was changed.
-const fn is_undone(error: &StoreError) -> bool {
+pub(crate) const fn is_undone(error: &StoreError) -> bool {
     !matches!(error, StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. } | StoreError::PreviousLeft { .. })
 }
 
