@@ -314,7 +314,9 @@ pub(crate) fn limit_resource(resource: c_uint, value: u64) -> Answer<()> {
 pub(crate) fn schedule_in_batches() -> Answer<()> {
     let parameter = libc::sched_param { sched_priority: 0 };
     // SAFETY: `parameter` outlives the call, which only reads it.
-    check_unit(unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0 as c_long, libc::SCHED_BATCH, &raw const parameter) })
+    check_unit(unsafe {
+        libc::syscall(libc::SYS_sched_setscheduler, 0 as c_long, libc::SCHED_BATCH, &raw const parameter)
+    })
 }
 
 /// Opens a socket, for the probes that expect to be refused.
