@@ -15,9 +15,11 @@ pub mod meta;
 mod check;
 mod folder;
 mod format;
+mod rekey;
 mod seal;
 mod slots;
 mod state;
+mod texts;
 mod used;
 mod write;
 
@@ -35,13 +37,16 @@ use crate::locked::Locked;
 use crate::root::{RootKeySource, StoreId};
 use crate::store::anchor::{Anchor, Record};
 use crate::store::folder::Folder;
-use crate::store::seal::Keys;
+use crate::sealed_text::{SealedTextError, TextKey};
+use crate::store::seal::{Keys, OpenError};
 use crate::store::state::State;
 use crate::store::used::Times;
 
 pub use crate::store::error::{Fault, StoreError, Unfit};
 pub use crate::store::format::{Header, Slot};
 pub use crate::store::meta::{Change, Meta, MetaError, Previous};
+pub use crate::store::rekey::{Earlier, Rekeyed};
+pub use crate::store::slots::Reached;
 pub use crate::store::write::{Existing, Imported, Item};
 
 /// Name of the file in its folder.
@@ -194,6 +199,15 @@ impl Vault {
         Self::load(folder, keys, options)
     }
 
+    /// Opens the store in `folder` with a slot that was reached before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn open_by(folder: &Path, reached: &Reached) -> Result<Self, StoreError> {
+        Self::load(folder, reached.keys(&Header::read(folder)?)?, Options::default())
+    }
+
     /// Checks bytes as if they were the file of a store, `name` for errors: a backup that is not restored yet. Whether
     /// they are the newest generation is not known. Out: the header, which is proven.
     ///
@@ -257,6 +271,24 @@ impl Vault {
     /// The store key, for whoever holds the store open between processes.
     pub const fn store_key(&self) -> &Locked {
         self.keys.root()
+    }
+
+    /// The key that seals texts of configuration files. It does not change with the store key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: there is no memory for it, or the header is not what this store wrote.
+    pub fn text_key(&self) -> Result<TextKey, StoreError> {
+        let damaged = || StoreError::Fault { path: self.path.join(FILE_NAME), fault: Fault::Header };
+        let seeds = texts::open(&self.keys, &self.state.header.texts).map_err(|error| match error {
+            OpenError::Memory(error) => error.into(),
+            // The file's MAC was right, so this store wrote it.
+            OpenError::Not => damaged(),
+        })?;
+        TextKey::derive(self.id(), &seeds).map_err(|error| match error {
+            SealedTextError::Memory(error) => error.into(),
+            _ => damaged(),
+        })
     }
 
     /// Gives out the value of `id`, at its newest version. Nothing but this very id is looked up.

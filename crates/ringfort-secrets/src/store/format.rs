@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::root::{SlotData, StoreId};
 use crate::store::error::Fault;
 use crate::store::seal::{self, UID_LEN};
-use crate::store::{ENTRIES_MAX, SLOTS_MAX};
+use crate::store::{ENTRIES_MAX, SLOTS_MAX, texts};
 
 /// Name of the format.
 pub(crate) const FORMAT: &str = "ringfort-store";
@@ -53,6 +53,8 @@ pub struct Header {
     /// What opens it.
     pub slots: Vec<Slot>,
     pub(crate) check: [u8; 16],
+    /// The seeds of the keys for sealed texts, sealed.
+    pub(crate) texts: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,6 +67,7 @@ struct HeaderLine {
     created: Timestamp,
     entries: usize,
     check: String,
+    texts: String,
     slots: Vec<SlotLine>,
 }
 
@@ -100,6 +103,7 @@ impl Header {
             created: self.created,
             entries: self.entries,
             check: seal::hex(&self.check),
+            texts: seal::encode(&self.texts),
             slots: self.slots.iter().map(slot).collect(),
         };
         with_sum(serde_json::to_vec(&line).unwrap_or_default())
@@ -143,6 +147,7 @@ impl Header {
             created: line.created,
             entries: line.entries,
             check: seal::unhex(&line.check)?,
+            texts: seal::decode(&line.texts).filter(|sealed| texts::is_length(sealed.len()))?,
             slots: line.slots.into_iter().map(slot).collect::<Option<_>>()?,
         })
     }
@@ -285,14 +290,17 @@ mod tests {
 
     fn header() -> impl Strategy<Value = Header> {
         let slots = proptest::collection::vec(slot(), 1..=SLOTS_MAX);
-        (any::<[u8; 16]>(), any::<u64>(), any::<u64>(), 0..=ENTRIES_MAX, slots, any::<[u8; 16]>()).prop_map(
-            |(store, generation, created, entries, slots, check)| Header {
+        let texts = (1..=texts::SEEDS_MAX).prop_map(|seeds| vec![7; texts::sealed_length(seeds)]);
+        let numbers = (any::<u64>(), any::<u64>(), 0..=ENTRIES_MAX);
+        (any::<[u8; 16]>(), numbers, slots, any::<[u8; 16]>(), texts).prop_map(
+            |(store, (generation, created, entries), slots, check, texts)| Header {
                 store: StoreId(store),
                 generation,
                 created: Timestamp(created),
                 entries,
                 slots,
                 check,
+                texts,
             },
         )
     }
