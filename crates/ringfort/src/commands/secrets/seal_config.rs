@@ -27,7 +27,7 @@ use serde_json::json;
 use super::{Desk, Failure};
 use crate::commands::{EXIT_DENIED, EXIT_OK};
 use crate::output;
-use crate::vault::Missing;
+use crate::vault::{Missing, unusable};
 
 /// The folder below the state folder that keeps files as they were.
 const BACKUPS: &str = "config-backups";
@@ -145,7 +145,7 @@ impl Desk<'_> {
             Err(_) if dry_run => None,
             other => other?.map(|vault| text_key(&vault)).transpose()?,
         };
-        let keys = Keys { enc2: enc2.as_ref(), enc3: enc3.as_ref(), enc3_before: None };
+        let keys = Keys { enc2: enc2.as_ref(), enc3: enc3.as_ref() };
         let result = if dry_run && (needs_file && enc2.is_none() || needs_store && enc3.is_none()) {
             Ok(seal::outline(places, target, scope))
         } else {
@@ -290,7 +290,7 @@ impl KeySource for ConfigKeys {
 }
 
 fn text_key(vault: &Vault) -> Result<TextKey, Failure> {
-    TextKey::derive(vault.id(), vault.store_key()).map_err(Failure::guard)
+    vault.text_key().map_err(unusable)
 }
 
 fn places(path: &Path, text: &str) -> Result<Vec<Place>, Failure> {
