@@ -341,7 +341,7 @@ impl Opener<'_> {
         if name == PASSPHRASE {
             return self.with_passphrase(header, &|source| header.reach(source)).map(Ok);
         }
-        let Some(source) = self.source(name)? else { return Ok(Err("nothing here asks it".to_owned())) };
+        let Some(source) = self.source(name)? else { return Ok(Err("it is not set here".to_owned())) };
         match header.reach(source.as_ref()) {
             Ok(reached) => Ok(Ok(reached)),
             Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. })) => Ok(Err(error.to_string())),
@@ -535,7 +535,7 @@ fn help(which: Which, error: &StoreError) -> Option<String> {
     Some(match error {
         StoreError::NotFound { .. } => format!("`ringfort {command} list` shows what there is"),
         StoreError::Expired { .. } => "`ringfort secrets set ID --expires 90d` stores a new value".to_owned(),
-        StoreError::WrongKey { .. } | StoreError::Root(RootKeyError::Wrong { .. }) => {
+        StoreError::WrongKey { .. } | StoreError::NoSlot { .. } | StoreError::Root(RootKeyError::Wrong { .. }) => {
             format!("`ringfort {command} status` says what opens it")
         }
         StoreError::Unsafe { .. } => {

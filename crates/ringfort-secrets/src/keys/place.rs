@@ -40,14 +40,17 @@ impl Place {
     /// Prefers a source that needs no person, and makes new keys with it.
     #[must_use]
     pub fn prefer(mut self, source: Box<dyn RootKeySource>) -> Self {
+        self.sources.retain(|known| known.name() != source.name());
         self.sources.insert(0, source);
         self
     }
 
-    /// Adds a source for a store that has a slot for it; a new store is not made with it.
+    /// Adds a source for a store that has a slot for it; a new store is not made with it. The first of a name counts.
     #[must_use]
     pub fn or(mut self, source: Box<dyn RootKeySource>) -> Self {
-        self.sources.push(source);
+        if self.sources.iter().all(|known| known.name() != source.name()) {
+            self.sources.push(source);
+        }
         self
     }
 

@@ -37,7 +37,7 @@ use ringfort_secrets::store::{Earlier, StoreError};
 use serde_json::json;
 
 use super::approvals::duration;
-use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
+use super::{Common, EXIT_DENIED, EXIT_FAILED, EXIT_OK, Failure};
 use crate::keyring::{self, Missing, Parts, TrailAudit};
 use crate::output;
 use crate::prompt::{Prompt, PromptError};
@@ -315,7 +315,7 @@ impl Desk<'_> {
         let mut status = EXIT_OK;
         for key in &keys {
             if key.info.is_err() {
-                status = super::EXIT_FAILED;
+                status = EXIT_FAILED;
             }
             if self.common.json {
                 output::json_line(&mut out, &show::json(key))?;
@@ -439,7 +439,8 @@ fn read_signature(path: &Path) -> Result<Parsed, Failure> {
 /// The store of the keys does not open.
 fn unopened(error: StoreError) -> Failure {
     let failure = unusable_of(Which::Keys, error);
-    Failure { error: failure.error.context("the store of the keys cannot be used"), ..failure }
+    let error = failure.error.context("the store of the keys cannot be used");
+    Failure { status: EXIT_FAILED, error, help: failure.help }
 }
 
 /// The ring did not do it.

@@ -11,6 +11,7 @@ use std::io::Write as _;
 
 use clap::Args;
 use ringfort_secrets::moment::KernelMoments;
+use ringfort_secrets::passphrase::{ENV, PASSPHRASE};
 use ringfort_secrets::root::SlotData;
 use ringfort_secrets::session::{self, Held, SessionError};
 use ringfort_secrets::store::{Earlier, Header, Reached, Rekeyed, Vault};
@@ -19,7 +20,7 @@ use serde_json::json;
 use super::StoreDesk;
 use crate::commands::{EXIT_OK, Failure};
 use crate::output;
-use crate::vault::{Missing, Which};
+use crate::vault::{Missing, Opener, Which};
 
 /// `rekey` of a store
 #[derive(Debug, Args)]
@@ -95,13 +96,12 @@ impl StoreDesk<'_> {
     fn forget(&self, vault: &Vault, dropped: &[SlotData]) -> Result<Vec<String>, Failure> {
         let mut left = Vec::new();
         for slot in dropped {
-            let forgotten = match self.opener.source(&slot.source) {
-                Ok(Some(source)) => source.forget(vault.id(), slot).is_ok(),
-                // Nothing of a passphrase or a variable is kept outside.
-                Ok(None) => true,
-                Err(_) => false,
-            };
-            if !forgotten {
+            // Nothing of a passphrase or a variable is kept outside.
+            let is_outside = ![PASSPHRASE, ENV].contains(&slot.source.as_str());
+            // Nobody is asked again for what was dropped because it is out of reach.
+            let source = if Opener::is_quiet(&slot.source) { self.opener.source(&slot.source)? } else { None };
+            let forgotten = source.is_some_and(|source| source.forget(vault.id(), slot).is_ok());
+            if is_outside && !forgotten {
                 left.push(slot.source.clone());
             }
         }
