@@ -28,7 +28,9 @@ const SMALL_MOVES: u32 = 16;
 /// What is a small move, in bytes.
 const SMALL_BYTES: usize = 16 << 10;
 /// Bytes that a pipe is asked to hold; the kernel may grant less.
-const PIPE_BYTES: usize = 1 << 20;
+const PIPE_BYTES: usize = 512 << 10;
+/// How often the processor is left to others before a move that finds nothing waits to be woken.
+const PATIENCE: u32 = 2;
 /// Bytes after which another task gets its turn.
 const TURN_BYTES: u64 = 1 << 20;
 
@@ -214,6 +216,13 @@ impl Flow<'_> {
     async fn fill(&self, pipe: &OwnedFd, most: usize) -> io::Result<usize> {
         let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
         let step = || splice(self.from, None, pipe, None, most, flags).map_err(io::Error::from);
+        // To be woken costs more than to let the sender run: it may be waiting for this very processor.
+        for _ in 0..PATIENCE {
+            match step() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
+                other => return other,
+            }
+        }
         self.from.async_io(Interest::READABLE, step).await
     }
 

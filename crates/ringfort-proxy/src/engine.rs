@@ -39,6 +39,9 @@ const SETTLE_LOOK: Duration = Duration::from_millis(1);
 /// How a connection on this host avoids congestion: the plainest way.
 const LOCAL_CONGESTION: &str = "reno";
 
+/// Bytes that wait in the kernel for a program to read them; more would only leave the processor's cache meanwhile.
+const LOCAL_SEND_BYTES: usize = 256 << 10;
+
 /// What every cage shares.
 pub(crate) struct Engine {
     pub(crate) limits: Limits,
@@ -217,6 +220,7 @@ impl Cage {
         drop(socket.set_nodelay(true));
         // The program is on this host: what paces a sender for a network only costs here. Every kernel has this one.
         sockopt::set_tcp_congestion(&socket, LOCAL_CONGESTION).ok();
+        sockopt::set_socket_send_buffer_size(&socket, LOCAL_SEND_BYTES).ok();
         let place = Place::take(self);
         self.spawn(async move {
             let _place = place;

@@ -46,6 +46,8 @@ pub struct ProxyOptions {
     pub resolver: Arc<dyn Resolve>,
     /// Time, against which permits expire.
     pub clock: Arc<dyn Clock>,
+    /// Called once on the proxy's thread before it serves anybody; for how the thread is scheduled.
+    pub on_start: fn(),
 }
 
 /// The listening sockets of one cage, made inside its network namespace.
@@ -111,6 +113,7 @@ fn serve(
     dial: Arc<dyn Dial>,
     orders: mpsc::UnboundedReceiver<Order>,
 ) {
+    (options.on_start)();
     let engine = Rc::new(Engine::new(options, judge, dial));
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, engine::run(engine, orders));

@@ -22,6 +22,7 @@ pub mod orphans;
 pub mod probe;
 pub mod profile;
 mod runtimes;
+pub mod schedule;
 pub mod startup;
 pub mod stub;
 #[expect(unsafe_code, reason = "the one place of this crate where system calls are made by hand")]

@@ -71,6 +71,8 @@ impl OpenCarrier for Network {
             limits: Limits::default(),
             resolver: Arc::new(SystemResolver),
             clock: Arc::clone(&self.clock),
+            // One that is refused only moves large bodies more slowly.
+            on_start: || drop(ringfort_sandbox::schedule::work_in_batches()),
         };
         let dialer = Arc::new(SystemDialer);
         let proxy = Proxy::start(options, Arc::<Rules>::clone(&judge), dialer)?;

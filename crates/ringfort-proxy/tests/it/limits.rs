@@ -194,8 +194,12 @@ fn deny_descriptors_that_do_not_listen() {
         }
     }
     let world = World::new();
-    let options =
-        ProxyOptions { limits: Limits::default(), resolver: Arc::new(SystemResolver), clock: Arc::new(Still) };
+    let options = ProxyOptions {
+        limits: Limits::default(),
+        resolver: Arc::new(SystemResolver),
+        clock: Arc::new(Still),
+        on_start: || (),
+    };
     let handle = Proxy::start(options, Arc::clone(&world.judge) as _, Arc::new(SystemDialer)).unwrap();
     let client = || Client { id: ClientId(1), credential: None };
     let listeners = |proxy, dns_udp| Listeners { proxy, caught: Vec::new(), dns_udp, dns_tcp: None };

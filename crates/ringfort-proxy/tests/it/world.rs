@@ -244,6 +244,7 @@ impl World {
             limits: start.limits,
             resolver: Arc::clone(&resolver) as Arc<dyn Resolve>,
             clock: Arc::new(StillClock),
+            on_start: || (),
         };
         let handle = Proxy::start(options, Arc::clone(&judge) as Arc<dyn Judge>, dial).unwrap();
         let listen = |at: &str| TcpListener::bind(at).unwrap();

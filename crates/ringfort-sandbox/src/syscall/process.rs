@@ -310,6 +310,13 @@ pub(crate) fn limit_resource(resource: c_uint, value: u64) -> Answer<()> {
     })
 }
 
+/// The calling thread waits for others a little before it runs.
+pub(crate) fn schedule_in_batches() -> Answer<()> {
+    let parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: `parameter` outlives the call, which only reads it.
+    check_unit(unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0 as c_long, libc::SCHED_BATCH, &raw const parameter) })
+}
+
 /// Opens a socket, for the probes that expect to be refused.
 pub(crate) fn socket(family: c_int, kind: c_int, protocol: c_int) -> Answer<c_int> {
     // SAFETY: no memory is passed.

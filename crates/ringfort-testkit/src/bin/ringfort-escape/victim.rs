@@ -151,7 +151,7 @@ fn live(place: &Place, shared: &Shared, mut ready: std::io::PipeWriter) -> Resul
     let any = TcpListener::bind("0.0.0.0:0")?;
     let tcp6 = TcpListener::bind("[::1]:0").ok();
     let udp = UdpSocket::bind("127.0.0.1:0")?;
-    let lure = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let lure = lure_port()?;
     let mut scene = format!(
         "memory={}\ntarget={}\nvictim_file={}\nvictim_folder={}\nvictim_log={}\nabstract={abstract_name}\n",
         memory.as_ptr() as usize,
@@ -299,6 +299,20 @@ fn listen(place: &Place, listeners: Vec<TcpListener>, udp: UdpSocket) -> Result<
         }
     });
     Ok(())
+}
+
+/// A free port that nobody is given who asks for any: a lure of one scene must not knock at the listener of another.
+fn lure_port() -> Result<u16> {
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    let own = std::process::id();
+    for step in 0..64 {
+        let port = u16::try_from(FIRST + (own + step * 313) % COUNT).unwrap_or_default();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(Error::other("no free port for a lure"))
 }
 
 /// Programs outside connect to a port and to a name again and again, and say a secret to whoever is there.

@@ -210,7 +210,12 @@ fn resident() -> u64 {
 }
 
 fn start() -> (ProxyHandle, SocketAddr) {
-    let options = ProxyOptions { limits: Limits::default(), resolver: Arc::new(Loopback), clock: Arc::new(Still) };
+    let options = ProxyOptions {
+        limits: Limits::default(),
+        resolver: Arc::new(Loopback),
+        clock: Arc::new(Still),
+        on_start: || drop(ringfort_sandbox::schedule::work_in_batches()),
+    };
     let handle = Proxy::start(options, Arc::new(YesMan), Arc::new(SystemDialer)).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
