@@ -18,10 +18,10 @@ use ringfort_secrets::moment::KernelMoments;
 use ringfort_secrets::passphrase::PASSPHRASE;
 use ringfort_secrets::pin_file::{PinFile, PinFileSource};
 use ringfort_secrets::root::{RootKeyError, RootKeySource};
-use ringfort_secrets::store::{Header, StoreError, Vault};
+use ringfort_secrets::store::{Header, StoreError};
 
 use super::sources::{PKCS11, TPM2, token_options, tpm_options};
-use super::{LOCKOUT_NAME, Opener, Shut, TRIES_MAX, WAIT, Work, unasked, unusable};
+use super::{LOCKOUT_NAME, Opener, Shut, TRIES_MAX, WAIT, Work, unasked};
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
 
@@ -72,7 +72,7 @@ impl Opener<'_> {
     /// Why the files of PINs give none, as far as the store needs them. No device is asked.
     pub(super) fn pin_faults(&self, header: &Header) -> Vec<String> {
         let is_token = header.slots.iter().any(|slot| slot.data.source == PKCS11);
-        let is_tpm = header.slots.iter().any(|slot| TpmSource::needs_pin(&slot.data));
+        let is_tpm = needs_tpm_pin(header);
         let token = token_file(self.config, self.state).filter(|_| is_token);
         let tpm = self.tpm_file().filter(|_| is_tpm);
         tpm.into_iter().chain(token).filter_map(|file| file.read().err()).map(|error| error.to_string()).collect()
@@ -126,12 +126,12 @@ impl Opener<'_> {
 
     /// Does something that needs a source of the root key with what a person is asked for: the PIN of a device, then the
     /// passphrase.
-    pub(super) fn by_person(&self, header: &Header, shut: Shut, work: Work<'_>) -> Result<Vault, Failure> {
+    pub(super) fn by_person<T>(&self, header: &Header, shut: Shut, work: Work<'_, T>) -> Result<T, Failure> {
         let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
-        let is_pin = header.slots.iter().any(|slot| TpmSource::needs_pin(&slot.data));
+        let is_pin = needs_tpm_pin(header);
         let is_token = has(PKCS11) && !has(PASSPHRASE) && self.config.pkcs11_module.is_some();
         if !is_pin && !is_token && !has(PASSPHRASE) {
-            return Err(shut.refused.map_or_else(|| self.closed(header), unusable));
+            return Err(shut.refused.map_or_else(|| self.closed(header), |error| self.unusable(error)));
         }
         let prompt = self.prompt().map_err(|error| {
             let because = match &shut.refused {
@@ -149,17 +149,22 @@ impl Opener<'_> {
             return Ok(vault);
         }
         if is_token && let Some(source) = self.with_pin()? {
-            return self.attempt(header, || work(source.as_ref()))?.map_err(unusable);
+            return self.attempt(header, || work(source.as_ref()))?.map_err(|error| self.unusable(error));
         }
         self.ask_for(header, &prompt, work)
     }
 
     /// Asks for the PIN of the TPM; `None` where the passphrase is to be asked for instead.
-    fn ask_pin(&self, header: &Header, prompt: &Prompt<'_>, work: Work<'_>) -> Result<Option<Vault>, Failure> {
+    pub(super) fn ask_pin<T>(
+        &self,
+        header: &Header,
+        prompt: &Prompt<'_>,
+        work: Work<'_, T>,
+    ) -> Result<Option<T>, Failure> {
         let or_passphrase = header.slots.iter().any(|slot| slot.data.source == PASSPHRASE);
         let instead = |error: StoreError| match or_passphrase {
             true => prompt.say(&format!("{error}.")).map_err(unasked).map(|()| None),
-            false => Err(unusable(error)),
+            false => Err(self.unusable(error)),
         };
         if let Err(error) = usable(&TpmOptions { timeout: PROBE_TIMEOUT, ..self.tpm() }) {
             return instead(error.into());
@@ -178,7 +183,7 @@ impl Opener<'_> {
                     prompt.say("That is not the PIN.").map_err(unasked)?;
                 }
                 Err(error @ StoreError::Root(_)) => return instead(error),
-                Err(error) => return Err(unusable(error)),
+                Err(error) => return Err(self.unusable(error)),
             }
         }
         if or_passphrase {
@@ -189,11 +194,11 @@ impl Opener<'_> {
     }
 
     /// One attempt at a PIN, counted before it is made. What never came to a PIN does not count.
-    fn attempt(
+    fn attempt<T>(
         &self,
         header: &Header,
-        work: impl FnOnce() -> Result<Vault, StoreError>,
-    ) -> Result<Result<Vault, StoreError>, Failure> {
+        work: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<Result<T, StoreError>, Failure> {
         let lockout = self.lockout(header);
         let counted =
             lockout.charge(&caller(PERSON), &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;
@@ -206,6 +211,11 @@ impl Opener<'_> {
         }
         Ok(done)
     }
+}
+
+/// Whether a slot of the store opens with a PIN of the TPM only.
+pub(super) fn needs_tpm_pin(header: &Header) -> bool {
+    header.slots.iter().any(|slot| TpmSource::needs_pin(&slot.data))
 }
 
 /// Who tries at this door.

@@ -476,3 +476,31 @@ fn deny_a_store_without_the_counter_that_is_asked_for() {
     let status = other.ringfort(&place, "secrets", file, &["--json", "status"]).output().exits(0).out();
     assert!(serde_json::from_str::<serde_json::Value>(&status).unwrap()["counter"].is_null(), "{status}");
 }
+
+#[test]
+fn deny_what_was_before_a_new_store_key_with_a_pin_and_a_counter() {
+    if !is_there("/usr/bin/swtpm") {
+        return;
+    }
+    let tpm = SoftTpm::start();
+    let place = with_pin(&tpm);
+    let file = format!("secrets.tpm2_pin_file={:?}", pin_file(&place, TPM_PIN, 0o600));
+    let settings = format!("{file} secrets.tpm2_counter=true");
+    let secrets = |settings: &str, words: &[&str]| tpm.ringfort(&place, "secrets", settings, words).output();
+    secrets(&settings, &["restore", "--yes"]).exits(0);
+    let before = place.root.join("before");
+    copy(&place.state, &before);
+    secrets(&settings, &["rekey"]).exits(0);
+    secrets(&settings, &["get", "a.b"]).exits(0);
+    let rekeyed = place.root.join("rekeyed");
+    copy(&place.state, &rekeyed);
+    // Without the file the slot is out of reach of who cannot be asked, and who can is asked for its PIN.
+    refused(secrets("secrets.tpm2_counter=true", &["rekey"]), "PIN");
+    let typing = tpm.ringfort(&place, "secrets", "secrets.tpm2_counter=true", &["rekey"]);
+    assert!(typed(&typing, &[("PIN of the TPM", TPM_PIN)], "has a new key", &[TPM_PIN]));
+    secrets(&settings, &["get", "a.b"]).exits(0);
+    for old in [&before, &rekeyed] {
+        put_back(&place, old);
+        refused(secrets(&settings, &["get", "a.b"]), "an older file was put back");
+    }
+}

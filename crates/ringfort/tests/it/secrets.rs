@@ -5,6 +5,7 @@
 //! In: values that stand nowhere else, ids, programs that show what they have. Out: what they show, and everything that
 //! is left on the disk.
 
+mod rekey;
 mod restore;
 
 use std::fs;
