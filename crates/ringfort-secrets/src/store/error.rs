@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::id::SecretId;
 use crate::locked::LockedError;
 use crate::root::{RootKeyError, StoreId};
-use crate::store::texts;
 use crate::store::meta::MetaError;
+use crate::store::texts;
 use crate::store::{ENTRIES_MAX, FILE_BYTES_MAX, SLOTS_MAX, VALUE_BYTES_MAX};
 
 /// Why a file or folder is not trusted.
