@@ -26,7 +26,7 @@ use ringfort_sandbox::achieved::Achieved;
 use ringfort_sandbox::probe::HostFeatures;
 use serde::Serialize;
 
-pub use self::secrets::StoreSeen;
+pub use self::secrets::{CounterSeen, StoreSeen};
 use crate::attempts::Attempt;
 use crate::setup::{Heard, Look, Scope};
 

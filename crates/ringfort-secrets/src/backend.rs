@@ -203,7 +203,11 @@ impl Probe {
             Err(RootKeyError::Absent { message, .. }) => Self::Absent { message },
             Err(RootKeyError::Locked { message, .. }) => Self::Locked { message },
             Err(RootKeyError::Slow { waited, .. }) => Self::Slow { waited },
-            Err(RootKeyError::Wrong { message, .. } | RootKeyError::Broken { message, .. }) => Self::Broken { message },
+            Err(
+                RootKeyError::Wrong { message, .. }
+                | RootKeyError::WrongPin { message, .. }
+                | RootKeyError::Broken { message, .. },
+            ) => Self::Broken { message },
             Err(RootKeyError::Memory(error)) => Self::Broken { message: error.to_string() },
         }
     }

@@ -24,6 +24,7 @@ pub mod moment;
 mod ours;
 pub mod owned;
 pub mod passphrase;
+pub mod pin_file;
 pub mod release;
 pub mod resolve;
 pub mod root;

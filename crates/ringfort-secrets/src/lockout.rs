@@ -159,6 +159,22 @@ impl Attempt<'_> {
             Ok(())
         })
     }
+
+    /// The attempt came to nothing before it could be right or wrong, as with a device that is not there: it does not
+    /// count.
+    ///
+    /// # Errors
+    ///
+    /// [`LockoutError`]: the attempt still counts as a failure.
+    pub fn withdrawn(self, moments: &dyn Moments) -> Result<(), LockoutError> {
+        self.lockout.change(&moments.moment(), |counts, _| {
+            if let Some(mine) = counts.callers.get_mut(&self.caller.0).filter(|mine| mine.count > 0) {
+                mine.count -= 1;
+                counts.total.count = counts.total.count.saturating_sub(1);
+            }
+            Ok(())
+        })
+    }
 }
 
 impl Lockout {

@@ -67,6 +67,14 @@ pub enum RootKeyError {
         /// What differs, as far as may be told.
         message: String,
     },
+    /// The device refused the PIN, and counted that it did.
+    #[error("{source_name} does not open this store: {message}")]
+    WrongPin {
+        /// The source.
+        source_name: &'static str,
+        /// What the device says.
+        message: String,
+    },
     /// The source does not work as it should.
     #[error("{source_name} does not work: {message}")]
     Broken {

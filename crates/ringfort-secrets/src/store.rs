@@ -14,6 +14,7 @@ pub mod meta;
 
 mod check;
 mod folder;
+mod follow;
 mod format;
 mod rekey;
 mod seal;
@@ -43,6 +44,7 @@ use crate::store::state::State;
 use crate::store::used::Times;
 
 pub use crate::store::error::{Fault, StoreError, Unfit};
+pub use crate::store::follow::MakeAnchor;
 pub use crate::store::format::{Header, Slot};
 pub use crate::store::meta::{Change, Meta, MetaError, Previous};
 pub use crate::store::rekey::{Earlier, Rekeyed};
@@ -204,8 +206,8 @@ impl Vault {
     /// # Errors
     ///
     /// [`StoreError`].
-    pub fn open_by(folder: &Path, reached: &Reached) -> Result<Self, StoreError> {
-        Self::load(folder, reached.keys(&Header::read(folder)?)?, Options::default())
+    pub fn open_by(folder: &Path, reached: &Reached, options: Options) -> Result<Self, StoreError> {
+        Self::load(folder, reached.keys(&Header::read(folder)?)?, options)
     }
 
     /// Checks bytes as if they were the file of a store, `name` for errors: a backup that is not restored yet. Whether
@@ -222,7 +224,7 @@ impl Vault {
 
     fn load(path: &Path, keys: Keys, options: Options) -> Result<Self, StoreError> {
         let folder = Folder::open(path)?;
-        let state = match admitted(&folder, &keys, &options) {
+        let (state, outside) = match admitted(&folder, &keys, &options) {
             // Between reading the record and the file a restore may have been accepted: with the lock held nobody does.
             Err(StoreError::Fault { fault: Fault::Older { .. } | Fault::Forked { .. }, .. }) => {
                 let _lock = folder.lock(options.wait())?;
@@ -232,6 +234,7 @@ impl Vault {
         };
         let vault = Self { path: path.to_owned(), options, keys, state, used: Mutex::default() };
         vault.heal(&folder);
+        vault.heal_anchor(&folder, outside);
         Ok(vault)
     }
 
@@ -242,7 +245,7 @@ impl Vault {
     /// [`StoreError`]: what was read before stays.
     pub fn reload(&mut self) -> Result<bool, StoreError> {
         let folder = Folder::open(&self.path)?;
-        let state = admitted(&folder, &self.keys, &self.options)?;
+        let (state, _) = admitted(&folder, &self.keys, &self.options)?;
         let changed = state.end != self.state.end;
         self.state = state;
         Ok(changed)
@@ -339,24 +342,30 @@ impl Vault {
     }
 }
 
-/// The content of the store in `folder`, if it is the newest that anybody knows.
+/// The content of the store in `folder`, if it is the newest that anybody knows, and which one its anchor knows.
 ///
 /// The record is read before the file: a writer between the two makes the file newer, never older.
-fn admitted(folder: &Folder, keys: &Keys, options: &Options) -> Result<State, StoreError> {
+fn admitted(folder: &Folder, keys: &Keys, options: &Options) -> Result<(State, Option<u64>), StoreError> {
     let newest = latest(folder, keys, options);
     let state = content(folder, &read_file(folder)?, keys)?;
-    let (record, outside) = newest?;
-    admit(folder, &state, &record, outside)?;
-    Ok(state)
+    let newest = newest?;
+    admit(folder, &state, options, &newest)?;
+    Ok((state, newest.1))
 }
 
 /// Whether a content may stand where `record`, and `outside` an anchor, are the newest known.
-fn admit(folder: &Folder, state: &State, record: &Record, outside: Option<u64>) -> Result<(), StoreError> {
+fn admit(
+    folder: &Folder,
+    state: &State,
+    options: &Options,
+    (record, outside): &(Record, Option<u64>),
+) -> Result<(), StoreError> {
     let file = Record { generation: state.header.generation, file: state.end.mac };
     record.admit(&file).map_err(|fault| fault_in(folder, fault))?;
+    follow::is_asked(&state.header, options)?;
     match outside {
-        Some(latest) if file.generation < latest => {
-            Err(fault_in(folder, Fault::Older { found: file.generation, latest }))
+        Some(latest) if file.generation < *latest => {
+            Err(fault_in(folder, Fault::Older { found: file.generation, latest: *latest }))
         }
         _ => Ok(()),
     }

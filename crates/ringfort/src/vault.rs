@@ -6,6 +6,8 @@
 //! **Invariant:** what needs nobody is tried first, and a person is asked once nothing else opens it; no source stands
 //! in for another in silence. Every failure says what to do.
 
+mod counter;
+pub(crate) mod pins;
 pub(crate) mod sources;
 mod which;
 
@@ -22,7 +24,6 @@ use ringfort_runtime::supervisor::Signals;
 use ringfort_secrets::backend::{Backend, Kind, Requested, Sight, SlotSeen, Status, Writes, classify};
 use ringfort_secrets::kdf;
 use ringfort_secrets::lock::{Limits, Why};
-use ringfort_secrets::lockout::{Caller, Lockout};
 use ringfort_secrets::moment::KernelMoments;
 use ringfort_secrets::passphrase::{ENV, PASSPHRASE, PassphraseSource};
 use ringfort_secrets::root::{RootKeyError, RootKeySource};
@@ -31,7 +32,7 @@ use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
 use ringfort_secrets::store::{Fault, Header, Reached, Slot, StoreError, Vault};
 use ringfort_secrets::strength::{self, Strength};
 
-use self::sources::{PKCS11, QUIET, remark};
+use self::sources::{PKCS11, TPM2, remark};
 pub(crate) use self::which::Which;
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
@@ -118,6 +119,7 @@ impl Opener<'_> {
 
     /// Makes the store, with the first source that serves.
     fn make(&self) -> Result<Vault, Failure> {
+        self.can_count()?;
         let status = self.status(None)?;
         writable(&status, "`ringfort secrets status` shows every backend")?;
         let source = match status.active_backend {
@@ -128,8 +130,9 @@ impl Opener<'_> {
             let entry = Entry::event("secrets.create").fact("key_source", source.name());
             trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
         }
-        let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref())
-            .map_err(|error| self.unusable(error))?;
+        let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref());
+        let mut vault = vault.map_err(|error| self.unusable(error))?;
+        self.count(&mut vault)?;
         if let Some(remark) = remark(source.name())
             && let Ok(prompt) = self.prompt()
         {
@@ -211,7 +214,9 @@ impl Opener<'_> {
             let opened = KeyFileSource::new(self.key_file()).open(header.store, &slot.data);
             opened.err().map(|error| error.to_string())
         };
-        Ok(StoreSeen { status, key_file: header.and_then(refused) })
+        let counter = self.counter_seen(header.as_ref());
+        let pin_files = header.as_ref().map_or_else(Vec::new, |header| self.pin_faults(header));
+        Ok(StoreSeen { status, key_file: header.and_then(refused), pin_files, counter })
     }
 
     /// The folder of keys, made if it is missing.
@@ -226,8 +231,9 @@ impl Opener<'_> {
     /// It cannot be used, whoever opens it.
     pub(crate) fn quiet(&self, header: &Header) -> Result<Result<Vault, Shut>, Failure> {
         let mut shut = Shut { refused: None, because: None };
+        let options = self.options(header)?;
         match session::held(header.store, self.limits(), &KernelMoments) {
-            Ok(Held::Key(key)) => match Vault::open_with(&self.folder(), key) {
+            Ok(Held::Key(key)) => match Vault::open_with_as(&self.folder(), key, options.clone()) {
                 Ok(vault) => return Ok(Ok(vault)),
                 // It is of an earlier key of the store.
                 Err(StoreError::WrongKey { .. }) => {}
@@ -238,7 +244,8 @@ impl Opener<'_> {
             Ok(Held::Not(NotHeld::Absent)) | Err(SessionError::Unavailable { .. }) => {}
             Err(error) => return Err(Failure::guard(error).help(STILL_OPEN)),
         }
-        Ok(self.first_quiet(header, &|source| Vault::open(&self.folder(), source))?.map_err(|refused| {
+        let open = |source: &dyn RootKeySource| Vault::open_as(&self.folder(), source, options.clone());
+        Ok(self.first_quiet(header, &open)?.map_err(|refused| {
             shut.refused = refused;
             shut
         }))
@@ -248,11 +255,14 @@ impl Opener<'_> {
     /// of them did not.
     fn first_quiet<T>(&self, header: &Header, work: Work<'_, T>) -> Result<Result<T, Option<StoreError>>, Failure> {
         let mut refused = None;
-        for name in QUIET.iter().filter(|name| header.slots.iter().any(|slot| slot.data.source == **name)) {
+        for name in self.quiet_names().filter(|name| header.slots.iter().any(|slot| slot.data.source == *name)) {
             let Some(source) = self.source(name)? else { continue };
             match work(source.as_ref()) {
                 Ok(done) => return Ok(Ok(done)),
                 Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. } | StoreError::NoSlot { .. })) => {
+                    if matches!(error, StoreError::Root(RootKeyError::WrongPin { .. })) {
+                        self.count_refused(header);
+                    }
                     refused = Some(error);
                 }
                 Err(error) => return Err(self.unusable(error)),
@@ -266,27 +276,9 @@ impl Opener<'_> {
             Ok(vault) => return Ok(vault),
             Err(shut) => shut,
         };
-        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
-        if has(PKCS11)
-            && !has(PASSPHRASE)
-            && let Some(source) = self.with_pin()?
-        {
-            let vault = Vault::open(&self.folder(), source.as_ref()).map_err(|error| self.unusable(error))?;
-            self.hold(&vault)?;
-            return Ok(vault);
-        }
-        if !has(PASSPHRASE) {
-            return Err(shut.refused.map_or_else(|| self.closed(header), |error| self.unusable(error)));
-        }
-        let prompt = self.prompt().map_err(|error| {
-            let because = shut.refused.as_ref().map_or_else(String::new, |refused| format!(" ({refused})"));
-            let failure = Failure::usage(anyhow::anyhow!("the store of secrets is locked, and {error}{because}"));
-            failure.help("unlock it first, on a terminal: `ringfort secrets unlock`")
-        })?;
-        if let Some(why) = shut.because {
-            prompt.say(&format!("The store of secrets was locked: {why}.")).map_err(unasked)?;
-        }
-        let vault = self.ask(header, &prompt)?;
+        let options = self.options(header)?;
+        let open = |source: &dyn RootKeySource| Vault::open_as(&self.folder(), source, options.clone());
+        let vault = self.by_person(header, shut, &open)?;
         self.hold(&vault)?;
         Ok(vault)
     }
@@ -306,29 +298,10 @@ impl Opener<'_> {
     ///
     /// None opens, or what is done fails.
     pub(crate) fn with_source<T>(&self, header: &Header, work: Work<'_, T>) -> Result<T, Failure> {
-        let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
-        let refused = match self.first_quiet(header, work)? {
-            Ok(done) => return Ok(done),
-            Err(refused) => refused,
-        };
-        if has(PKCS11)
-            && !has(PASSPHRASE)
-            && let Some(source) = self.with_pin()?
-        {
-            return work(source.as_ref()).map_err(|error| self.unusable(error));
+        match self.first_quiet(header, work)? {
+            Ok(done) => Ok(done),
+            Err(refused) => self.by_person(header, Shut { refused, because: None }, work),
         }
-        if !has(PASSPHRASE) {
-            return Err(refused.map_or_else(|| self.closed(header), |error| self.unusable(error)));
-        }
-        self.with_passphrase(header, work)
-    }
-
-    /// Does something that needs the root key of the passphrase, which is asked for.
-    fn with_passphrase<T>(&self, header: &Header, work: Work<'_, T>) -> Result<T, Failure> {
-        let prompt = self.prompt().map_err(|error| {
-            Failure::usage(anyhow::Error::from(error).context("the passphrase is needed")).help("run it on a terminal")
-        })?;
-        self.ask_for(header, &prompt, work)
     }
 
     /// The slots of the source `name`, with their root keys, or why they are out of reach. A person is asked where only
@@ -338,11 +311,25 @@ impl Opener<'_> {
     ///
     /// Nobody can be asked, or answered rightly; the store cannot be used.
     pub(crate) fn reach(&self, header: &Header, name: &str) -> Result<Result<Vec<Reached>, String>, Failure> {
-        if name == PASSPHRASE {
-            return self.with_passphrase(header, &|source| header.reach(source)).map(Ok);
+        let reach = |source: &dyn RootKeySource| header.reach(source);
+        if name == PASSPHRASE || (name == TPM2 && self.asks_pin(header)) {
+            // The store may well be unlocked: its key alone is not enough here.
+            let prompt = self.prompt().map(drop).map_err(|error| anyhow::Error::from(error));
+            prompt.map_err(|error| {
+                let error = error.context(format!("the root key of `{name}` is needed"));
+                Failure::usage(error).help("nothing was changed; run it on a terminal of your own")
+            })?;
+            let mut only = header.clone();
+            only.slots.retain(|slot| slot.data.source == name);
+            return self.by_person(&only, Shut { refused: None, because: None }, &reach).map(Ok);
         }
         let Some(source) = self.source(name)? else { return Ok(Err("it is not set here".to_owned())) };
-        match header.reach(source.as_ref()) {
+        let is_typed = name == PKCS11 && self.token_source().is_none();
+        let done = if is_typed { self.attempt(header, || reach(source.as_ref()))? } else { reach(source.as_ref()) };
+        if !is_typed && matches!(done, Err(StoreError::Root(RootKeyError::WrongPin { .. }))) {
+            self.count_refused(header);
+        }
+        match done {
             Ok(reached) => Ok(Ok(reached)),
             Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. })) => Ok(Err(error.to_string())),
             Err(error) => Err(self.unusable(error)),
@@ -351,13 +338,14 @@ impl Opener<'_> {
 
     /// Asks for the passphrase, and counts each attempt before it is tried.
     pub(crate) fn ask(&self, header: &Header, prompt: &Prompt<'_>) -> Result<Vault, Failure> {
-        self.ask_for(header, prompt, &|source| Vault::open(&self.folder(), source))
+        let options = self.options(header)?;
+        self.ask_for(header, prompt, &|source| Vault::open_as(&self.folder(), source, options.clone()))
     }
 
     fn ask_for<T>(&self, header: &Header, prompt: &Prompt<'_>, work: Work<'_, T>) -> Result<T, Failure> {
-        let lockout = Lockout::new(self.folder().join(LOCKOUT_NAME), header.store);
+        let lockout = self.lockout(header);
         let _silent = prompt.silence().map_err(unasked)?;
-        let caller = Caller::new(&format!("cli:{}", rustix::process::getuid().as_raw()));
+        let caller = pins::caller("cli");
         for _ in 0..TRIES_MAX {
             let standing =
                 lockout.standing(&caller, &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;
@@ -520,7 +508,7 @@ pub(crate) fn unusable_of(which: Which, error: StoreError) -> Failure {
         | StoreError::SeedsFull
         | StoreError::OutOfReach { .. }
         | StoreError::Slot { .. }
-        | StoreError::Root(RootKeyError::Locked { .. } | RootKeyError::Wrong { .. })
+        | StoreError::Root(RootKeyError::Locked { .. } | RootKeyError::Wrong { .. } | RootKeyError::WrongPin { .. })
         | StoreError::WrongKey { .. } => Failure::usage(error),
         _ => Failure::guard(error),
     };
@@ -558,6 +546,10 @@ fn help(which: Which, error: &StoreError) -> Option<String> {
         StoreError::Root(_) => {
             format!("`ringfort {command} status` says what opens it; `ringfort doctor` what is missing")
         }
+        StoreError::Anchor { .. } => format!(
+            "nothing was changed; make the TPM reachable whose counter follows the store; where that is gone for good \
+             `ringfort {command} restore` takes the store as it is"
+        ),
         _ => return None,
     })
 }

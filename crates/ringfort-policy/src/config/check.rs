@@ -315,8 +315,20 @@ fn check_secrets(secrets: &SecretsConfig, checker: &mut Checker) {
     if secrets.pkcs11_module.as_deref().is_some_and(|module| !is_path(module)) {
         checker.value("secrets.pkcs11_module", "it is no absolute path");
     }
-    if secrets.pkcs11_token.is_some() && secrets.pkcs11_module.is_none() {
-        checker.no_effect("secrets.pkcs11_token", "`secrets.pkcs11_module` names no module");
+    for (key, file) in
+        [("secrets.tpm2_pin_file", &secrets.tpm2_pin_file), ("secrets.pkcs11_pin_file", &secrets.pkcs11_pin_file)]
+    {
+        if file.as_deref().is_some_and(|file| !is_path(file)) {
+            checker.value(key, "it is no absolute path");
+        }
+    }
+    for (key, is_set) in [
+        ("secrets.pkcs11_token", secrets.pkcs11_token.is_some()),
+        ("secrets.pkcs11_pin_file", secrets.pkcs11_pin_file.is_some()),
+    ] {
+        if is_set && secrets.pkcs11_module.is_none() {
+            checker.no_effect(key, "`secrets.pkcs11_module` names no module");
+        }
     }
     if secrets.tpm2_pcrs.iter().any(|pcr| *pcr > TPM_PCR_MAX) {
         checker.value("secrets.tpm2_pcrs", format!("the registers are 0 to {TPM_PCR_MAX}"));

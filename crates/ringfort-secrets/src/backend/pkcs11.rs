@@ -17,5 +17,5 @@ mod source;
 
 pub use fault::TokenError;
 pub use keys::TokenKeys;
-pub use session::{TokenOptions, TokenSeen, tokens};
+pub use session::{TokenOptions, TokenSeen, log_in, tokens};
 pub use source::TokenSource;

@@ -24,5 +24,5 @@ pub use anchor::{TpmAnchor, TpmAnchorSlot};
 pub use counter::{STEPS_MAX, TpmCounter, TpmCounterSlot};
 pub use fault::{Fault, TpmError};
 pub use keys::TpmKeys;
-pub use source::{TpmOptions, TpmSource, usable};
+pub use source::{PIN_BYTES_MIN, TpmOptions, TpmSource, usable};
 pub use transport::TpmDevice;

@@ -186,6 +186,18 @@ fn deny_every_attempt_with_a_damaged_foreign_or_exposed_count() {
 }
 
 #[test]
+fn an_attempt_that_came_to_nothing_does_not_count() {
+    let world = World::new();
+    assert_eq!(world.wrong("a"), None);
+    for _ in 0..10 {
+        let attempt = world.lockout.charge(&Caller::new("a"), &world.hands).unwrap();
+        attempt.withdrawn(&world.hands).unwrap();
+    }
+    let standing = world.lockout.standing(&Caller::new("a"), &world.hands).unwrap();
+    assert_eq!((standing.failures, standing.total), (1, 1), "the wrong one still does");
+}
+
+#[test]
 fn deny_an_attempt_that_cannot_be_counted() {
     let lockout = Lockout::new("/proc/ringfort/lockout", STORE);
     assert!(matches!(lockout.charge(&Caller::new("a"), &Hands::new()), Err(LockoutError::File(_))));

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::root::StoreId;
+use crate::root::{SlotData, StoreId};
 use crate::store::error::{Fault, StoreError};
 use crate::store::folder::Folder;
 use crate::store::seal::{Keys, Use, hex, unhex};
@@ -37,6 +37,31 @@ pub trait Anchor: Send + Sync {
     ///
     /// What happened, in words: the write stands and the caller is told.
     fn advance(&self, store: &StoreId, generation: u64) -> Result<(), String>;
+
+    /// What the store keeps of it in its header, so that whoever opens the store has to ask it; `None` where the caller
+    /// alone knows of it.
+    fn kept(&self) -> Option<SlotData> {
+        None
+    }
+
+    /// The store names this one now: removes what followed the store before and was never removed, so that no older store
+    /// that names such a one is taken for the newest.
+    ///
+    /// # Errors
+    ///
+    /// What happened, in words: some may still be there.
+    fn settle(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Removes what it has outside; called only when no store names it any more.
+    ///
+    /// # Errors
+    ///
+    /// What happened, in words: it may still be there.
+    fn forget(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// A generation, and which file it was.

@@ -52,6 +52,8 @@ pub struct Header {
     pub entries: usize,
     /// What opens it.
     pub slots: Vec<Slot>,
+    /// What remembers its newest generation outside; `None`: only the record beside its folder does.
+    pub anchor: Option<SlotData>,
     pub(crate) check: [u8; 16],
     /// The seeds of the keys for sealed texts, sealed.
     pub(crate) texts: Vec<u8>,
@@ -69,6 +71,8 @@ struct HeaderLine {
     check: String,
     texts: String,
     slots: Vec<SlotLine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anchor: Option<SlotData>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -105,6 +109,7 @@ impl Header {
             check: seal::hex(&self.check),
             texts: seal::encode(&self.texts),
             slots: self.slots.iter().map(slot).collect(),
+            anchor: self.anchor.clone(),
         };
         with_sum(serde_json::to_vec(&line).unwrap_or_default())
     }
@@ -149,6 +154,7 @@ impl Header {
             check: seal::unhex(&line.check)?,
             texts: seal::decode(&line.texts).filter(|sealed| texts::is_length(sealed.len()))?,
             slots: line.slots.into_iter().map(slot).collect::<Option<_>>()?,
+            anchor: line.anchor,
         })
     }
 }
@@ -292,13 +298,15 @@ mod tests {
         let slots = proptest::collection::vec(slot(), 1..=SLOTS_MAX);
         let texts = (1..=texts::SEEDS_MAX).prop_map(|seeds| vec![7; texts::sealed_length(seeds)]);
         let numbers = (any::<u64>(), any::<u64>(), 0..=ENTRIES_MAX);
-        (any::<[u8; 16]>(), numbers, slots, any::<[u8; 16]>(), texts).prop_map(
-            |(store, (generation, created, entries), slots, check, texts)| Header {
+        let anchor = proptest::option::of(slot().prop_map(|slot| slot.data));
+        (any::<[u8; 16]>(), numbers, slots, any::<[u8; 16]>(), texts, anchor).prop_map(
+            |(store, (generation, created, entries), slots, check, texts, anchor)| Header {
                 store: StoreId(store),
                 generation,
                 created: Timestamp(created),
                 entries,
                 slots,
+                anchor,
                 check,
                 texts,
             },

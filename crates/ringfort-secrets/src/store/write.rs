@@ -65,7 +65,7 @@ const USED_WAIT: Duration = Duration::from_millis(50);
 
 /// What becomes of the generation before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Before {
+pub(crate) enum Before {
     /// It is kept beside the new one.
     Kept,
     /// It is removed, and so is a file that was put aside: both open in a way that is being taken away.
@@ -73,8 +73,8 @@ pub(super) enum Before {
 }
 
 /// A transaction that has begun: the lock is held and the state is the newest.
-pub(super) struct Begun {
-    pub(super) folder: Folder,
+pub(crate) struct Begun {
+    pub(crate) folder: Folder,
     /// The file as it is.
     old: Vec<u8>,
     pub(super) record: Record,
@@ -302,22 +302,22 @@ impl Vault {
     }
 
     /// Takes the lock and reads the newest generation.
-    pub(super) fn begin(&mut self) -> Result<Begun, StoreError> {
+    pub(crate) fn begin(&mut self) -> Result<Begun, StoreError> {
         let folder = Folder::open(&self.path)?;
         let lock = folder.lock(self.options.wait())?;
-        let (record, outside) = latest(&folder, &self.keys, &self.options)?;
+        let newest = latest(&folder, &self.keys, &self.options)?;
         let old = read_file(&folder)?;
         let same = check::is_same(&old, &self.state, &self.keys);
         let other = if same { None } else { Some(content(&folder, &old, &self.keys)?) };
-        admit(&folder, other.as_ref().unwrap_or(&self.state), &record, outside)?;
+        admit(&folder, other.as_ref().unwrap_or(&self.state), &self.options, &newest)?;
         if let Some(other) = other {
             self.state = other;
         }
-        Ok(Begun { folder, old, record, _lock: lock })
+        Ok(Begun { folder, old, record: newest.0, _lock: lock })
     }
 
     /// Writes the next generation.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &mut self,
         begun: Begun,
         mut next: State,
@@ -432,6 +432,8 @@ fn accept(
     let mut vault = Vault { path: path.to_owned(), options, keys, state, used: Mutex::default() };
     let mut next = vault.state.clone();
     next.header.generation = record.generation;
+    // The anchor that is asked from now on, or none, is the caller's choice.
+    next.header.anchor = vault.options.anchor.as_ref().and_then(|anchor| anchor.kept());
     vault.finish(Begun { folder, old, record, _lock: lock }, next, None, Before::Kept)?;
     Ok(vault)
 }
@@ -444,7 +446,7 @@ impl Drop for Vault {
 }
 
 /// Whether nothing was changed.
-const fn is_undone(error: &StoreError) -> bool {
+pub(crate) const fn is_undone(error: &StoreError) -> bool {
     !matches!(error, StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. })
 }
 

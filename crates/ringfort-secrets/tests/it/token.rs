@@ -55,7 +55,7 @@ fn deny_other_tokens_other_pins_and_changed_slots() {
     let error = wrong(hsm.options("three"), &slot);
     assert!(matches!(error, RootKeyError::Absent { .. }) && error.to_string().contains("`two`"), "{error}");
     let error = wrong(with_pin(hsm.options("one"), "111111"), &slot);
-    assert!(matches!(error, RootKeyError::Wrong { .. }) && error.to_string().contains("PIN"), "{error}");
+    assert!(matches!(error, RootKeyError::WrongPin { .. }) && error.to_string().contains("PIN"), "{error}");
     let error = wrong(TokenOptions { pin: None, ..hsm.options("one") }, &slot);
     assert!(matches!(error, RootKeyError::Locked { .. }), "{error}");
     let changed = |path: &str, value: serde_json::Value| {
@@ -111,7 +111,7 @@ fn deny_a_pin_that_was_refused_and_every_pin_on_the_last_try() {
     let bad = TokenSource::new(with_pin(hsm.shimmed("one"), "111111"));
     for round in 0..3 {
         let error = bad.open(STORE, &slot).unwrap_err();
-        assert!(matches!(error, RootKeyError::Wrong { .. }), "{error}");
+        assert!(matches!(error, RootKeyError::WrongPin { .. }), "{error}");
         assert_eq!(hsm.asked("login"), usize::from(round == 0), "a wrong PIN is sent once");
     }
     let flag = |value: u64| std::fs::write(hsm.file("flags"), value.to_string()).unwrap();

@@ -74,11 +74,11 @@ fn deny_a_key_to_another_pin_and_every_pin_after_too_many() {
     let error = source(&tpm, &[], None).open(STORE, &slot).unwrap_err();
     assert!(matches!(error, RootKeyError::Locked { .. }), "no PIN: {error}");
     let error = source(&tpm, &[], Some("1234")).open(StoreId([8; 16]), &slot).unwrap_err();
-    assert!(matches!(error, RootKeyError::Wrong { .. }), "the PIN of another store: {error}");
+    assert!(matches!(error, RootKeyError::WrongPin { .. }), "the PIN of another store: {error}");
     let mut wrong = 1;
     let locked = loop {
         match source(&tpm, &[], Some("1235")).open(STORE, &slot).unwrap_err() {
-            RootKeyError::Wrong { .. } => wrong += 1,
+            RootKeyError::WrongPin { .. } => wrong += 1,
             other => break other,
         }
         assert!(wrong < 50, "the TPM never locks");
@@ -376,10 +376,14 @@ fn deny_an_older_store_with_its_record_when_the_tpm_knows_a_newer_one() {
     let folder = state.path().join("secrets");
     let opening = source(&tpm, &[7], None);
     let (id, now) = ("a.key".parse().unwrap(), Noon.now());
-    let vault = Vault::create(&folder, &opening, &Noon).unwrap();
-    let anchor: Arc<dyn Anchor> = Arc::new(TpmAnchor::create(tpm.options(), vault.id(), vault.generation()).unwrap());
+    let mut vault = Vault::create(&folder, &opening, &Noon).unwrap();
+    vault
+        .follow(&|store, generation| Ok(Arc::new(TpmAnchor::create(tpm.options(), store, generation).unwrap())))
+        .unwrap();
+    let kept = vault.header().anchor.clone().unwrap();
     drop(vault);
-    let options = || Options { anchor: Some(Arc::clone(&anchor)), ..Options::default() };
+    let named = || TpmAnchor::named(tpm.options(), &kept).unwrap();
+    let options = || Options { anchor: Some(Arc::new(named())), ..Options::default() };
     let mut vault = Vault::open_as(&folder, &opening, options()).unwrap();
     vault.set(&id, b"old", &Change::at(now)).unwrap();
     let before = files_below(state.path());
@@ -389,9 +393,110 @@ fn deny_an_older_store_with_its_record_when_the_tpm_knows_a_newer_one() {
     for (path, bytes) in &before {
         std::fs::write(path, bytes).unwrap();
     }
-    assert!(Vault::open(&folder, &opening).unwrap().get(&id, now).unwrap().value.equals(b"old"), "without an anchor");
     let error = Vault::open_as(&folder, &opening, options()).unwrap_err();
     assert!(matches!(error, StoreError::Fault { fault: Fault::Older { .. }, .. }), "{error}");
+    let error = Vault::open(&folder, &opening).unwrap_err();
+    assert!(matches!(&error, StoreError::Anchor { .. }), "the store says that it is followed: {error}");
+    // A person takes it back: the same counter goes on, and what was put back is refused as before.
+    let vault = Vault::accept_generation(&folder, &opening, options()).unwrap();
+    assert_eq!(named().latest(&vault.id()).unwrap(), Some(vault.generation()));
+    assert!(Vault::open_as(&folder, &opening, options()).unwrap().get(&id, now).unwrap().value.equals(b"old"));
+    for (path, bytes) in &before {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let error = Vault::open_as(&folder, &opening, options()).unwrap_err();
+    assert!(matches!(error, StoreError::Fault { fault: Fault::Older { .. }, .. }), "{error}");
+}
+
+/// The counter of a process that dies before it has counted.
+#[derive(Debug)]
+struct Forgetful(TpmAnchor);
+
+impl Anchor for Forgetful {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn latest(&self, store: &StoreId) -> Result<Option<u64>, String> {
+        self.0.latest(store)
+    }
+
+    fn advance(&self, _: &StoreId, _: u64) -> Result<(), String> {
+        Err("killed".to_owned())
+    }
+
+    fn kept(&self) -> Option<SlotData> {
+        self.0.kept()
+    }
+}
+
+#[test]
+fn a_counter_that_fell_behind_catches_up_when_the_store_is_opened() {
+    let Some(tpm) = SoftTpm::start() else { return };
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("secrets");
+    let opening = source(&tpm, &[], None);
+    let mut vault = Vault::create(&folder, &opening, &Noon).unwrap();
+    vault
+        .follow(&|store, generation| Ok(Arc::new(TpmAnchor::create(tpm.options(), store, generation).unwrap())))
+        .unwrap();
+    let kept = vault.header().anchor.clone().unwrap();
+    let named = || TpmAnchor::named(tpm.options(), &kept).unwrap();
+    let options = |anchor: Arc<dyn Anchor>| Options { anchor: Some(anchor), ..Options::default() };
+    let before = (files_below(state.path()), vault.generation());
+    drop(vault);
+    let mut dying = Vault::open_as(&folder, &opening, options(Arc::new(Forgetful(named())))).unwrap();
+    let error = dying.set(&"a.key".parse().unwrap(), b"new", &Change::at(Noon.now())).unwrap_err();
+    assert!(matches!(error, StoreError::AnchorBehind { .. }), "{error}");
+    assert_eq!(named().latest(&dying.id()).unwrap(), Some(before.1), "it is one behind");
+    drop(dying);
+    // Many that see it behind at once count no further than the file.
+    std::thread::scope(|scope| {
+        let open = || Vault::open_as(&folder, &opening, options(Arc::new(named()))).map(drop);
+        let many: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+        many.into_iter().for_each(|one| one.join().unwrap().unwrap());
+    });
+    let vault = Vault::open_as(&folder, &opening, options(Arc::new(named()))).unwrap();
+    assert_eq!(named().latest(&vault.id()).unwrap(), Some(vault.generation()));
+    drop(vault);
+    for (path, bytes) in &before.0 {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let error = Vault::open_as(&folder, &opening, options(Arc::new(named()))).unwrap_err();
+    assert!(matches!(error, StoreError::Fault { fault: Fault::Older { .. }, .. }), "{error}");
+}
+
+/// A counter that was let go while it was out of reach must not prove an old store later.
+#[test]
+fn deny_an_older_store_whose_counter_was_left_behind() {
+    let Some(tpm) = SoftTpm::start() else { return };
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("secrets");
+    let opening = source(&tpm, &[], None);
+    let make = |store, generation| Ok(Arc::new(TpmAnchor::create(tpm.options(), store, generation).unwrap()) as _);
+    let options = |kept: &SlotData| {
+        let anchor = TpmAnchor::named(tpm.options(), kept).unwrap();
+        Options { anchor: Some(Arc::new(anchor)), ..Options::default() }
+    };
+    let mut vault = Vault::create(&folder, &opening, &Noon).unwrap();
+    vault.follow(&make).unwrap();
+    let (kept, before) = (vault.header().anchor.clone().unwrap(), files_below(state.path()));
+    drop(vault);
+    let other = TpmAnchor::create(tpm.options(), StoreId([8; 16]), 1).unwrap();
+    // Accepted without its counter, which stays in the TPM; the next one finds it.
+    let mut vault = Vault::accept_generation(&folder, &opening, Options::default()).unwrap();
+    assert_eq!(vault.header().anchor, None);
+    vault.follow(&make).unwrap();
+    let now = vault.header().anchor.clone().unwrap();
+    drop(vault);
+    Vault::open_as(&folder, &opening, options(&now)).unwrap();
+    for (path, bytes) in &before {
+        std::fs::write(path, bytes).unwrap();
+    }
+    assert!(Vault::open_as(&folder, &opening, options(&now)).is_err(), "not the one that it names");
+    let error = Vault::open_as(&folder, &opening, options(&kept)).unwrap_err();
+    assert!(matches!(&error, StoreError::Anchor { .. }), "its counter is gone: {error}");
+    assert_eq!(other.latest(&StoreId([8; 16])).unwrap(), Some(1), "that of another store is left alone");
 }
 
 fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {

@@ -25,7 +25,7 @@ use ringfort_policy::config::SecretsConfig;
 use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::supervisor::Signals;
 use ringfort_runtime::supervisor::broker::BROKER_VARIABLE;
-use ringfort_secrets::backend::pkcs11::TokenKeys;
+use ringfort_secrets::backend::pkcs11::{TokenKeys, TokenOptions};
 use ringfort_secrets::backend::tpm2::TpmKeys;
 use ringfort_secrets::keys::audit::{KeyAudit, LookOnly};
 use ringfort_secrets::keys::public::{self, Form};
@@ -45,6 +45,7 @@ use crate::store_desk::StoreDesk;
 use crate::store_desk::rekey::RekeyArgs;
 use crate::store_desk::restore::RestoreArgs;
 use crate::store_desk::slots::SlotCommand;
+use crate::vault::pins::{token_file, token_pin};
 use crate::vault::sources::{token_options, tpm_options};
 use crate::vault::{Opener, Which, unasked, unusable_of};
 use crate::wiring::{World, open_state, open_trail};
@@ -294,6 +295,12 @@ impl Desk<'_> {
         match (provider, &self.signals) {
             ("tpm2", _) => Ok(Some(Arc::new(TpmKeys::new(tpm_options(&self.config))))),
             ("pkcs11", Some(signals)) => {
+                if let (Some(file), Some(options)) =
+                    (token_file(&self.config, &self.state), token_options(&self.config, None))
+                {
+                    let pin = Some(Arc::new(token_pin(&options, &file)?));
+                    return Ok(Some(Arc::new(TokenKeys::new(TokenOptions { pin, ..options }))));
+                }
                 let prompt = Prompt::open(signals).map_err(unasked)?;
                 let pin = prompt.hidden("PIN of the token: ").map_err(unasked)?;
                 let options = token_options(&self.config, Some(pin).filter(|pin| !pin.is_empty()));

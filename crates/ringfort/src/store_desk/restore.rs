@@ -11,7 +11,7 @@ use std::io::Write as _;
 
 use clap::Args;
 use ringfort_secrets::root::RootKeySource;
-use ringfort_secrets::store::{Header, Options, REFUSED_NAME, StoreError, Vault};
+use ringfort_secrets::store::{Header, REFUSED_NAME, StoreError, Vault};
 use serde_json::json;
 
 use super::StoreDesk;
@@ -26,7 +26,8 @@ use crate::vault::unasked;
     after_help = "An older file that somebody put into the folder of the store is refused, and so is a store that was \
 moved there. After you have restored a backup, `restore` says that it was you: the file that was put back is the newest. \
 With `--previous` the generation before takes the place of a damaged or missing file, which is kept beside it as \
-`store.refused`."
+`store.refused`. With `secrets.tpm2_counter` set the store of secrets goes on with its counter in the TPM, or is given a new \
+one; without it the counter is let go."
 )]
 pub(crate) struct RestoreArgs {
     /// Take the generation before instead of the file itself
@@ -54,12 +55,16 @@ impl StoreDesk<'_> {
         }
         let facts = [("generation", header.generation.into()), ("previous", args.previous.into())];
         self.record("restore", &facts)?;
+        let options = opener.taking_back(&header)?;
         let restore = |source: &dyn RootKeySource| match args.previous {
-            true => Vault::restore_previous(&folder, source, Options::default()),
-            false => Vault::accept_generation(&folder, source, Options::default()),
+            true => Vault::restore_previous(&folder, source, options.clone()),
+            false => Vault::accept_generation(&folder, source, options.clone()),
         };
-        let vault = opener.with_source(&header, &restore);
-        let vault = vault.map_err(|failure| self.failed("restore", failure))?;
+        let taken = opener.with_source(&header, &restore).and_then(|mut vault| {
+            opener.taken_back(&mut vault, &header)?;
+            Ok(vault)
+        });
+        let vault = taken.map_err(|failure| self.failed("restore", failure))?;
         let mut out = anstream::stdout().lock();
         if self.json {
             let value = json!({ "restored": true, "generation": vault.generation(), "count": vault.len() });

@@ -8,15 +8,17 @@
 use std::io::Write as _;
 
 use clap::Subcommand;
+use ringfort_secrets::backend::tpm2::TpmSource;
 use ringfort_secrets::passphrase::PASSPHRASE;
-use ringfort_secrets::store::Header;
+use ringfort_secrets::store::{Header, Slot};
 use serde_json::{Value, json};
 
 use super::StoreDesk;
 use crate::commands::{EXIT_DENIED, EXIT_OK, Failure};
 use crate::output;
 use crate::prompt::Prompt;
-use crate::vault::{Missing, Opener, Which, unasked};
+use crate::vault::sources::{PKCS11, TPM2};
+use crate::vault::{Missing, Which, unasked};
 
 /// `slot` of a store
 #[derive(Debug, Subcommand)]
@@ -27,6 +29,9 @@ pub(crate) enum SlotCommand {
     Add {
         /// The source
         source: String,
+        /// Ask for a PIN that the TPM needs from then on; in place of a slot of the TPM that is there
+        #[arg(long)]
+        pin: bool,
     },
     /// Let something open it no more
     Remove {
@@ -38,6 +43,15 @@ pub(crate) enum SlotCommand {
     },
 }
 
+/// Whether a new slot is to need a PIN of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pin {
+    /// Yes.
+    New,
+    /// As its source has it.
+    Unasked,
+}
+
 impl StoreDesk<'_> {
     pub(crate) fn slot(&self, command: &SlotCommand) -> Result<u8, Failure> {
         match command {
@@ -45,20 +59,24 @@ impl StoreDesk<'_> {
                 Some(header) => self.show_slots(&header),
                 None => self.opener.open(Missing::Fail).map(|_| EXIT_OK),
             },
-            SlotCommand::Add { source } => self.add_slot(source),
+            SlotCommand::Add { source, pin } => self.add_slot(source, if *pin { Pin::New } else { Pin::Unasked }),
             SlotCommand::Remove { number, yes } => self.remove_slot(*number, *yes),
         }
     }
 
-    fn add_slot(&self, name: &str) -> Result<u8, Failure> {
+    fn add_slot(&self, name: &str, pin: Pin) -> Result<u8, Failure> {
         let which = self.opener.which;
-        if which == Which::Keys && !Opener::is_quiet(name) {
+        let is_asked = pin == Pin::New && !self.opener.has_pin_file();
+        if which == Which::Keys && (is_asked || !self.opener.is_quiet(name)) {
             let error = anyhow::anyhow!("keys sign when nobody is there: what asks a person cannot open them");
-            return Err(Failure::usage(error).help("key-file, env, keyutils, secret-service, tpm2"));
+            return Err(Failure::usage(error).help("key-file, env, keyutils, secret-service, tpm2; a PIN from a file"));
         }
         if name == PASSPHRASE {
             let error = anyhow::anyhow!("a passphrase takes the place of a key file");
             return Err(Failure::usage(error).help("`ringfort secrets passphrase` sets one"));
+        }
+        if pin == Pin::New {
+            return self.add_pin(name);
         }
         let Some(source) = self.opener.source(name)? else {
             let error = anyhow::anyhow!("`{}` is no source of a root key here", name.escape_debug());
@@ -74,6 +92,27 @@ impl StoreDesk<'_> {
         self.record("slot", &[("change", "added".into()), ("source", name.into())])?;
         let added = vault.add_slot(source.as_ref(), self.opener.clock.now());
         added.map_err(|error| self.not_done("slot", error))?;
+        self.show_slots(vault.header())
+    }
+
+    /// Lets the TPM open the store with a PIN, and no more without it, or with the one before.
+    fn add_pin(&self, name: &str) -> Result<u8, Failure> {
+        if name != TPM2 {
+            let error = anyhow::anyhow!("`--pin` is for the source `{TPM2}`");
+            return Err(
+                Failure::usage(error).help("a token has its PIN already; a passphrase is set with `passphrase`")
+            );
+        }
+        let mut vault = self.opener.open(Missing::Fail)?;
+        let source = self.opener.new_pin()?;
+        let before = vault.header().slots.clone();
+        self.record("slot", &[("change", "added".into()), ("source", name.into()), ("pin", true.into())])?;
+        let added = vault.add_slot(source.as_ref(), self.opener.clock.now());
+        added.map_err(|error| self.not_done("slot", error))?;
+        for slot in before.iter().filter(|slot| slot.data.source == TPM2) {
+            let Some(index) = vault.header().slots.iter().position(|present| present == slot) else { continue };
+            vault.remove_slot(index).map_err(|error| self.not_done("slot", error))?;
+        }
         self.show_slots(vault.header())
     }
 
@@ -107,14 +146,19 @@ impl StoreDesk<'_> {
     fn show_slots(&self, header: &Header) -> Result<u8, Failure> {
         let mut out = anstream::stdout().lock();
         if self.json {
-            let slot = |(index, slot): (usize, &ringfort_secrets::store::Slot)| json!({ "number": index + 1, "source": slot.data.source, "made": slot.made.to_string() });
+            let slot = |(index, slot): (usize, &Slot)| json!({ "number": index + 1, "source": slot.data.source, "made": slot.made.to_string(), "pin": needs_pin(slot) });
             let slots: Vec<Value> = header.slots.iter().enumerate().map(slot).collect();
             output::json_line(&mut out, &json!({ "slots": slots }))?;
             return Ok(EXIT_OK);
         }
         for (index, slot) in header.slots.iter().enumerate() {
-            writeln!(out, "{:<3} {:<16} made {}", index + 1, slot.data.source.escape_debug(), slot.made)?;
+            let pin = if needs_pin(slot) { ", needs a PIN" } else { "" };
+            writeln!(out, "{:<3} {:<16} made {}{pin}", index + 1, slot.data.source.escape_debug(), slot.made)?;
         }
         Ok(EXIT_OK)
     }
+}
+
+fn needs_pin(slot: &Slot) -> bool {
+    slot.data.source == PKCS11 || TpmSource::needs_pin(&slot.data)
 }

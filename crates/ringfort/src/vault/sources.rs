@@ -13,7 +13,7 @@ use ringfort_policy::config::SecretsConfig;
 use ringfort_secrets::backend::keyutils::{KEYUTILS, KeyutilsSource};
 use ringfort_secrets::backend::pkcs11::{TokenOptions, TokenSeen, TokenSource, tokens};
 use ringfort_secrets::backend::secret_service::{SECRET_SERVICE, SecretServiceSource};
-use ringfort_secrets::backend::tpm2::{TpmDevice, TpmOptions, TpmSource, usable};
+use ringfort_secrets::backend::tpm2::{TpmDevice, TpmOptions, usable};
 use ringfort_secrets::backend::{Backend, PROBE_TIMEOUT, Probe};
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::passphrase::{ENV, EnvKeySource};
@@ -24,10 +24,12 @@ use ringfort_secrets::store::Header;
 use super::{KEY_VARIABLE, Opener, unasked};
 use crate::commands::Failure;
 
+/// The name of a TPM as a source.
+pub(crate) const TPM2: &str = "tpm2";
 /// The name of a token as a source.
-pub(super) const PKCS11: &str = "pkcs11";
+pub(crate) const PKCS11: &str = "pkcs11";
 /// The sources that need no person, in the order in which they are tried: what answers at once comes first.
-pub(super) const QUIET: [&str; 5] = [ENV, KEY_FILE, KEYUTILS, SECRET_SERVICE, "tpm2"];
+pub(super) const QUIET: [&str; 5] = [ENV, KEY_FILE, KEYUTILS, SECRET_SERVICE, TPM2];
 
 /// What to say to a person when a store is made with this source; `None` where nothing need be known.
 pub(super) fn remark(source: &str) -> Option<&'static str> {
@@ -53,25 +55,34 @@ impl Opener<'_> {
             KEY_FILE => Box::new(KeyFileSource::new(self.key_file())),
             KEYUTILS => Box::new(KeyutilsSource),
             SECRET_SERVICE => Box::new(self.secret_service()),
-            "tpm2" => Box::new(TpmSource::new(self.tpm(), self.config.tpm2_pcrs.clone(), None)),
-            PKCS11 => return self.with_pin(),
+            TPM2 => self.tpm_source(),
+            PKCS11 => match self.token_source() {
+                Some(source) => source,
+                None => return self.with_pin(),
+            },
             _ => return Ok(None),
         };
         Ok(Some(source))
     }
 
-    /// Every source that needs no person and can be asked from here.
+    /// The sources that need no person here, in the order in which they are tried.
+    pub(super) fn quiet_names(&self) -> impl Iterator<Item = &'static str> {
+        let token = self.token_source().map(|_| PKCS11);
+        QUIET.into_iter().chain(token)
+    }
+
+    /// Every source that needs no person here and can be asked.
     ///
     /// # Errors
     ///
     /// There is no memory for a key of the environment.
     pub(crate) fn quiet_sources(&self) -> Result<Vec<Box<dyn RootKeySource>>, Failure> {
-        QUIET.iter().filter_map(|name| self.source(name).transpose()).collect()
+        self.quiet_names().filter_map(|name| self.source(name).transpose()).collect()
     }
 
-    /// Whether the source of this name needs no person.
-    pub(crate) fn is_quiet(name: &str) -> bool {
-        QUIET.contains(&name)
+    /// Whether the source of this name needs no person here.
+    pub(crate) fn is_quiet(&self, name: &str) -> bool {
+        self.quiet_names().any(|known| known == name)
     }
 
     /// The source that keeps the root key of a backend other than the encrypted file.
@@ -103,7 +114,7 @@ impl Opener<'_> {
     /// Where the root key comes from: by the first source that needs nobody and can be asked, else by the first slot.
     pub(crate) fn key_source(&self, header: &Header) -> Option<String> {
         let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
-        let mut quiet = QUIET.iter().filter(|name| has(name));
+        let mut quiet = self.quiet_names().filter(|name| has(name));
         let found = quiet.find_map(|name| self.source(name).ok().flatten()).map(|source| source.key_source());
         found.or_else(|| header.slots.first().map(|slot| slot.data.source.clone()))
     }
@@ -137,7 +148,7 @@ impl Opener<'_> {
         }
     }
 
-    /// The token, with its PIN: of the environment, or asked for once, as a token locks itself after a few wrong ones.
+    /// The token, with its PIN, which is asked for once, as a token locks itself after a few wrong ones.
     ///
     /// # Errors
     ///
@@ -160,7 +171,7 @@ impl Opener<'_> {
         SecretServiceSource::new(text("DBUS_SESSION_BUS_ADDRESS"), text("XDG_RUNTIME_DIR").map(Path::new))
     }
 
-    fn tpm(&self) -> TpmOptions {
+    pub(super) fn tpm(&self) -> TpmOptions {
         tpm_options(self.config)
     }
 }

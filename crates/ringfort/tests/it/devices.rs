@@ -7,6 +7,8 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -97,8 +99,10 @@ impl SoftTpm {
     /// `ringfort secrets` or `ringfort run` with this TPM.
     fn ringfort(&self, place: &Place, command: &str, settings: &str, rest: &[&str]) -> Program {
         let device = format!("secrets.tpm2_device=\"loopback:{}\"", self.port);
-        let settings = settings.split_whitespace().flat_map(|setting| ["--set", setting]);
-        let words = [command, "--set", "secrets.backend=tpm2", "--set", &device];
+        let backend = if settings.contains("secrets.backend") { "" } else { "secrets.backend=tpm2" };
+        let settings = [backend, settings].map(str::split_whitespace).into_iter().flatten();
+        let settings = settings.flat_map(|setting| ["--set", setting]);
+        let words = [command, "--set", &device];
         place.ringfort(words.into_iter().chain(settings).chain(rest.iter().copied()))
     }
 }
@@ -180,36 +184,58 @@ fn deny_a_store_in_another_state_of_the_machine() {
     tpm.ringfort(&place, "run", sealed, &SHOW).output().exits(0);
 }
 
-#[test]
-fn a_store_opens_with_its_token_and_its_pin() {
-    if !is_there("/usr/bin/softhsm2-util") || !is_there(MODULE) {
-        return;
+/// A token of SoftHSM with the label `mine`.
+struct Token {
+    folder: TempDir,
+    settings: PathBuf,
+}
+
+impl Token {
+    /// `None` where SoftHSM is not installed.
+    fn new() -> Option<Self> {
+        if !is_there("/usr/bin/softhsm2-util") || !is_there(MODULE) {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (tokens, settings) = (folder.path().join("tokens"), folder.path().join("softhsm2.conf"));
+        fs::create_dir(&tokens).unwrap();
+        fs::write(&settings, format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display())).unwrap();
+        let mut util = Command::new("/usr/bin/softhsm2-util");
+        util.args(["--init-token", "--free", "--so-pin", "87654321", "--pin", PIN, "--label", "mine"]);
+        assert!(util.env("SOFTHSM2_CONF", &settings).output().unwrap().status.success());
+        Some(Self { folder, settings })
     }
-    let place = Place::new();
-    let folder = tempfile::tempdir().unwrap();
-    let (tokens, settings) = (folder.path().join("tokens"), folder.path().join("softhsm2.conf"));
-    fs::create_dir(&tokens).unwrap();
-    fs::write(&settings, format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display())).unwrap();
-    let mut util = Command::new("/usr/bin/softhsm2-util");
-    util.args(["--init-token", "--free", "--so-pin", "87654321", "--pin", PIN, "--label", "mine"]);
-    assert!(util.env("SOFTHSM2_CONF", &settings).output().unwrap().status.success());
-    let ringfort = |command: &str, rest: &[&str]| {
+
+    /// `ringfort secrets`, `keys` or `run` with this token.
+    fn ringfort(&self, place: &Place, command: &str, settings: &str, rest: &[&str]) -> Program {
         let module = format!("secrets.pkcs11_module={MODULE:?}");
         let set = ["--set", "secrets.backend=pkcs11", "--set", &module, "--set", "secrets.pkcs11_token=mine"];
-        let words = [command].into_iter().chain(set).chain(rest.iter().copied());
-        place.ringfort(words).env("SOFTHSM2_CONF", &settings)
-    };
-    let typed = |program: &Program, answers: &[(&str, &str)], last: &str| {
-        let mut pty = Pty::start(program);
-        for (question, answer) in answers {
-            pty.wait_for(question);
-            pty.send(format!("{answer}\n"));
-        }
-        pty.wait_for(last);
-        let seen = pty.everything();
-        assert!(!seen.contains(PIN) && !seen.contains(VALUE), "{seen}");
-        pty.ended().success()
-    };
+        let more = settings.split_whitespace().flat_map(|setting| ["--set", setting]);
+        let words = [command].into_iter().chain(set).chain(more).chain(rest.iter().copied());
+        place.ringfort(words).env("SOFTHSM2_CONF", &self.settings)
+    }
+}
+
+/// Types answers to questions, waits for what comes last, and says whether the program succeeded. None of `unseen` is shown.
+fn typed(program: &Program, answers: &[(&str, &str)], last: &str, unseen: &[&str]) -> bool {
+    let mut pty = Pty::start(program);
+    for (question, answer) in answers {
+        pty.wait_for(question);
+        pty.send(format!("{answer}\n"));
+    }
+    pty.wait_for(last);
+    let seen = pty.everything();
+    assert!(!unseen.iter().any(|text| seen.contains(text)), "{seen}");
+    pty.ended().success()
+}
+
+#[test]
+fn a_store_opens_with_its_token_and_its_pin() {
+    let Some(token) = Token::new() else { return };
+    let (place, settings, folder) = (Place::new(), &token.settings, &token.folder);
+    let tokens = folder.path().join("tokens");
+    let ringfort = |command: &str, rest: &[&str]| token.ringfort(&place, command, "", rest);
+    let typed = |program: &Program, answers: &[(&str, &str)], last: &str| typed(program, answers, last, &[PIN, VALUE]);
     let lock = || ringfort("secrets", &["lock"]).output();
     refused(ringfort("secrets", &["set", "a.b"]).input(VALUE).output(), "PIN");
     let set = ringfort("secrets", &["set", "a.b"]);
@@ -230,8 +256,223 @@ fn a_store_opens_with_its_token_and_its_pin() {
     for (module, found) in [(MODULE, "absent"), ("/etc/passwd", "broken"), ("/no/such/module.so", "absent")] {
         let module = format!("secrets.pkcs11_module={module:?}");
         let words = ["--json", "secrets", "--set", "secrets.backend=pkcs11", "--set", &module, "status"];
-        let status = place.ringfort(words).env("SOFTHSM2_CONF", &settings).output().exits(0).out();
+        let status = place.ringfort(words).env("SOFTHSM2_CONF", settings).output().exits(0).out();
         let status: serde_json::Value = serde_json::from_str(&status).unwrap();
         assert_eq!((&status["requestedBackend"], &status["rootKey"]), (&"pkcs11".into(), &found.into()), "{status}");
     }
+}
+
+/// A file with this PIN and these rights, outside the workspace; written anew.
+fn pin_file(place: &Place, pin: &str, mode: u32) -> PathBuf {
+    let path = place.outside.join("pin");
+    fs::write(&path, format!("{pin}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    path
+}
+
+#[test]
+fn a_token_opens_the_store_with_the_pin_of_a_file() {
+    let Some(token) = Token::new() else { return };
+    let place = Place::new();
+    let setting = format!("secrets.pkcs11_pin_file={:?}", place.outside.join("pin"));
+    let ringfort = |command: &str, rest: &[&str]| token.ringfort(&place, command, &setting, rest);
+    pin_file(&place, PIN, 0o600);
+    ringfort("secrets", &["set", "a.b"]).input(VALUE).output().exits(0);
+    let shown = ringfort("run", &SHOW).output().exits(0);
+    assert_eq!(shown.out().trim(), format!("length-{}", VALUE.len()));
+    let made = ringfort("keys", &["generate", "release", "--provider", "pkcs11", "--kind", "ecdsa-p256"]);
+    made.output().exits(0);
+    ringfort("keys", &["sign", "release"]).input("what is signed").output().exits(0);
+    refused(token.ringfort(&place, "run", "", &SHOW).output(), "PIN");
+}
+
+#[test]
+fn deny_the_pin_of_a_token_from_a_file_that_others_read_or_that_was_refused() {
+    let Some(token) = Token::new() else { return };
+    let place = Place::new();
+    let path = pin_file(&place, PIN, 0o600);
+    let setting = format!("secrets.pkcs11_pin_file={path:?}");
+    let ringfort = |command: &str, rest: &[&str]| token.ringfort(&place, command, &setting, rest);
+    ringfort("secrets", &["set", "a.b"]).input(VALUE).output().exits(0);
+    for mode in [0o640, 0o604, 0o666] {
+        pin_file(&place, PIN, mode);
+        refused(ringfort("run", &SHOW).output(), "can be reached by others");
+        refused(
+            ringfort("keys", &["generate", "release", "--provider", "pkcs11"]).output(),
+            "can be reached by others",
+        );
+    }
+    pin_file(&place, "111111", 0o600);
+    refused(ringfort("run", &SHOW).output(), "its PIN is another one");
+    for _ in 0..2 {
+        refused(ringfort("run", &SHOW).output(), "was refused and is not sent again");
+        refused(ringfort("keys", &["generate", "release", "--provider", "pkcs11"]).output(), "is not sent again");
+    }
+    fs::remove_file(&path).unwrap();
+    refused(ringfort("run", &SHOW).output(), "does not exist");
+    pin_file(&place, PIN, 0o600);
+    ringfort("run", &SHOW).output().exits(0);
+}
+
+/// The PIN of the key in a TPM.
+const TPM_PIN: &str = "8041-tpm";
+
+/// A place whose store opens with a TPM and its PIN only.
+fn with_pin(tpm: &SoftTpm) -> Place {
+    let place = Place::new();
+    tpm.ringfort(&place, "secrets", "", &["set", "a.b"]).input(VALUE).output().exits(0);
+    let add = tpm.ringfort(&place, "secrets", "", &["slot", "add", "tpm2", "--pin"]);
+    refused(add.output(), "a new PIN is asked for on a terminal");
+    let add = tpm.ringfort(&place, "secrets", "", &["slot", "add", "tpm2", "--pin"]);
+    assert!(!typed(&add, &[("New PIN", "123"), ("Again", "123")], "at least 4", &[]), "too short");
+    let answers = [("New PIN of the TPM", TPM_PIN), ("Again", TPM_PIN)];
+    assert!(typed(&add, &answers, "needs a PIN", &[TPM_PIN]));
+    let slots = tpm.ringfort(&place, "secrets", "", &["--json", "slot", "list"]).output().exits(0).out();
+    let slots: serde_json::Value = serde_json::from_str(&slots).unwrap();
+    assert_eq!((slots["slots"].as_array().unwrap().len(), &slots["slots"][0]["pin"]), (1, &true.into()), "{slots}");
+    tpm.ringfort(&place, "secrets", "", &["lock"]).output();
+    place
+}
+
+#[test]
+fn a_tpm_opens_the_store_with_a_pin() {
+    if !is_there("/usr/bin/swtpm") {
+        return;
+    }
+    let tpm = SoftTpm::start();
+    let place = with_pin(&tpm);
+    let run = |settings: &str| tpm.ringfort(&place, "run", settings, &SHOW);
+    refused(run("").output(), "its PIN is needed");
+    let answers = [("PIN of the TPM", "0000"), ("not the PIN", ""), ("PIN of the TPM", TPM_PIN)];
+    let length = format!("length-{}", VALUE.len());
+    assert!(!typed(&run(""), &answers[..2], "nothing was changed", &[TPM_PIN]), "no PIN is no PIN");
+    assert!(typed(&run(""), &answers[2..], &length, &[TPM_PIN]));
+    tpm.ringfort(&place, "secrets", "", &["lock"]).output();
+    let setting = format!("secrets.tpm2_pin_file={:?}", pin_file(&place, TPM_PIN, 0o600));
+    assert_eq!(run(&setting).output().exits(0).out().trim(), length);
+    refused(run("").output(), "its PIN is needed");
+}
+
+#[test]
+fn deny_the_pin_of_a_tpm_from_a_file_that_others_read_or_that_was_refused() {
+    if !is_there("/usr/bin/swtpm") {
+        return;
+    }
+    let tpm = SoftTpm::start();
+    let place = with_pin(&tpm);
+    let setting = format!("secrets.tpm2_pin_file={:?}", place.outside.join("pin"));
+    let run = || tpm.ringfort(&place, "run", &setting, &SHOW).output();
+    pin_file(&place, TPM_PIN, 0o640);
+    refused(run(), "can be reached by others");
+    let device = format!("secrets.tpm2_device=\"loopback:{}\"", tpm.port);
+    let doctor = place.ringfort(["doctor", "--set", &device, "--set", &setting]).output();
+    assert!(doctor.out().contains("a PIN cannot be used") && doctor.code() != Some(0), "{doctor}");
+    pin_file(&place, "0000", 0o600);
+    refused(run(), "is not the right one");
+    // Its lock is three wrong ones away: one that was refused is not sent again, and the right one still opens.
+    for _ in 0..5 {
+        refused(run(), "was refused and is not sent again");
+    }
+    pin_file(&place, TPM_PIN, 0o600);
+    run().exits(0);
+}
+
+#[test]
+fn deny_every_pin_once_the_tpm_counts_too_many_wrong_ones() {
+    if !is_there("/usr/bin/swtpm") {
+        return;
+    }
+    let tpm = SoftTpm::start();
+    let place = with_pin(&tpm);
+    let run = tpm.ringfort(&place, "run", "", &SHOW);
+    let wrong = ("PIN of the TPM", "0000");
+    assert!(!typed(&run, &[wrong, wrong, wrong], "3 wrong PINs", &[VALUE]));
+    assert!(!typed(&run, &[("PIN of the TPM", TPM_PIN)], "locked after too many wrong PINs", &[VALUE]));
+    let count = fs::read_to_string(place.state.join("secrets/lockout")).unwrap();
+    assert!(count.contains("\"total\":{\"count\":3"), "ours counts them too: {count}");
+}
+
+/// The settings of a store that a key file opens and a counter follows: what is refused is refused by the counter.
+const COUNTED: &str = "secrets.backend=encrypted-file secrets.tpm2_counter=true";
+
+fn put_back(place: &Place, from: &std::path::Path) {
+    fs::remove_dir_all(&place.state).unwrap();
+    copy(from, &place.state);
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+}
+
+#[test]
+fn deny_a_whole_state_that_was_put_back_until_a_person_takes_it() {
+    if !is_there("/usr/bin/swtpm") {
+        return;
+    }
+    let (place, tpm) = (Place::new(), SoftTpm::start());
+    let secrets = |settings: &str, words: &[&str]| tpm.ringfort(&place, "secrets", settings, words);
+    secrets(COUNTED, &["set", "a.b"]).input(VALUE).output().exits(0);
+    secrets(COUNTED, &["set", "a.c"]).input("second").output().exits(0);
+    let before = place.root.join("before");
+    copy(&place.state, &before);
+    secrets(COUNTED, &["set", "a.b"]).input("a newer value").output().exits(0);
+    assert!(secrets(COUNTED, &["status"]).output().exits(0).out().contains("a counter of the TPM follows"));
+    put_back(&place, &before);
+    // The key is there, the files are whole, and the record beside the store agrees with them.
+    let file = "secrets.backend=encrypted-file";
+    for settings in [COUNTED, file] {
+        for words in [&["get", "a.b"][..], &["--json", "list"], &["delete", "a.b", "--yes"]] {
+            refused(secrets(settings, words).output(), "an older file was put back");
+        }
+        refused(secrets(settings, &["set", "a.b"]).input("x").output(), "an older file was put back");
+        refused(tpm.ringfort(&place, "run", settings, &SHOW).output(), "an older file was put back");
+    }
+    let status = secrets(COUNTED, &["status"]).output();
+    assert!(status.code() != Some(0) && status.out().contains("an older state was put back"), "{status}");
+    let status = secrets(COUNTED, &["--json", "status"]).output().out();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&status).unwrap()["counter"]["state"], "older", "{status}");
+    let device = format!("secrets.tpm2_device=\"loopback:{}\"", tpm.port);
+    let doctor = place.ringfort(["doctor", "--set", &device, "--set", "secrets.tpm2_counter=true"]).output();
+    assert!(doctor.out().contains("an older state was put back"), "{doctor}");
+    secrets(COUNTED, &["restore", "--yes"]).output().exits(0);
+    assert_eq!(
+        tpm.ringfort(&place, "run", COUNTED, &SHOW).output().exits(0).out().trim(),
+        format!("length-{}", VALUE.len())
+    );
+    secrets(COUNTED, &["set", "a.d"]).input("goes on").output().exits(0);
+    put_back(&place, &before);
+    refused(secrets(COUNTED, &["get", "a.b"]).output(), "an older file was put back");
+}
+
+#[test]
+fn deny_a_store_without_the_counter_that_is_asked_for() {
+    if !is_there("/usr/bin/swtpm") {
+        return;
+    }
+    let (place, mut tpm) = (Place::new(), SoftTpm::start());
+    let file = "secrets.backend=encrypted-file";
+    tpm.ringfort(&place, "secrets", file, &["set", "a.b"]).input(VALUE).output().exits(0);
+    let before = place.root.join("before");
+    copy(&place.state, &before);
+    let get = |tpm: &SoftTpm, settings| tpm.ringfort(&place, "secrets", settings, &["get", "a.b"]).output();
+    let restore = |tpm: &SoftTpm, settings| tpm.ringfort(&place, "secrets", settings, &["restore", "--yes"]).output();
+    refused(get(&tpm, COUNTED), "no counter of the TPM follows this store");
+    restore(&tpm, COUNTED).exits(0);
+    get(&tpm, COUNTED).exits(0);
+    put_back(&place, &before);
+    refused(get(&tpm, COUNTED), "no counter of the TPM follows this store");
+    restore(&tpm, COUNTED).exits(0);
+    // Another TPM, and none: refused, and not taken back without one either.
+    let other = SoftTpm::start();
+    refused(get(&other, COUNTED), "another TPM");
+    tpm.stop();
+    refused(get(&tpm, COUNTED), "no software TPM answers");
+    refused(restore(&tpm, COUNTED), "a counter of the TPM is to follow the store");
+    // On another machine it gets a counter of its own; without the key it is let go.
+    restore(&other, COUNTED).exits(0);
+    get(&other, COUNTED).exits(0);
+    restore(&other, file).exits(0);
+    get(&other, file).exits(0);
+    let status = other.ringfort(&place, "secrets", file, &["--json", "status"]).output().exits(0).out();
+    assert!(serde_json::from_str::<serde_json::Value>(&status).unwrap()["counter"].is_null(), "{status}");
 }

@@ -26,9 +26,12 @@ pub enum TokenError {
     /// A person is needed first: a PIN that was not given, a token that is locked or about to be.
     #[error("{0}")]
     Locked(String),
-    /// The PIN, the token or the key in it is another one.
+    /// The token or the key in it is another one.
     #[error("{0}")]
     Wrong(String),
+    /// The PIN is another one.
+    #[error("{0}")]
+    Pin(String),
     /// The module or the token does not work as it should, or lacks what is needed.
     #[error("{0}")]
     Broken(String),
@@ -81,6 +84,7 @@ impl From<TokenError> for RootKeyError {
             TokenError::Absent(message) => Self::Absent { source_name, message },
             TokenError::Locked(message) => Self::Locked { source_name, message },
             TokenError::Wrong(message) => Self::Wrong { source_name, message },
+            TokenError::Pin(message) => Self::WrongPin { source_name, message },
             TokenError::Slow { waited } => Self::Slow { source_name, waited },
             TokenError::Broken(_) | TokenError::Memory => Self::Broken { source_name, message: error.to_string() },
         }

@@ -80,6 +80,15 @@ pub fn tokens(options: &TokenOptions) -> Result<Vec<TokenSeen>, TokenError> {
     })
 }
 
+/// Whether the token takes the PIN of `options`: it is logged in once, and nothing else is done.
+///
+/// # Errors
+///
+/// [`TokenError`]; [`TokenError::Pin`] if it does not.
+pub fn log_in(options: &TokenOptions) -> Result<(), TokenError> {
+    options.with_token(None, |_| Ok(()))
+}
+
 /// A token, logged in.
 pub(super) struct Token {
     /// The session; it may write.
@@ -175,7 +184,7 @@ impl TokenOptions {
         let tried = Sha256::new().chain_update(info.serial_number()).chain_update([0]).chain_update(pin.expose());
         let tried = tried.finalize().into();
         if module.refused.contains(&tried) {
-            return Err(TokenError::Wrong("it refused this PIN before; the PIN was not sent again".to_owned()));
+            return Err(TokenError::Pin("it refused this PIN before; the PIN was not sent again".to_owned()));
         }
         let value = RawAuthPin::new(Box::new(pin.expose().to_vec()));
         let mut result = session.login_with_raw(UserType::User, &value);
@@ -190,7 +199,7 @@ impl TokenOptions {
                 module.refused.insert(tried);
                 let now = context.get_token_info(slot).map(|info| TokenSeen::of(&info).pin).unwrap_or_default();
                 let left = if now.is_empty() { String::new() } else { format!("; its PIN: {now}") };
-                Err(TokenError::Wrong(format!("its PIN is another one{left}")))
+                Err(TokenError::Pin(format!("its PIN is another one{left}")))
             }
             Err(Error::Pkcs11(RvError::PinExpired, _)) => {
                 Err(TokenError::Locked("its PIN has expired; change it with the token's own tool".to_owned()))
@@ -203,7 +212,7 @@ impl TokenOptions {
 fn refused_at_pad(error: Error) -> TokenError {
     match error {
         Error::Pkcs11(RvError::PinIncorrect | RvError::FunctionCanceled | RvError::FunctionRejected, _) => {
-            TokenError::Wrong("the PIN that was given at the token is another one, or none was given".to_owned())
+            TokenError::Pin("the PIN that was given at the token is another one, or none was given".to_owned())
         }
         other => other.into(),
     }

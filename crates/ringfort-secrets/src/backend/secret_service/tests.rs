@@ -187,7 +187,7 @@ fn outcome<T>(answer: Result<T, RootKeyError>) -> (&'static str, String) {
             let word = match &error {
                 RootKeyError::Absent { .. } => "absent",
                 RootKeyError::Locked { .. } => "locked",
-                RootKeyError::Wrong { .. } => "wrong",
+                RootKeyError::Wrong { .. } | RootKeyError::WrongPin { .. } => "wrong",
                 RootKeyError::Broken { .. } => "broken",
                 RootKeyError::Slow { .. } => "slow",
                 RootKeyError::Memory(_) => "memory",

@@ -13,8 +13,11 @@ use super::counter::{TpmCounter, TpmCounterSlot};
 use super::fault::{NAME, TpmError};
 use super::session::DIGEST;
 use super::source::TpmOptions;
-use crate::root::StoreId;
+use crate::root::{SlotData, StoreId};
 use crate::store::anchor::Anchor;
+
+/// Length of the mark of a store. Bytes.
+const MARK: usize = 16;
 
 /// What is kept of an anchor. It can be made again only by making a new anchor, as [`TpmAnchor::create`] does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +58,19 @@ impl TpmAnchor {
         Ok(Self { store: slot.store, generation: slot.generation, counter })
     }
 
+    /// The one that a store names in its header, as [`Anchor::kept`] gave it.
+    ///
+    /// # Errors
+    ///
+    /// [`TpmError::Kept`]: it is none of a TPM, or of an unknown form. The TPM was not asked.
+    pub fn named(options: TpmOptions, kept: &SlotData) -> Result<Self, TpmError> {
+        if kept.source != NAME {
+            return Err(TpmError::Kept(format!("the store names an anchor of `{}`", kept.source.escape_debug())));
+        }
+        let slot = TpmAnchorSlot::deserialize(&kept.data).map_err(|error| TpmError::Kept(error.to_string()))?;
+        Self::open(options, slot)
+    }
+
     /// What is to be kept.
     pub fn slot(&self) -> TpmAnchorSlot {
         TpmAnchorSlot { store: self.store, generation: self.generation, counter: self.counter.slot().clone() }
@@ -65,7 +81,7 @@ impl TpmAnchor {
     /// # Errors
     ///
     /// [`TpmError`]: it may still be there.
-    pub fn remove(self) -> Result<(), TpmError> {
+    pub fn remove(&self) -> Result<(), TpmError> {
         self.counter.remove()
     }
 
@@ -96,10 +112,35 @@ impl Anchor for TpmAnchor {
         let least = self.counter.first().checked_add(steps).ok_or("the generation is out of range")?;
         self.counter.raise(&self.binding(), least).map(drop).map_err(|error| error.message())
     }
+
+    fn kept(&self) -> Option<SlotData> {
+        // Numbers and texts: they always become JSON.
+        let data = serde_json::to_value(self.slot()).unwrap_or_default();
+        Some(SlotData { source: NAME.to_owned(), data })
+    }
+
+    fn settle(&self) -> Result<(), String> {
+        self.counter.remove_others(&mark(self.store)).map_err(|error| error.message())
+    }
+
+    fn forget(&self) -> Result<(), String> {
+        self.counter.remove().map_err(|error| error.message())
+    }
 }
 
-/// What a counter is bound to.
+/// What a counter is bound to: the mark of its store, then what its first value stands for.
 fn binding(store: StoreId, generation: u64, first: u64) -> [u8; DIGEST] {
     let hash = Sha256::new().chain_update(b"ringfort tpm2 anchor v1").chain_update(store.0);
-    hash.chain_update(generation.to_be_bytes()).chain_update(first.to_be_bytes()).finalize().into()
+    let mut bound: [u8; DIGEST] =
+        hash.chain_update(generation.to_be_bytes()).chain_update(first.to_be_bytes()).finalize().into();
+    bound.iter_mut().zip(mark(store)).for_each(|(place, byte)| *place = byte);
+    bound
+}
+
+/// The mark by which the counters of a store are found in a TPM.
+fn mark(store: StoreId) -> [u8; MARK] {
+    let hash = Sha256::new().chain_update(b"ringfort tpm2 anchor of store v1").chain_update(store.0).finalize();
+    let mut mark = [0; MARK];
+    mark.iter_mut().zip(hash).for_each(|(place, byte)| *place = byte);
+    mark
 }

@@ -29,6 +29,8 @@ const INDEX_TRIES: u32 = 8;
 /// `TPMA_NV`: `AUTHWRITE`, `TPM_NT_COUNTER`, `AUTHREAD`, `NO_DA`; set by the TPM at the first step: `WRITTEN`.
 const ATTRIBUTES: u32 = 1 << 2 | 1 << 4 | 1 << 18 | 1 << 25;
 const WRITTEN: u32 = 1 << 29;
+/// Most lists of indexes that are read, of some 30 each; a TPM has room for far fewer.
+const LISTS_MAX: u32 = 64;
 /// Length of the value. Bytes.
 const VALUE: u16 = 8;
 /// How often a counter is made again whose first value was another than it was bound to.
@@ -148,7 +150,7 @@ impl TpmCounter {
     /// # Errors
     ///
     /// [`TpmError`]: it may still be there. One that was made again by others is not touched.
-    pub fn remove(self) -> Result<(), TpmError> {
+    pub fn remove(&self) -> Result<(), TpmError> {
         let removed = self.with_name(None, |tpm, session, name| {
             undefine(tpm, session, self.options.owner(), (self.slot.index, name))
         });
@@ -156,6 +158,37 @@ impl TpmCounter {
             Err(TpmError::AnotherTpm) => Ok(()),
             other => other,
         }
+    }
+
+    /// Removes every other counter whose binding begins with `tag`, such as one that was made when this one was out of
+    /// reach.
+    ///
+    /// # Errors
+    ///
+    /// [`TpmError`]: some may still be there.
+    pub(super) fn remove_others(&self, tag: &[u8]) -> Result<(), TpmError> {
+        self.options.with_parent(Purpose::Value, |tpm, _, session| {
+            let mut first = FIRST_INDEX;
+            for _ in 0..LISTS_MAX {
+                let listed = tpm.handles(first)?;
+                for index in listed.iter().copied().filter(|index| index & !INDEX_MASK == FIRST_INDEX) {
+                    let (name, attributes, bound) = match read_public(tpm, index) {
+                        // With another hash it is somebody else's.
+                        Err(TpmError::Malformed { .. }) => continue,
+                        public => public?,
+                    };
+                    let is_ours = attributes & !WRITTEN == ATTRIBUTES && bound.starts_with(tag);
+                    if is_ours && index != self.slot.index {
+                        undefine(tpm, session, self.options.owner(), (index, &name))?;
+                    }
+                }
+                match listed.last() {
+                    Some(last) if last & !INDEX_MASK == FIRST_INDEX => first = last.saturating_add(1),
+                    _ => return Ok(()),
+                }
+            }
+            Err(TpmError::Malformed { what: "more counters than a TPM has room for" })
+        })
     }
 
     fn with_name<T>(

@@ -194,7 +194,8 @@ impl From<TpmError> for RootKeyError {
             TpmError::Owner | TpmError::Refused { fault: Fault::Lockout, .. } => {
                 Self::Locked { source_name: NAME, message }
             }
-            TpmError::Refused { fault: Fault::Auth | Fault::Policy | Fault::Integrity, .. } => {
+            TpmError::Refused { fault: Fault::Auth, .. } => Self::WrongPin { source_name: NAME, message },
+            TpmError::Refused { fault: Fault::Policy | Fault::Integrity, .. } => {
                 Self::Wrong { source_name: NAME, message }
             }
             _ => Self::Broken { source_name: NAME, message },
@@ -244,6 +245,7 @@ mod tests {
         let refused = |fault| TpmError::Refused { operation: "unseal", fault };
         assert!(matches!(RootKeyError::from(refused(Fault::Policy)), RootKeyError::Wrong { .. }));
         assert!(matches!(RootKeyError::from(refused(Fault::Lockout)), RootKeyError::Locked { .. }));
+        assert!(matches!(RootKeyError::from(refused(Fault::Auth)), RootKeyError::WrongPin { .. }));
         assert!(matches!(RootKeyError::from(refused(Fault::Memory)), RootKeyError::Broken { .. }));
         assert!(matches!(RootKeyError::from(TpmError::AnotherTpm), RootKeyError::Wrong { .. }));
         assert!(matches!(RootKeyError::from(TpmError::Forged), RootKeyError::Broken { .. }));

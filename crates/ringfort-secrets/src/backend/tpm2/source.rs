@@ -26,6 +26,9 @@ use crate::root::{KEY_LEN, RootKeyError, RootKeySource, SOURCE_TIMEOUT, SlotData
 /// The form of [`Slot`].
 const SLOT_VERSION: u32 = 1;
 
+/// Shortest PIN of a new key. Bytes; the TPM counts wrong ones, so that a short one does.
+pub const PIN_BYTES_MIN: usize = 4;
+
 /// Which TPM, and how long it may take.
 #[derive(Debug)]
 pub struct TpmOptions {
@@ -105,6 +108,11 @@ impl TpmSource {
         Self { options, pcrs, pin }
     }
 
+    /// Whether what was kept in `slot` opens with a PIN only. Nothing in it is proven.
+    pub fn needs_pin(slot: &SlotData) -> bool {
+        slot.source == NAME && Slot::deserialize(&slot.data).is_ok_and(|slot| slot.pin)
+    }
+
     /// The authorization value that stands for the PIN: bound to the store, and as long as the TPM takes. Empty for a key
     /// that needs none.
     fn authorization(&self, store: StoreId, needed: bool) -> Result<Locked, TpmError> {
@@ -118,6 +126,9 @@ impl TpmSource {
 
     fn seal(&self, store: StoreId) -> Result<(SlotData, Locked), TpmError> {
         let list = pcr::checked(&self.pcrs)?;
+        if self.pin.as_ref().is_some_and(|pin| pin.len() < PIN_BYTES_MIN) {
+            return Err(TpmError::Choice(format!("a PIN has at least {PIN_BYTES_MIN} bytes")));
+        }
         let key = Locked::random(KEY_LEN)?;
         let pin = self.pin.is_some();
         let auth = self.authorization(store, pin)?;

@@ -236,22 +236,25 @@ impl Tpm {
     /// one. What this conversation holds stays.
     fn empty(&mut self) -> Result<(), TpmError> {
         for first in FIRST_HANDLES {
-            let mut parameters = Buffer::new()?;
-            parameters.u32(CAP_HANDLES).u32(first).u32(HANDLES_MAX);
-            let operation = "list handles";
-            let mut ask =
-                Command { code: CC_GET_CAPABILITY, operation, entities: &[], parameters, gives_handle: false };
-            let answer = self.once(&mut ask, &mut Auth::Nothing)?;
-            let mut reader = answer.parameters()?;
-            let (_more, _capability) = (reader.u8()?, reader.u32()?);
-            for _ in 0..reader.u32()?.min(HANDLES_MAX) {
-                let handle = reader.u32()?;
+            for handle in self.handles(first)? {
                 if !self.held.contains(&handle) {
                     self.flush(handle)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The handles of the sort of `first`, from that one on; at most [`HANDLES_MAX`].
+    pub(super) fn handles(&mut self, first: u32) -> Result<Vec<u32>, TpmError> {
+        let mut parameters = Buffer::new()?;
+        parameters.u32(CAP_HANDLES).u32(first).u32(HANDLES_MAX);
+        let operation = "list handles";
+        let mut ask = Command { code: CC_GET_CAPABILITY, operation, entities: &[], parameters, gives_handle: false };
+        let answer = self.once(&mut ask, &mut Auth::Nothing)?;
+        let mut reader = answer.parameters()?;
+        let (_more, _capability) = (reader.u8()?, reader.u32()?);
+        (0..reader.u32()?.min(HANDLES_MAX)).map(|_| reader.u32()).collect()
     }
 }
 

@@ -83,10 +83,13 @@ impl Desk<'_> {
     pub(super) fn status(&self) -> Result<u8, Failure> {
         let opener = self.opener();
         let header = opener.header()?;
-        let vault = match &header {
-            Some(header) => opener.quiet(header)?.ok(),
-            None => None,
+        // A store that is refused still has a status; the refusal is told after it.
+        let (vault, refused) = match header.as_ref().map(|header| opener.quiet(header)) {
+            Some(Ok(vault)) => (vault.ok(), None),
+            Some(Err(failure)) => (None, Some(failure)),
+            None => (None, None),
         };
+        let counter = opener.counter_seen(header.as_ref());
         let status = opener.status(vault.as_ref())?;
         let lock = match &header {
             None => LockState::SetupRequired.word(),
@@ -102,9 +105,10 @@ impl Desk<'_> {
             if let Some(members) = value.as_object_mut() {
                 members.insert("lock".to_owned(), lock.into());
                 members.insert("idleLockMinutes".to_owned(), self.loaded.config.secrets.idle_lock_minutes.into());
+                members.insert("counter".to_owned(), serde_json::to_value(&counter).map_err(Failure::guard)?);
             }
             output::json_line(&mut out, &value)?;
-            return Ok(EXIT_OK);
+            return refused.map_or(Ok(EXIT_OK), Err);
         }
         let count = if vault.is_some() { status.count.to_string() } else { "not known while it is locked".to_owned() };
         let active = status.active_backend.word();
@@ -124,10 +128,12 @@ impl Desk<'_> {
         let trouble = status.root_key_message.as_ref().map(|message| format!("{active}: {message}"));
         let trouble = trouble.iter().map(|message| ("trouble", message));
         let warnings = status.warnings.iter().map(|warning| ("warning", warning));
-        for (name, line) in why.chain(trouble).chain(warnings) {
+        let counter = counter.map(|counter| counter.to_string());
+        let counter = counter.iter().map(|counter| ("counter", counter));
+        for (name, line) in counter.chain(why).chain(trouble).chain(warnings) {
             writeln!(out, "{name:<10} {}", escape_bytes(line.as_bytes()))?;
         }
-        Ok(EXIT_OK)
+        refused.map_or(Ok(EXIT_OK), Err)
     }
 
     fn print(&self, meta: &Meta, value: &[u8]) -> Result<u8, Failure> {

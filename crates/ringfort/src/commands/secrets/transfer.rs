@@ -18,7 +18,7 @@ use ringfort_secrets::import::{self, ImportError, Imported, Names, ReferenceKey,
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::passphrase::{PASSPHRASE, PassphraseSource};
 use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
-use ringfort_secrets::store::{Existing, Header, Vault};
+use ringfort_secrets::store::{Existing, Header, Options, Vault};
 use ringfort_secrets::strength::{self, Strength};
 use serde_json::json;
 
@@ -293,16 +293,22 @@ impl Desk<'_> {
     fn other(&self, args: &ImportArgs) -> Result<Vault, Failure> {
         let folder = self.world.cwd.join(&args.file);
         let header = Header::read(&folder).map_err(unusable)?;
+        // One that a counter follows is read where that counter is, and only if it is the newest.
+        let options = match &header.anchor {
+            Some(_) => self.opener().options(&header)?,
+            None => Options::default(),
+        };
         let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
         if let Some(path) = args.key.key_file.as_ref().filter(|_| has(KEY_FILE)) {
-            return Vault::open(&folder, &KeyFileSource::new(self.world.cwd.join(path))).map_err(unusable);
+            let source = KeyFileSource::new(self.world.cwd.join(path));
+            return Vault::open_as(&folder, &source, options).map_err(unusable);
         }
         if !has(PASSPHRASE) {
             let error = anyhow::anyhow!("it is not said what opens the other store");
             return Err(Failure::usage(error).help("`--key-file FILE` names its key file"));
         }
         let passphrase = self.ask("Passphrase of the other store: ")?;
-        Vault::open(&folder, &PassphraseSource::new(passphrase)).map_err(unusable)
+        Vault::open_as(&folder, &PassphraseSource::new(passphrase), options).map_err(unusable)
     }
 
     fn ask(&self, question: &str) -> Result<Locked, Failure> {
