@@ -314,7 +314,7 @@ impl Opener<'_> {
         let reach = |source: &dyn RootKeySource| header.reach(source);
         if name == PASSPHRASE || (name == TPM2 && self.asks_pin(header)) {
             // The store may well be unlocked: its key alone is not enough here.
-            let prompt = self.prompt().map(drop).map_err(|error| anyhow::Error::from(error));
+            let prompt = self.prompt().map(drop).map_err(anyhow::Error::from);
             prompt.map_err(|error| {
                 let error = error.context(format!("the root key of `{name}` is needed"));
                 Failure::usage(error).help("nothing was changed; run it on a terminal of your own")
