@@ -206,16 +206,7 @@ impl Vault {
     /// # Errors
     ///
     /// [`StoreError`].
-    pub fn open_by(folder: &Path, reached: &Reached) -> Result<Self, StoreError> {
-        Self::open_by_as(folder, reached, Options::default())
-    }
-
-    /// As [`Vault::open_by`], with options.
-    ///
-    /// # Errors
-    ///
-    /// As [`Vault::open_by`].
-    pub fn open_by_as(folder: &Path, reached: &Reached, options: Options) -> Result<Self, StoreError> {
+    pub fn open_by(folder: &Path, reached: &Reached, options: Options) -> Result<Self, StoreError> {
         Self::load(folder, reached.keys(&Header::read(folder)?)?, options)
     }
 

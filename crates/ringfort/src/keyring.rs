@@ -14,7 +14,6 @@ use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
 use ringfort_core::principal::Principal;
 use ringfort_policy::config::SecretsConfig;
-use ringfort_secrets::backend::tpm2::TpmSource;
 use ringfort_secrets::keys::KeyProvider;
 use ringfort_secrets::keys::audit::{AuditError, Cause, KeyAudit, Operation, Stage};
 use ringfort_secrets::keys::place::Place;
@@ -24,10 +23,7 @@ use ringfort_secrets::keys::software::SoftwareKeys;
 use ringfort_secrets::root::RootKeySource;
 use ringfort_secrets::store::StoreError;
 
-use crate::vault::sources::tpm_options;
-
-/// The backend that makes new keys in the TPM's care.
-const TPM2: &str = "tpm2";
+use crate::vault::sources::TPM2;
 
 /// Tells the trail what is done with keys.
 pub(crate) struct TrailAudit {
@@ -94,11 +90,12 @@ pub(crate) struct Parts<'a> {
 /// The store of the keys cannot be used.
 pub(crate) fn open(parts: Parts<'_>, missing: Missing) -> Result<Option<KeyRing>, StoreError> {
     let Parts { state, config, sources, audit, clock, device } = parts;
-    let mut place = sources.into_iter().fold(Place::below(state), Place::or);
     // New keys go where the configuration says; what is there stays where it is.
-    if config.backend.trim().eq_ignore_ascii_case(TPM2) {
-        place = place.prefer(Box::new(TpmSource::new(tpm_options(config), config.tpm2_pcrs.clone(), None)));
-    }
+    let wants_tpm = config.backend.trim().eq_ignore_ascii_case(TPM2);
+    let place = sources.into_iter().fold(Place::below(state), |place, source| match source.name() {
+        TPM2 if wants_tpm => place.prefer(source),
+        _ => place.or(source),
+    });
     let vault = match missing {
         Missing::Make => Some(place.open_or_make(clock.as_ref())?),
         Missing::Leave => place.open()?,

@@ -32,7 +32,7 @@ use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
 use ringfort_secrets::store::{Fault, Header, Reached, Slot, StoreError, Vault};
 use ringfort_secrets::strength::{self, Strength};
 
-use self::sources::{TPM2, remark};
+use self::sources::{PKCS11, TPM2, remark};
 pub(crate) use self::which::Which;
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
@@ -130,8 +130,8 @@ impl Opener<'_> {
             let entry = Entry::event("secrets.create").fact("key_source", source.name());
             trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
         }
-        let mut vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref())
-            .map_err(|error| self.unusable(error))?;
+        let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref());
+        let mut vault = vault.map_err(|error| self.unusable(error))?;
         self.count(&mut vault)?;
         if let Some(remark) = remark(source.name())
             && let Ok(prompt) = self.prompt()
@@ -304,14 +304,6 @@ impl Opener<'_> {
         }
     }
 
-    /// Does something that needs the root key of the passphrase, which is asked for.
-    fn with_passphrase<T>(&self, header: &Header, work: Work<'_, T>) -> Result<T, Failure> {
-        let prompt = self.prompt().map_err(|error| {
-            Failure::usage(anyhow::Error::from(error).context("the passphrase is needed")).help("run it on a terminal")
-        })?;
-        self.ask_for(header, &prompt, work)
-    }
-
     /// The slots of the source `name`, with their root keys, or why they are out of reach. A person is asked where only
     /// one knows it.
     ///
@@ -319,8 +311,17 @@ impl Opener<'_> {
     ///
     /// Nobody can be asked, or answered rightly; the store cannot be used.
     pub(crate) fn reach(&self, header: &Header, name: &str) -> Result<Result<Vec<Reached>, String>, Failure> {
-        if name == PASSPHRASE {
-            return self.with_passphrase(header, &|source| header.reach(source)).map(Ok);
+        let reach = |source: &dyn RootKeySource| header.reach(source);
+        if name == PASSPHRASE || (name == TPM2 && self.asks_pin(header)) {
+            // The store may well be unlocked: its key alone is not enough here.
+            let prompt = self.prompt().map(drop).map_err(anyhow::Error::from);
+            prompt.map_err(|error| {
+                let error = error.context(format!("the root key of `{name}` is needed"));
+                Failure::usage(error).help("nothing was changed; run it on a terminal of your own")
+            })?;
+            let mut only = header.clone();
+            only.slots.retain(|slot| slot.data.source == name);
+            return self.by_person(&only, Shut { refused: None, because: None }, &reach).map(Ok);
         }
         if name == TPM2 && self.config.tpm2_pin_file.is_none() && pins::needs_tpm_pin(header) {
             let Ok(prompt) = self.prompt() else { return Ok(Err("its PIN is asked for on a terminal".to_owned())) };
@@ -328,7 +329,12 @@ impl Opener<'_> {
             return Ok(reached.ok_or_else(|| "its PIN was not given".to_owned()));
         }
         let Some(source) = self.source(name)? else { return Ok(Err("it is not set here".to_owned())) };
-        match header.reach(source.as_ref()) {
+        let is_typed = name == PKCS11 && self.token_source().is_none();
+        let done = if is_typed { self.attempt(header, || reach(source.as_ref()))? } else { reach(source.as_ref()) };
+        if !is_typed && matches!(done, Err(StoreError::Root(RootKeyError::WrongPin { .. }))) {
+            self.count_refused(header);
+        }
+        match done {
             Ok(reached) => Ok(Ok(reached)),
             Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. })) => Ok(Err(error.to_string())),
             Err(error) => Err(self.unusable(error)),

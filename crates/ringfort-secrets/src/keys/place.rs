@@ -126,23 +126,9 @@ impl std::fmt::Debug for Place {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
-    use std::time::Duration;
-
-    use ringfort_core::clock::Timestamp;
 
     use super::*;
-
-    struct Noon;
-
-    impl Clock for Noon {
-        fn now(&self) -> Timestamp {
-            Timestamp(1_795_194_000_000)
-        }
-
-        fn monotonic(&self) -> Duration {
-            Duration::ZERO
-        }
-    }
+    use crate::support::Noon;
 
     #[test]
     fn the_store_is_made_once_and_opens_without_a_person() {

@@ -297,8 +297,8 @@ mod tests {
     fn header() -> impl Strategy<Value = Header> {
         let slots = proptest::collection::vec(slot(), 1..=SLOTS_MAX);
         let texts = (1..=texts::SEEDS_MAX).prop_map(|seeds| vec![7; texts::sealed_length(seeds)]);
-        let anchor = proptest::option::of(slot().prop_map(|slot| slot.data));
         let numbers = (any::<u64>(), any::<u64>(), 0..=ENTRIES_MAX);
+        let anchor = proptest::option::of(slot().prop_map(|slot| slot.data));
         (any::<[u8; 16]>(), numbers, slots, any::<[u8; 16]>(), texts, anchor).prop_map(
             |(store, (generation, created, entries), slots, check, texts, anchor)| Header {
                 store: StoreId(store),

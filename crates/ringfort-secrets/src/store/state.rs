@@ -291,7 +291,7 @@ fn seal_end(head: &[u8], before_end: &[u8], keys: &Keys) -> End {
 
 /// A first header.
 pub(crate) fn first_header(keys: &Keys, slot: Slot, at: Timestamp) -> Result<Header, StoreError> {
-    let texts = texts::first(keys)?;
     let (store, check) = (keys.store(), keys.check);
+    let texts = texts::first(keys)?;
     Ok(Header { store, generation: 0, created: at, entries: 0, slots: vec![slot], anchor: None, check, texts })
 }

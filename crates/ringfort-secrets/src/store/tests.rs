@@ -4,53 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ringfort_core::clock::{Clock, Timestamp};
-
 use super::*;
-use crate::root::{KEY_LEN, RootKeyError, SlotData};
-
-pub(crate) struct Fixed(pub u8);
-
-impl RootKeySource for Fixed {
-    fn name(&self) -> &'static str {
-        "fixed"
-    }
-
-    fn key_source(&self) -> String {
-        format!("fixed:{}", self.0)
-    }
-
-    fn create(&self, _: StoreId) -> Result<(SlotData, Locked), RootKeyError> {
-        let data = serde_json::json!({"salt": "AAAA", "rounds": 3});
-        Ok((SlotData { source: "fixed".to_owned(), data }, Locked::copy_of(&[self.0; KEY_LEN])?))
-    }
-
-    fn open(&self, _: StoreId, _: &SlotData) -> Result<Locked, RootKeyError> {
-        Ok(Locked::copy_of(&[self.0; KEY_LEN])?)
-    }
-
-    fn forget(&self, _: StoreId, _: &SlotData) -> Result<(), RootKeyError> {
-        Ok(())
-    }
-}
-
-pub(crate) struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        NOW
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
-pub(crate) const NOW: Timestamp = Timestamp(1_795_194_000_000);
-
-pub(crate) fn id(text: &str) -> SecretId {
-    text.parse().unwrap()
-}
+use crate::support::{Fixed, NOW, Noon, id};
 
 fn new() -> (tempfile::TempDir, PathBuf, Vault) {
     let temp = tempfile::tempdir().unwrap();

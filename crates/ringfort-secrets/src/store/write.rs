@@ -65,7 +65,7 @@ const USED_WAIT: Duration = Duration::from_millis(50);
 
 /// What becomes of the generation before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Before {
+pub(crate) enum Before {
     /// It is kept beside the new one.
     Kept,
     /// It is removed, and so is a file that was put aside: both open in a way that is being taken away.
@@ -73,8 +73,8 @@ pub(super) enum Before {
 }
 
 /// A transaction that has begun: the lock is held and the state is the newest.
-pub(super) struct Begun {
-    pub(super) folder: Folder,
+pub(crate) struct Begun {
+    pub(crate) folder: Folder,
     /// The file as it is.
     old: Vec<u8>,
     pub(super) record: Record,
@@ -302,7 +302,7 @@ impl Vault {
     }
 
     /// Takes the lock and reads the newest generation.
-    pub(super) fn begin(&mut self) -> Result<Begun, StoreError> {
+    pub(crate) fn begin(&mut self) -> Result<Begun, StoreError> {
         let folder = Folder::open(&self.path)?;
         let lock = folder.lock(self.options.wait())?;
         let newest = latest(&folder, &self.keys, &self.options)?;
@@ -317,7 +317,7 @@ impl Vault {
     }
 
     /// Writes the next generation.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &mut self,
         begun: Begun,
         mut next: State,
@@ -446,7 +446,7 @@ impl Drop for Vault {
 }
 
 /// Whether nothing was changed.
-pub(super) const fn is_undone(error: &StoreError) -> bool {
+pub(crate) const fn is_undone(error: &StoreError) -> bool {
     !matches!(error, StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. })
 }
 

@@ -292,7 +292,7 @@ fn deny_a_key_whose_slot_was_removed() {
     assert!(matches!(vault.rekey(&stale, &[], Earlier::Kept), Err(StoreError::OutOfReach { .. })));
     for (name, opened) in [
         ("the slot before", Vault::open(&place.path, &Fixed(2))),
-        ("what was reached before", Vault::open_by(&place.path, &stale[1])),
+        ("what was reached before", Vault::open_by(&place.path, &stale[1], Options::default())),
         ("the store key before", Vault::open_with(&place.path, kept)),
     ] {
         assert!(matches!(opened, Err(StoreError::WrongKey { .. })), "{name}");

@@ -5,7 +5,7 @@ use std::fs;
 
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::sealed_text::{open_enc3, seal_enc3};
-use ringfort_secrets::store::{Earlier, Header, StoreError, Vault};
+use ringfort_secrets::store::{Earlier, Header, Options, StoreError, Vault};
 
 use crate::support::{NOW, Place, ROOT, filled, id};
 
@@ -72,6 +72,6 @@ fn deny_a_second_store_key_by_who_works_on_the_first() {
     assert!(matches!(rekey(&mut other, Earlier::Kept), Err(StoreError::Fault { .. } | StoreError::WrongKey { .. })));
     assert!(matches!(other.reload(), Err(StoreError::Fault { .. } | StoreError::WrongKey { .. })));
     assert!(matches!(Vault::open_with(&place.path, held), Err(StoreError::WrongKey { .. })));
-    assert!(matches!(Vault::open_by(&place.path, &reached[0]), Err(StoreError::WrongKey { .. })));
+    assert!(matches!(Vault::open_by(&place.path, &reached[0], Options::default()), Err(StoreError::WrongKey { .. })));
     assert_eq!(place.contents(), before);
 }

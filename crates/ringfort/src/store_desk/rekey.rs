@@ -20,7 +20,7 @@ use serde_json::json;
 use super::StoreDesk;
 use crate::commands::{EXIT_OK, Failure};
 use crate::output;
-use crate::vault::{Missing, Opener, Which};
+use crate::vault::{Missing, Which};
 
 /// `rekey` of a store
 #[derive(Debug, Args)]
@@ -44,7 +44,7 @@ impl StoreDesk<'_> {
             let error = anyhow::anyhow!("nothing would open {} any more", self.opener.which.title());
             return Err(Failure::usage(error).help("nothing was changed; keep one way in"));
         };
-        let vault = Vault::open_by_as(&self.opener.folder(), first, self.opener.options(&header)?);
+        let vault = Vault::open_by(&self.opener.folder(), first, self.opener.options(&header)?);
         let mut vault = vault.map_err(|error| self.opener.unusable(error))?;
         let names = |slots: &[SlotData]| slots.iter().map(|slot| slot.source.clone()).collect::<Vec<_>>();
         let kept: BTreeSet<&str> = reached.iter().map(Reached::source).collect();
@@ -99,7 +99,7 @@ impl StoreDesk<'_> {
             // Nothing of a passphrase or a variable is kept outside.
             let is_outside = ![PASSPHRASE, ENV].contains(&slot.source.as_str());
             // Nobody is asked again for what was dropped because it is out of reach.
-            let source = if Opener::is_quiet(&slot.source) { self.opener.source(&slot.source)? } else { None };
+            let source = if self.opener.is_quiet(&slot.source) { self.opener.source(&slot.source)? } else { None };
             let forgotten = source.is_some_and(|source| source.forget(vault.id(), slot).is_ok());
             if is_outside && !forgotten {
                 left.push(slot.source.clone());

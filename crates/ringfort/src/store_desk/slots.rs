@@ -18,7 +18,7 @@ use crate::commands::{EXIT_DENIED, EXIT_OK, Failure};
 use crate::output;
 use crate::prompt::Prompt;
 use crate::vault::sources::{PKCS11, TPM2};
-use crate::vault::{Missing, Opener, Which, unasked};
+use crate::vault::{Missing, Which, unasked};
 
 /// `slot` of a store
 #[derive(Debug, Subcommand)]
@@ -66,10 +66,10 @@ impl StoreDesk<'_> {
 
     fn add_slot(&self, name: &str, pin: Pin) -> Result<u8, Failure> {
         let which = self.opener.which;
-        let is_asked = pin == Pin::New && self.opener.config.tpm2_pin_file.is_none();
-        if which == Which::Keys && (is_asked || !Opener::is_quiet(name)) {
+        let is_asked = pin == Pin::New && !self.opener.has_pin_file();
+        if which == Which::Keys && (is_asked || !self.opener.is_quiet(name)) {
             let error = anyhow::anyhow!("keys sign when nobody is there: what asks a person cannot open them");
-            return Err(Failure::usage(error).help("key-file, env, keyutils, secret-service, tpm2"));
+            return Err(Failure::usage(error).help("key-file, env, keyutils, secret-service, tpm2; a PIN from a file"));
         }
         if name == PASSPHRASE {
             let error = anyhow::anyhow!("a passphrase takes the place of a key file");
@@ -107,7 +107,8 @@ impl StoreDesk<'_> {
         let source = self.opener.new_pin()?;
         let before = vault.header().slots.clone();
         self.record("slot", &[("change", "added".into()), ("source", name.into()), ("pin", true.into())])?;
-        vault.add_slot(source.as_ref(), self.opener.clock.now()).map_err(|error| self.not_done("slot", error))?;
+        let added = vault.add_slot(source.as_ref(), self.opener.clock.now());
+        added.map_err(|error| self.not_done("slot", error))?;
         for slot in before.iter().filter(|slot| slot.data.source == TPM2) {
             let Some(index) = vault.header().slots.iter().position(|present| present == slot) else { continue };
             vault.remove_slot(index).map_err(|error| self.not_done("slot", error))?;

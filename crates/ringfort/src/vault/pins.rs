@@ -17,7 +17,7 @@ use ringfort_secrets::lockout::{Caller, Lockout};
 use ringfort_secrets::moment::KernelMoments;
 use ringfort_secrets::passphrase::PASSPHRASE;
 use ringfort_secrets::pin_file::{PinFile, PinFileSource};
-use ringfort_secrets::root::{RootKeyError, RootKeySource};
+use ringfort_secrets::root::{RootKeyError, RootKeySource, SlotData};
 use ringfort_secrets::store::{Header, StoreError};
 
 use super::sources::{PKCS11, TPM2, token_options, tpm_options};
@@ -76,6 +76,21 @@ impl Opener<'_> {
         let token = token_file(self.config, self.state).filter(|_| is_token);
         let tpm = self.tpm_file().filter(|_| is_tpm);
         tpm.into_iter().chain(token).filter_map(|file| file.read().err()).map(|error| error.to_string()).collect()
+    }
+
+    /// Whether a file gives the PIN of the TPM.
+    pub(crate) const fn has_pin_file(&self) -> bool {
+        self.config.tpm2_pin_file.is_some()
+    }
+
+    /// Whether a slot of the TPM needs a PIN that only a person gives.
+    pub(super) fn asks_pin(&self, header: &Header) -> bool {
+        header.slots.iter().any(|slot| self.asks_pin_of(&slot.data))
+    }
+
+    /// Whether this slot of the TPM needs a PIN that only a person gives.
+    pub(crate) fn asks_pin_of(&self, slot: &SlotData) -> bool {
+        !self.has_pin_file() && TpmSource::needs_pin(slot)
     }
 
     fn tpm_file(&self) -> Option<PinFile> {
@@ -139,14 +154,15 @@ impl Opener<'_> {
                 None if is_token => " (the PIN of the token is needed)".to_owned(),
                 None => String::new(),
             };
-            let failure = Failure::usage(anyhow::anyhow!("the store of secrets is locked, and {error}{because}"));
+            let title = self.which.title();
+            let failure = Failure::usage(anyhow::anyhow!("{title} is locked, and {error}{because}"));
             failure.help("unlock it first, on a terminal: `ringfort secrets unlock`")
         })?;
         if let Some(why) = shut.because {
             prompt.say(&format!("The store of secrets was locked: {why}.")).map_err(unasked)?;
         }
-        if is_pin && let Some(vault) = self.ask_pin(header, &prompt, work)? {
-            return Ok(vault);
+        if is_pin && let Some(done) = self.ask_pin(header, &prompt, work)? {
+            return Ok(done);
         }
         if is_token && let Some(source) = self.with_pin()? {
             return self.attempt(header, || work(source.as_ref()))?.map_err(|error| self.unusable(error));
@@ -155,12 +171,7 @@ impl Opener<'_> {
     }
 
     /// Asks for the PIN of the TPM; `None` where the passphrase is to be asked for instead.
-    pub(super) fn ask_pin<T>(
-        &self,
-        header: &Header,
-        prompt: &Prompt<'_>,
-        work: Work<'_, T>,
-    ) -> Result<Option<T>, Failure> {
+    fn ask_pin<T>(&self, header: &Header, prompt: &Prompt<'_>, work: Work<'_, T>) -> Result<Option<T>, Failure> {
         let or_passphrase = header.slots.iter().any(|slot| slot.data.source == PASSPHRASE);
         let instead = |error: StoreError| match or_passphrase {
             true => prompt.say(&format!("{error}.")).map_err(unasked).map(|()| None),
@@ -178,7 +189,7 @@ impl Opener<'_> {
             }
             let source = TpmSource::new(self.tpm(), self.config.tpm2_pcrs.clone(), Some(pin));
             match self.attempt(header, || work(&source))? {
-                Ok(vault) => return Ok(Some(vault)),
+                Ok(done) => return Ok(Some(done)),
                 Err(StoreError::Root(RootKeyError::WrongPin { .. })) => {
                     prompt.say("That is not the PIN.").map_err(unasked)?;
                 }
@@ -194,7 +205,7 @@ impl Opener<'_> {
     }
 
     /// One attempt at a PIN, counted before it is made. What never came to a PIN does not count.
-    fn attempt<T>(
+    pub(super) fn attempt<T>(
         &self,
         header: &Header,
         work: impl FnOnce() -> Result<T, StoreError>,

@@ -78,12 +78,15 @@ fn ways<'h>(opener: &Opener<'_>, header: &'h Header) -> Result<(Vec<Way<'h>>, Op
     let (mut ways, mut vault) = (Vec::new(), None);
     for slot in &header.slots {
         let name = slot.data.source.as_str();
-        let reached = match Opener::is_quiet(name) {
+        let reached = match opener.is_quiet(name) && !opener.asks_pin_of(&slot.data) {
             true => opener.reach(header, name)?,
             false => Err("it asks a person, and keys are used when nobody is there".to_owned()),
         };
         if let (Ok([first, ..]), true) = (reached.as_deref(), vault.is_none()) {
-            vault = Some(Vault::open_by(&opener.folder(), first).map_err(|error| opener.unusable(error))?);
+            vault = Some(
+                Vault::open_by(&opener.folder(), first, opener.options(header)?)
+                    .map_err(|error| opener.unusable(error))?,
+            );
         }
         ways.push(Way { slot, shut: reached.err() });
     }
