@@ -323,11 +323,6 @@ impl Opener<'_> {
             only.slots.retain(|slot| slot.data.source == name);
             return self.by_person(&only, Shut { refused: None, because: None }, &reach).map(Ok);
         }
-        if name == TPM2 && self.config.tpm2_pin_file.is_none() && pins::needs_tpm_pin(header) {
-            let Ok(prompt) = self.prompt() else { return Ok(Err("its PIN is asked for on a terminal".to_owned())) };
-            let reached = self.ask_pin(header, &prompt, &|source| header.reach(source))?;
-            return Ok(reached.ok_or_else(|| "its PIN was not given".to_owned()));
-        }
         let Some(source) = self.source(name)? else { return Ok(Err("it is not set here".to_owned())) };
         let is_typed = name == PKCS11 && self.token_source().is_none();
         let done = if is_typed { self.attempt(header, || reach(source.as_ref()))? } else { reach(source.as_ref()) };

@@ -47,11 +47,6 @@ impl Opener<'_> {
         }
     }
 
-    /// Whether a counter is to follow this store: the keys sign while the TPM may be out of reach.
-    fn is_counted(&self) -> bool {
-        self.which == Which::Secrets && self.config.tpm2_counter
-    }
-
     fn counter(&self, kept: &SlotData) -> Result<TpmAnchor, Failure> {
         TpmAnchor::named(self.tpm(), kept).map_err(|error| {
             let error = anyhow::Error::from(error).context("the counter that the store names cannot be asked");

@@ -72,7 +72,7 @@ impl Opener<'_> {
     /// Why the files of PINs give none, as far as the store needs them. No device is asked.
     pub(super) fn pin_faults(&self, header: &Header) -> Vec<String> {
         let is_token = header.slots.iter().any(|slot| slot.data.source == PKCS11);
-        let is_tpm = needs_tpm_pin(header);
+        let is_tpm = header.slots.iter().any(|slot| TpmSource::needs_pin(&slot.data));
         let token = token_file(self.config, self.state).filter(|_| is_token);
         let tpm = self.tpm_file().filter(|_| is_tpm);
         tpm.into_iter().chain(token).filter_map(|file| file.read().err()).map(|error| error.to_string()).collect()
@@ -143,7 +143,7 @@ impl Opener<'_> {
     /// passphrase.
     pub(super) fn by_person<T>(&self, header: &Header, shut: Shut, work: Work<'_, T>) -> Result<T, Failure> {
         let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
-        let is_pin = needs_tpm_pin(header);
+        let is_pin = header.slots.iter().any(|slot| TpmSource::needs_pin(&slot.data));
         let is_token = has(PKCS11) && !has(PASSPHRASE) && self.config.pkcs11_module.is_some();
         if !is_pin && !is_token && !has(PASSPHRASE) {
             return Err(shut.refused.map_or_else(|| self.closed(header), |error| self.unusable(error)));
@@ -222,11 +222,6 @@ impl Opener<'_> {
         }
         Ok(done)
     }
-}
-
-/// Whether a slot of the store opens with a PIN of the TPM only.
-pub(super) fn needs_tpm_pin(header: &Header) -> bool {
-    header.slots.iter().any(|slot| TpmSource::needs_pin(&slot.data))
 }
 
 /// Who tries at this door.
