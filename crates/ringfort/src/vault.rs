@@ -316,7 +316,8 @@ impl Opener<'_> {
             // The store may well be unlocked: its key alone is not enough here.
             let prompt = self.prompt().map(drop).map_err(anyhow::Error::from);
             prompt.map_err(|error| {
-                let error = error.context(format!("the root key of `{name}` is needed"));
+                let what = if name == PASSPHRASE { "the passphrase" } else { "the PIN of the TPM" };
+                let error = error.context(format!("{what} is needed"));
                 Failure::usage(error).help("nothing was changed; run it on a terminal of your own")
             })?;
             let mut only = header.clone();

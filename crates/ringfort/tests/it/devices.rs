@@ -400,7 +400,7 @@ fn a_new_store_key_asks_for_the_pin_and_the_counter_follows_it() {
     let tpm = SoftTpm::start();
     let place = with_pin(&tpm);
     let rekey = || tpm.ringfort(&place, "secrets", "", &["rekey"]);
-    refused(rekey().output(), "the root key of `tpm2` is needed");
+    refused(rekey().output(), "the PIN of the TPM is needed");
     let answers = [("PIN of the TPM", "0000"), ("not the PIN", ""), ("PIN of the TPM", TPM_PIN)];
     assert!(!typed(&rekey(), &answers[..2], "nothing was changed", &[]), "no PIN is no PIN");
     assert!(typed(&rekey(), &answers[2..], "opens with: tpm2", &[TPM_PIN]));
