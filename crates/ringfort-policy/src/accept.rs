@@ -7,6 +7,8 @@
 //! **Invariant:** what is in force is the accepted copy, whatever happens to the file afterwards: neither an edit nor
 //! a removal changes a ruling before its owner has said so. [`accept`] stores only the content that was shown.
 
+mod hidden;
+
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -72,8 +74,11 @@ pub enum AcceptError {
 /// What accepting would change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// A unified diff from the accepted copy to the file, escaped for a terminal; empty where nothing changed.
+    /// A unified diff from the accepted copy to the file, escaped for a terminal, without values of secrets; empty where
+    /// nothing else changed.
     pub text: String,
+    /// How many values of secrets were hidden.
+    pub hidden: usize,
     /// What the difference was made for; [`accept`] takes it back.
     pub shown: Shown,
 }
@@ -129,7 +134,8 @@ pub fn difference(accepted: &Path, path: &Path) -> Result<Difference, AcceptErro
     let copy = optional(&copy_of(accepted, path), Links::Refuse)?.unwrap_or_default();
     let current = optional(path, Links::Follow)?;
     let shown = current.as_ref().map_or(Shown::NoFile, |text| Shown::File(Digest::of(text.as_bytes())));
-    Ok(Difference { text: unified(&copy, current.as_deref().unwrap_or("")), shown })
+    let hidden = hidden::hide(path, &copy, current.as_deref().unwrap_or(""));
+    Ok(Difference { text: unified(&hidden.old, &hidden.new), hidden: hidden.count, shown })
 }
 
 /// Accepts the content for which a difference was shown, or forgets the copy of a file that is gone.

@@ -21,6 +21,7 @@ pub mod keys;
 pub mod lock;
 pub mod lockout;
 pub mod moment;
+mod ours;
 pub mod owned;
 pub mod passphrase;
 pub mod pin_file;
@@ -34,3 +35,10 @@ pub mod session;
 pub mod store;
 pub mod strength;
 mod user_ring;
+
+#[cfg(test)]
+extern crate self as ringfort_secrets;
+#[cfg(test)]
+#[path = "../tests/it/support.rs"]
+#[expect(dead_code, reason = "the tests of the whole crate use the rest")]
+mod support;

@@ -12,12 +12,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, fstat, fsync, linkat, openat, renameat, renameat_with,
-    unlinkat,
+    AtFlags, CWD, Mode, OFlags, RenameFlags, Stat, fstat, fsync, linkat, openat, renameat, renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 
 use crate::locked::{Locked, LockedError};
+use crate::ours;
+use crate::store::Unfit;
 
 /// What is wrong with a file, or why it could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -66,12 +67,10 @@ pub struct OwnedFile {
     path: PathBuf,
 }
 
-/// The rights that nobody but the owner may have.
-const OTHERS: u32 = 0o077;
 /// The rights to write that others may not have in the folder.
 const OTHERS_WRITE: u32 = 0o022;
 /// The mode of what is made.
-const OWNER_ONLY: Mode = Mode::from_raw_mode(0o600);
+const OWNER_ONLY: Mode = Mode::from_raw_mode(ours::FILE_MODE);
 
 impl OwnedFile {
     /// Opens the folder of `path` and checks it.
@@ -86,8 +85,7 @@ impl OwnedFile {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = openat(CWD, folder, flags, Mode::empty()).map_err(|errno| match errno {
+        let opened = openat(CWD, folder, ours::FOLDER, Mode::empty()).map_err(|errno| match errno {
             Errno::NOENT => OwnedError::Absent { path: path.to_owned() },
             Errno::LOOP | Errno::NOTDIR => OwnedError::Fault {
                 path: folder.to_owned(),
@@ -186,9 +184,7 @@ impl OwnedFile {
     }
 
     fn open(&self) -> Result<OwnedFd, OwnedError> {
-        // NONBLOCK: a pipe in its place must not stop us; it is found out by `fault`.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        openat(&self.folder, &*self.name, flags, Mode::empty()).map_err(|errno| match errno {
+        openat(&self.folder, &*self.name, OFlags::RDONLY | ours::THERE, Mode::empty()).map_err(|errno| match errno {
             Errno::NOENT => OwnedError::Absent { path: self.path.clone() },
             Errno::LOOP => {
                 let fault = "is a symbolic link; put the file itself there".to_owned();
@@ -212,8 +208,7 @@ impl OwnedFile {
         let mut draft = std::ffi::OsString::from(".");
         draft.push(&self.name);
         draft.push(format!(".{:016x}", u64::from_ne_bytes(random)));
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = openat(&self.folder, &*draft, flags, OWNER_ONLY).map_err(|errno| self.system("create", errno))?;
+        let fd = openat(&self.folder, &*draft, ours::NEW, OWNER_ONLY).map_err(|errno| self.system("create", errno))?;
         let put = self.fill(&fd, content).and_then(|()| {
             put(&draft).map_err(|errno| match errno {
                 Errno::EXIST => OwnedError::Exists { path: self.path.clone() },
@@ -258,20 +253,19 @@ fn stat(fd: impl AsFd, operation: &'static str, path: &Path) -> Result<Stat, Own
 /// What is wrong with a file that was opened.
 fn fault(seen: &Stat, bytes_max: usize) -> Option<String> {
     let me = rustix::process::geteuid().as_raw();
-    let mode = seen.st_mode & 0o7777;
-    if FileType::from_raw_mode(seen.st_mode) != FileType::RegularFile {
-        return Some("is no ordinary file".to_owned());
-    }
-    if seen.st_uid != me {
-        return Some(format!("belongs to user {}, not to you (user {me})", seen.st_uid));
-    }
-    if mode & OTHERS != 0 {
-        return Some(format!(
-            "can be reached by others (mode {mode:o}); `chmod 600` it, and make a new one if it was read"
-        ));
-    }
-    if seen.st_nlink != 1 {
-        return Some(format!("has {} names (hard links); it must have one", seen.st_nlink));
+    match ours::file(seen) {
+        Ok(()) => {}
+        Err(Unfit::Kind) => return Some("is no ordinary file".to_owned()),
+        Err(Unfit::Owner { owner }) => return Some(format!("belongs to user {owner}, not to you (user {me})")),
+        Err(Unfit::Mode { mode, wanted }) => {
+            return Some(format!(
+                "can be reached by others (mode {mode:o}); `chmod {wanted:o}` it, and make a new one if it was read"
+            ));
+        }
+        Err(Unfit::SecondName) => {
+            return Some(format!("has {} names (hard links); it must have one", seen.st_nlink));
+        }
+        Err(unfit) => return Some(format!("cannot be used: {unfit}")),
     }
     match usize::try_from(seen.st_size) {
         Ok(size) if size <= bytes_max => None,
@@ -281,9 +275,12 @@ fn fault(seen: &Stat, bytes_max: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use rustix::fs::FileType;
+
+    use super::*;
 
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();

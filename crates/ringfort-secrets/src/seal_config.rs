@@ -60,8 +60,6 @@ pub struct Keys<'k> {
     pub enc2: Option<&'k Enc2Key>,
     /// The key of the store.
     pub enc3: Option<&'k TextKey>,
-    /// A key that the store had before.
-    pub enc3_before: Option<&'k TextKey>,
 }
 
 /// Why no plan was made. Nothing was changed.
@@ -163,7 +161,7 @@ pub fn needs(places: &[Place], target: Target, scope: Scope) -> (bool, bool) {
 
 const fn is_sealed_anew(form: Form, target: Target, scope: Scope) -> bool {
     match (form, scope) {
-        // `enc3:` values of the present key are left as they are; see `plan`.
+        // `enc3:` values of the newest key are left as they are; see `one`.
         (Form::Plain, _) | (Form::Enc | Form::Enc3, Scope::Migrate) => true,
         (Form::Enc2, Scope::Migrate) => matches!(target, Target::Enc3),
         _ => false,
@@ -254,12 +252,11 @@ fn one(place: &Place, target: Target, scope: Scope, keys: &Keys<'_>) -> Result<S
         Form::Enc2 => open_enc2(keys.enc2.ok_or_else(|| no_key(form))?, text).map_err(fault)?,
         Form::Enc3 => {
             let key = keys.enc3.ok_or_else(|| no_key(form))?;
-            match (open_enc3(key, &place.key, text), keys.enc3_before) {
-                (Ok(_), _) if target == Target::Enc3 => return Ok(Step::Keep),
-                (Ok(value), _) => value,
-                (Err(_), Some(before)) => open_enc3(before, &place.key, text).map_err(fault)?,
-                (Err(error), None) => return Err(fault(error)),
+            let value = open_enc3(key, &place.key, text).map_err(fault)?;
+            if target == Target::Enc3 && key.is_newest(&place.key, text) {
+                return Ok(Step::Keep);
             }
+            value
         }
         Form::OnePassword => return Err(fault(SealedTextError::OnePassword)),
     };

@@ -71,7 +71,7 @@ pub enum SealedTextError {
         /// The store that is open.
         here: StoreId,
     },
-    /// It was sealed for another place.
+    /// It was sealed for another place, or with keys that the store has forgotten.
     #[error("the value belongs to another key than `{key}`, and was moved or copied here")]
     OtherPlace {
         /// The key at which it stands.

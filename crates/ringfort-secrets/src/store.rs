@@ -16,9 +16,11 @@ mod check;
 mod folder;
 mod follow;
 mod format;
+mod rekey;
 mod seal;
 mod slots;
 mod state;
+mod texts;
 mod used;
 mod write;
 
@@ -34,9 +36,10 @@ use ringfort_core::clock::{Clock, Timestamp};
 use crate::id::SecretId;
 use crate::locked::Locked;
 use crate::root::{RootKeySource, StoreId};
+use crate::sealed_text::{SealedTextError, TextKey};
 use crate::store::anchor::{Anchor, Record};
 use crate::store::folder::Folder;
-use crate::store::seal::Keys;
+use crate::store::seal::{Keys, OpenError};
 use crate::store::state::State;
 use crate::store::used::Times;
 
@@ -44,6 +47,8 @@ pub use crate::store::error::{Fault, StoreError, Unfit};
 pub use crate::store::follow::MakeAnchor;
 pub use crate::store::format::{Header, Slot};
 pub use crate::store::meta::{Change, Meta, MetaError, Previous};
+pub use crate::store::rekey::{Earlier, Rekeyed};
+pub use crate::store::slots::Reached;
 pub use crate::store::write::{Existing, Imported, Item};
 
 /// Name of the file in its folder.
@@ -196,6 +201,15 @@ impl Vault {
         Self::load(folder, keys, options)
     }
 
+    /// Opens the store in `folder` with a slot that was reached before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn open_by(folder: &Path, reached: &Reached, options: Options) -> Result<Self, StoreError> {
+        Self::load(folder, reached.keys(&Header::read(folder)?)?, options)
+    }
+
     /// Checks bytes as if they were the file of a store, `name` for errors: a backup that is not restored yet. Whether
     /// they are the newest generation is not known. Out: the header, which is proven.
     ///
@@ -260,6 +274,24 @@ impl Vault {
     /// The store key, for whoever holds the store open between processes.
     pub const fn store_key(&self) -> &Locked {
         self.keys.root()
+    }
+
+    /// The key that seals texts of configuration files. It does not change with the store key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: there is no memory for it, or the header is not what this store wrote.
+    pub fn text_key(&self) -> Result<TextKey, StoreError> {
+        let damaged = || StoreError::Fault { path: self.path.join(FILE_NAME), fault: Fault::Header };
+        let seeds = texts::open(&self.keys, &self.state.header.texts).map_err(|error| match error {
+            OpenError::Memory(error) => error.into(),
+            // The file's MAC was right, so this store wrote it.
+            OpenError::Not => damaged(),
+        })?;
+        TextKey::derive(self.id(), &seeds).map_err(|error| match error {
+            SealedTextError::Memory(error) => error.into(),
+            _ => damaged(),
+        })
     }
 
     /// Gives out the value of `id`, at its newest version. Nothing but this very id is looked up.

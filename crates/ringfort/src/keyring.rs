@@ -14,16 +14,16 @@ use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
 use ringfort_core::principal::Principal;
 use ringfort_policy::config::SecretsConfig;
-use ringfort_secrets::backend::tpm2::TpmSource;
 use ringfort_secrets::keys::KeyProvider;
 use ringfort_secrets::keys::audit::{AuditError, Cause, KeyAudit, Operation, Stage};
 use ringfort_secrets::keys::place::Place;
 use ringfort_secrets::keys::ring::KeyRing;
 use ringfort_secrets::keys::shelf::VaultShelf;
 use ringfort_secrets::keys::software::SoftwareKeys;
+use ringfort_secrets::root::RootKeySource;
 use ringfort_secrets::store::StoreError;
 
-use crate::vault::sources::tpm_options;
+use crate::vault::sources::TPM2;
 
 /// Tells the trail what is done with keys.
 pub(crate) struct TrailAudit {
@@ -75,6 +75,8 @@ pub(crate) struct Parts<'a> {
     /// The state folder.
     pub(crate) state: &'a Path,
     pub(crate) config: &'a SecretsConfig,
+    /// What may open their store besides its key file, without a person.
+    pub(crate) sources: Vec<Box<dyn RootKeySource>>,
     pub(crate) audit: Arc<dyn KeyAudit>,
     pub(crate) clock: &'a Arc<dyn Clock>,
     /// Where keys are besides in this process.
@@ -87,11 +89,13 @@ pub(crate) struct Parts<'a> {
 ///
 /// The store of the keys cannot be used.
 pub(crate) fn open(parts: Parts<'_>, missing: Missing) -> Result<Option<KeyRing>, StoreError> {
-    let Parts { state, config, audit, clock, device } = parts;
-    let tpm = Box::new(TpmSource::new(tpm_options(config), config.tpm2_pcrs.clone(), None));
-    let place = Place::below(state);
+    let Parts { state, config, sources, audit, clock, device } = parts;
     // New keys go where the configuration says; what is there stays where it is.
-    let place = if config.backend.trim().eq_ignore_ascii_case("tpm2") { place.prefer(tpm) } else { place.or(tpm) };
+    let wants_tpm = config.backend.trim().eq_ignore_ascii_case(TPM2);
+    let place = sources.into_iter().fold(Place::below(state), |place, source| match source.name() {
+        TPM2 if wants_tpm => place.prefer(source),
+        _ => place.or(source),
+    });
     let vault = match missing {
         Missing::Make => Some(place.open_or_make(clock.as_ref())?),
         Missing::Leave => place.open()?,

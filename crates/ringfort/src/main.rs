@@ -12,6 +12,7 @@ mod keyring;
 mod network;
 mod output;
 mod prompt;
+mod store_desk;
 mod vault;
 mod wiring;
 

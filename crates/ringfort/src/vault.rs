@@ -9,6 +9,7 @@
 mod counter;
 pub(crate) mod pins;
 pub(crate) mod sources;
+mod which;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,27 +29,26 @@ use ringfort_secrets::passphrase::{ENV, PASSPHRASE, PassphraseSource};
 use ringfort_secrets::root::{RootKeyError, RootKeySource};
 use ringfort_secrets::root_file::{KEY_FILE, KeyFileSource};
 use ringfort_secrets::session::{self, Held, NotHeld, SessionError};
-use ringfort_secrets::store::{Fault, Header, Slot, StoreError, Vault};
+use ringfort_secrets::store::{Fault, Header, Reached, Slot, StoreError, Vault};
 use ringfort_secrets::strength::{self, Strength};
 
-use self::sources::remark;
+use self::sources::{PKCS11, TPM2, remark};
+pub(crate) use self::which::Which;
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
 use crate::wiring::World;
 
 /// Names the value that opens the store, where no file and no person does.
 pub(crate) const KEY_VARIABLE: &str = "RINGFORT_SECRET_STORE_KEY";
-/// The folder of the store in the state folder.
-const FOLDER: &str = "secrets";
-/// The folder of keys in the state folder.
+/// The folder of key files in the state folder.
 const KEYS_FOLDER: &str = "keys";
-/// The key file of the store.
-const KEY_FILE_NAME: &str = "secrets.key";
 /// How often a person may try a passphrase in one command.
 const TRIES_MAX: u32 = 3;
 
 /// What a store is opened with.
 pub(crate) struct Opener<'a> {
+    /// The store.
+    pub(crate) which: Which,
     pub(crate) world: &'a World,
     /// The state folder.
     pub(crate) state: &'a Path,
@@ -61,7 +61,7 @@ pub(crate) struct Opener<'a> {
 }
 
 /// What is done with a source of the root key.
-pub(crate) type Work<'a> = &'a dyn Fn(&dyn RootKeySource) -> Result<Vault, StoreError>;
+pub(crate) type Work<'a, T> = &'a dyn Fn(&dyn RootKeySource) -> Result<T, StoreError>;
 
 /// What a command does where there is no store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +75,12 @@ pub(crate) enum Missing {
 impl Opener<'_> {
     /// Where the store is.
     pub(crate) fn folder(&self) -> PathBuf {
-        self.state.join(FOLDER)
+        self.state.join(self.which.folder())
     }
 
     /// Where its key file is, if it has one.
     pub(crate) fn key_file(&self) -> PathBuf {
-        self.state.join(KEYS_FOLDER).join(KEY_FILE_NAME)
+        self.state.join(KEYS_FOLDER).join(self.which.key_file())
     }
 
     /// Its header, if there is a store.
@@ -93,7 +93,7 @@ impl Opener<'_> {
             Ok(header) => Ok(Some(header)),
             Err(StoreError::Absent { .. }) => Ok(None),
             Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(unusable(error)),
+            Err(error) => Err(self.unusable(error)),
         }
     }
 
@@ -111,9 +111,8 @@ impl Opener<'_> {
             (Some(header), Missing::Fail) => self.open_existing(&header),
             (None, Missing::Make) => self.make(),
             (None, Missing::Fail) => {
-                let error = anyhow::anyhow!("there are no secrets yet");
-                Err(Failure::usage(error)
-                    .help("`ringfort secrets set ID` stores the first one, and asks for its value"))
+                let error = anyhow::anyhow!("there are no {} yet", self.which.command());
+                Err(Failure::usage(error).help(self.which.first()))
             }
         }
     }
@@ -131,7 +130,8 @@ impl Opener<'_> {
             let entry = Entry::event("secrets.create").fact("key_source", source.name());
             trail.append(&entry, Durability::Synced).map_err(Failure::guard)?;
         }
-        let mut vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref()).map_err(unusable)?;
+        let vault = Vault::create(&self.folder(), source.as_ref(), self.clock.as_ref());
+        let mut vault = vault.map_err(|error| self.unusable(error))?;
         self.count(&mut vault)?;
         if let Some(remark) = remark(source.name())
             && let Ok(prompt) = self.prompt()
@@ -237,7 +237,7 @@ impl Opener<'_> {
                 Ok(vault) => return Ok(Ok(vault)),
                 // It is of an earlier key of the store.
                 Err(StoreError::WrongKey { .. }) => {}
-                Err(error) => return Err(unusable(error)),
+                Err(error) => return Err(self.unusable(error)),
             },
             Ok(Held::Not(NotHeld::Locked(why))) => shut.because = Some(why),
             // Where nothing is held between commands each one asks.
@@ -253,19 +253,19 @@ impl Opener<'_> {
 
     /// Does something that needs a source of the root key, with the first that asks nobody and opens; else why the last
     /// of them did not.
-    fn first_quiet(&self, header: &Header, work: Work<'_>) -> Result<Result<Vault, Option<StoreError>>, Failure> {
+    fn first_quiet<T>(&self, header: &Header, work: Work<'_, T>) -> Result<Result<T, Option<StoreError>>, Failure> {
         let mut refused = None;
         for name in self.quiet_names().filter(|name| header.slots.iter().any(|slot| slot.data.source == *name)) {
             let Some(source) = self.source(name)? else { continue };
             match work(source.as_ref()) {
-                Ok(vault) => return Ok(Ok(vault)),
+                Ok(done) => return Ok(Ok(done)),
                 Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. } | StoreError::NoSlot { .. })) => {
                     if matches!(error, StoreError::Root(RootKeyError::WrongPin { .. })) {
                         self.count_refused(header);
                     }
                     refused = Some(error);
                 }
-                Err(error) => return Err(unusable(error)),
+                Err(error) => return Err(self.unusable(error)),
             }
         }
         Ok(Err(refused))
@@ -284,7 +284,7 @@ impl Opener<'_> {
     }
 
     /// Keeps the store unlocked for who was just asked, where the kernel does.
-    fn hold(&self, vault: &Vault) -> Result<(), Failure> {
+    pub(crate) fn hold(&self, vault: &Vault) -> Result<(), Failure> {
         match session::hold(vault.id(), vault.store_key(), self.limits(), &KernelMoments) {
             Ok(()) | Err(SessionError::Unavailable { .. }) => Ok(()),
             Err(error) => Err(Failure::guard(error).help(STILL_OPEN)),
@@ -297,10 +297,43 @@ impl Opener<'_> {
     /// # Errors
     ///
     /// None opens, or what is done fails.
-    pub(crate) fn with_source(&self, header: &Header, work: Work<'_>) -> Result<Vault, Failure> {
+    pub(crate) fn with_source<T>(&self, header: &Header, work: Work<'_, T>) -> Result<T, Failure> {
         match self.first_quiet(header, work)? {
-            Ok(vault) => Ok(vault),
+            Ok(done) => Ok(done),
             Err(refused) => self.by_person(header, Shut { refused, because: None }, work),
+        }
+    }
+
+    /// The slots of the source `name`, with their root keys, or why they are out of reach. A person is asked where only
+    /// one knows it.
+    ///
+    /// # Errors
+    ///
+    /// Nobody can be asked, or answered rightly; the store cannot be used.
+    pub(crate) fn reach(&self, header: &Header, name: &str) -> Result<Result<Vec<Reached>, String>, Failure> {
+        let reach = |source: &dyn RootKeySource| header.reach(source);
+        if name == PASSPHRASE || (name == TPM2 && self.asks_pin(header)) {
+            // The store may well be unlocked: its key alone is not enough here.
+            let prompt = self.prompt().map(drop).map_err(anyhow::Error::from);
+            prompt.map_err(|error| {
+                let what = if name == PASSPHRASE { "the passphrase" } else { "the PIN of the TPM" };
+                let error = error.context(format!("{what} is needed"));
+                Failure::usage(error).help("nothing was changed; run it on a terminal of your own")
+            })?;
+            let mut only = header.clone();
+            only.slots.retain(|slot| slot.data.source == name);
+            return self.by_person(&only, Shut { refused: None, because: None }, &reach).map(Ok);
+        }
+        let Some(source) = self.source(name)? else { return Ok(Err("it is not set here".to_owned())) };
+        let is_typed = name == PKCS11 && self.token_source().is_none();
+        let done = if is_typed { self.attempt(header, || reach(source.as_ref()))? } else { reach(source.as_ref()) };
+        if !is_typed && matches!(done, Err(StoreError::Root(RootKeyError::WrongPin { .. }))) {
+            self.count_refused(header);
+        }
+        match done {
+            Ok(reached) => Ok(Ok(reached)),
+            Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. })) => Ok(Err(error.to_string())),
+            Err(error) => Err(self.unusable(error)),
         }
     }
 
@@ -310,7 +343,7 @@ impl Opener<'_> {
         self.ask_for(header, prompt, &|source| Vault::open_as(&self.folder(), source, options.clone()))
     }
 
-    fn ask_for(&self, header: &Header, prompt: &Prompt<'_>, work: Work<'_>) -> Result<Vault, Failure> {
+    fn ask_for<T>(&self, header: &Header, prompt: &Prompt<'_>, work: Work<'_, T>) -> Result<T, Failure> {
         let lockout = self.lockout(header);
         let _silent = prompt.silence().map_err(unasked)?;
         let caller = pins::caller("cli");
@@ -326,14 +359,14 @@ impl Opener<'_> {
             }
             let attempt = lockout.charge(&caller, &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;
             match work(&PassphraseSource::new(passphrase)) {
-                Ok(vault) => {
+                Ok(done) => {
                     attempt.succeeded(&KernelMoments).map_err(Failure::guard)?;
-                    return Ok(vault);
+                    return Ok(done);
                 }
                 Err(StoreError::WrongKey { .. } | StoreError::Root(RootKeyError::Wrong { .. })) => {
                     prompt.say("That is not the passphrase.").map_err(unasked)?;
                 }
-                Err(error) => return Err(unusable(error)),
+                Err(error) => return Err(self.unusable(error)),
             }
         }
         // The next attempt says how long to wait, if it has to.
@@ -358,13 +391,19 @@ impl Opener<'_> {
     /// What to do where nothing that this process has opens the store.
     fn closed(&self, header: &Header) -> Failure {
         let slots: Vec<&str> = header.slots.iter().map(|slot| slot.data.source.as_str()).collect();
-        let error = anyhow::anyhow!("nothing here opens the store of secrets; it is opened with: {}", slots.join(", "));
+        let title = self.which.title();
+        let error = anyhow::anyhow!("nothing here opens {title}; it is opened with: {}", slots.join(", "));
         let help = if slots.contains(&ENV) {
             format!("set {KEY_VARIABLE} to the value with which it was made")
         } else {
             "make it reachable, or restore a backup of the state folder".to_owned()
         };
         Failure::usage(error).help(help)
+    }
+
+    /// A failure of the store, with what to do.
+    pub(crate) fn unusable(&self, error: StoreError) -> Failure {
+        unusable_of(self.which, error)
     }
 }
 
@@ -450,9 +489,14 @@ pub(crate) fn unasked(error: PromptError) -> Failure {
     Failure::usage(error).help(help)
 }
 
-/// A failure of the store, with what to do.
+/// A failure of the store of secrets, with what to do.
 pub(crate) fn unusable(error: StoreError) -> Failure {
-    let help = help(&error);
+    unusable_of(Which::Secrets, error)
+}
+
+/// A failure of one of the stores, with what to do.
+pub(crate) fn unusable_of(which: Which, error: StoreError) -> Failure {
+    let help = help(which, &error);
     let failure = match &error {
         StoreError::NotFound { .. }
         | StoreError::NoVersion { .. }
@@ -462,6 +506,8 @@ pub(crate) fn unusable(error: StoreError) -> Failure {
         | StoreError::Meta(_)
         | StoreError::Full
         | StoreError::SlotsFull
+        | StoreError::SeedsFull
+        | StoreError::OutOfReach { .. }
         | StoreError::Slot { .. }
         | StoreError::Root(RootKeyError::Locked { .. } | RootKeyError::Wrong { .. } | RootKeyError::WrongPin { .. })
         | StoreError::WrongKey { .. } => Failure::usage(error),
@@ -473,28 +519,38 @@ pub(crate) fn unusable(error: StoreError) -> Failure {
     }
 }
 
-fn help(error: &StoreError) -> Option<&'static str> {
+fn help(which: Which, error: &StoreError) -> Option<String> {
+    let command = which.command();
     Some(match error {
-        StoreError::NotFound { .. } => "`ringfort secrets list` shows what there is",
-        StoreError::Expired { .. } => "`ringfort secrets set ID --expires 90d` stores a new value",
-        StoreError::WrongKey { .. } | StoreError::Root(RootKeyError::Wrong { .. }) => {
-            "`ringfort secrets status` says what opens it"
+        StoreError::NotFound { .. } => format!("`ringfort {command} list` shows what there is"),
+        StoreError::Expired { .. } => "`ringfort secrets set ID --expires 90d` stores a new value".to_owned(),
+        StoreError::WrongKey { .. } | StoreError::NoSlot { .. } | StoreError::Root(RootKeyError::Wrong { .. }) => {
+            format!("`ringfort {command} status` says what opens it")
         }
-        StoreError::Unsafe { .. } => "nothing was read or changed; see who else can reach it, then set its rights",
-        StoreError::Fault { fault: Fault::Older { .. } | Fault::AnchorMissing | Fault::AnchorDamaged, .. } => {
-            "nothing was changed; if you restored or moved it yourself, `ringfort secrets restore` takes it as it is"
+        StoreError::Unsafe { .. } => {
+            "nothing was read or changed; see who else can reach it, then set its rights".to_owned()
         }
-        StoreError::Fault { .. } | StoreError::OnlyPrevious { .. } => {
-            "nothing was changed; put a backup back, or go back by one change: `ringfort secrets restore --previous`"
+        StoreError::Fault { fault: Fault::Older { .. } | Fault::AnchorMissing | Fault::AnchorDamaged, .. } => format!(
+            "nothing was changed; if you restored or moved it yourself, `ringfort {command} restore` takes it as it is"
+        ),
+        StoreError::Fault { .. } | StoreError::OnlyPrevious { .. } => format!(
+            "nothing was changed; put a backup back, or go back by one change: `ringfort {command} restore --previous`"
+        ),
+        StoreError::Busy { .. } => "another command is writing; try again".to_owned(),
+        StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. } => {
+            format!("run `ringfort {command} list` to see its state")
         }
-        StoreError::Busy { .. } => "another command is writing; try again",
-        StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. } => "run `ringfort secrets list` to see its state",
-        StoreError::Anchor { .. } => {
+        StoreError::SeedsFull => "seal every configuration file anew (`ringfort secrets seal-config --migrate`), then \
+                                  `ringfort secrets rekey --forget-sealed`"
+            .to_owned(),
+        StoreError::Memory(_) => "raise the limit of locked memory (`ulimit -l`)".to_owned(),
+        StoreError::Root(_) => {
+            format!("`ringfort {command} status` says what opens it; `ringfort doctor` what is missing")
+        }
+        StoreError::Anchor { .. } => format!(
             "nothing was changed; make the TPM reachable whose counter follows the store; where that is gone for good \
-             `ringfort secrets restore` takes the store as it is"
-        }
-        StoreError::Memory(_) => "raise the limit of locked memory (`ulimit -l`)",
-        StoreError::Root(_) => "`ringfort secrets status` says what opens it; `ringfort doctor` what is missing",
+             `ringfort {command} restore` takes the store as it is"
+        ),
         _ => return None,
     })
 }

@@ -5,35 +5,17 @@ use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use proptest::prelude::*;
-use ringfort_core::clock::Clock;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::age::{self, To, With};
 use crate::export;
 use crate::root_file::KeyFileSource;
-
-const NOW: Timestamp = Timestamp(1_795_194_000_000);
-
-struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        NOW
-    }
-
-    fn monotonic(&self) -> std::time::Duration {
-        std::time::Duration::ZERO
-    }
-}
+use crate::support::{NOW, Noon, id};
 
 fn new_vault(folder: &tempfile::TempDir, name: &str) -> Vault {
     let source = KeyFileSource::new(folder.path().join(format!("{name}.key")));
     Vault::create(&folder.path().join(name), &source, &Noon).unwrap()
-}
-
-fn id(text: &str) -> SecretId {
-    text.parse().unwrap()
 }
 
 /// What was read, as one line: names with values, then notices.

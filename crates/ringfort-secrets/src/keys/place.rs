@@ -4,7 +4,8 @@
 //! In: the state folder, sources of a root key. Out: the open store of the keys.
 //!
 //! **Invariant:** the keys open without a person, as the record is signed when nobody is there: only sources that ask
-//! nobody are used. The first one that the store has a slot for opens it; none stands in for another that fails.
+//! nobody are used. They are tried in their order, and only those that a person has given a slot; a store whose key is
+//! gone is never replaced by a new one.
 
 use std::path::{Path, PathBuf};
 
@@ -39,14 +40,17 @@ impl Place {
     /// Prefers a source that needs no person, and makes new keys with it.
     #[must_use]
     pub fn prefer(mut self, source: Box<dyn RootKeySource>) -> Self {
+        self.sources.retain(|known| known.name() != source.name());
         self.sources.insert(0, source);
         self
     }
 
-    /// Adds a source for keys that were made with it; new ones are not.
+    /// Adds a source for a store that has a slot for it; a new store is not made with it. The first of a name counts.
     #[must_use]
     pub fn or(mut self, source: Box<dyn RootKeySource>) -> Self {
-        self.sources.push(source);
+        if self.sources.iter().all(|known| known.name() != source.name()) {
+            self.sources.push(source);
+        }
         self
     }
 
@@ -66,13 +70,21 @@ impl Place {
             Err(StoreError::Absent { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let slots = || header.slots.iter().map(|slot| slot.data.source.as_str());
-        let Some(source) = self.sources.iter().find(|source| slots().any(|slot| slot == source.name())) else {
+        let mut refused = None;
+        for source in &self.sources {
+            match Vault::open(&self.folder, source.as_ref()) {
+                Ok(vault) => return Ok(Some(vault)),
+                Err(StoreError::NoSlot { .. }) => {}
+                Err(error @ (StoreError::Root(_) | StoreError::WrongKey { .. })) => {
+                    refused.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused.unwrap_or_else(|| {
             let from = self.sources.iter().map(|source| source.name()).collect::<Vec<_>>().join(", ");
-            let slots = slots().map(str::to_owned).collect();
-            return Err(StoreError::NoSlot { from, slots });
-        };
-        Vault::open(&self.folder, source.as_ref()).map(Some)
+            StoreError::NoSlot { from, slots: header.slots.iter().map(|slot| slot.data.source.clone()).collect() }
+        }))
     }
 
     /// The store of the keys, made if there is none.
@@ -114,23 +126,9 @@ impl std::fmt::Debug for Place {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
-    use std::time::Duration;
-
-    use ringfort_core::clock::Timestamp;
 
     use super::*;
-
-    struct Noon;
-
-    impl Clock for Noon {
-        fn now(&self) -> Timestamp {
-            Timestamp(1_795_194_000_000)
-        }
-
-        fn monotonic(&self) -> Duration {
-            Duration::ZERO
-        }
-    }
+    use crate::support::Noon;
 
     #[test]
     fn the_store_is_made_once_and_opens_without_a_person() {

@@ -60,7 +60,7 @@ fn only_values_change_and_each_opens_at_its_key() {
     let text = "# ä comment \"x\"\na.secret = \"hunter2\"  # why\n\nb.secret = 'pass \"word\"'\nempty = \"\"\n\r\n";
     let (folder, enc2) = enc2_key();
     let enc3 = text_key(1);
-    let keys = Keys { enc2: Some(&enc2), enc3: Some(&enc3), enc3_before: None };
+    let keys = Keys { enc2: Some(&enc2), enc3: Some(&enc3) };
     let plan = super::plan(text, &places(text), Target::Enc3, Scope::Plain, &keys).unwrap();
     assert_eq!(told(Ok(plan)), "2:a.secret plain>enc3 4:b.secret plain>enc3");
     let plan = super::plan(text, &places(text), Target::Enc3, Scope::Plain, &keys).unwrap();
@@ -88,8 +88,9 @@ fn only_values_change_and_each_opens_at_its_key() {
 #[test]
 fn other_forms_move_only_in_a_migration() {
     let (folder, enc2) = enc2_key();
-    let (enc3, before) = (text_key(1), text_key(2));
-    let keys = Keys { enc2: Some(&enc2), enc3: Some(&enc3), enc3_before: Some(&before) };
+    let before = text_key(2);
+    let enc3 = TextKey::derive(STORE, &Locked::copy_of(&[[1; 32], [2; 32]].concat()).unwrap()).unwrap();
+    let keys = Keys { enc2: Some(&enc2), enc3: Some(&enc3) };
     let hex = std::fs::read_to_string(folder.path().join(".secret_key")).unwrap();
     let legacy: String = (0..3)
         .map(|at| format!("{:02x}", b"abc"[at] ^ u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()))
@@ -106,8 +107,9 @@ fn other_forms_move_only_in_a_migration() {
     assert_eq!(needs(&places(&text), Target::Enc3, Scope::Migrate), (true, true));
     let plan = super::plan(&text, &places(&text), Target::Enc3, Scope::Migrate, &keys).unwrap();
     let found = places(&plan.after);
+    let newest = text_key(1);
     for (place, value) in found.iter().zip(["abc", "two", "three", "four"]) {
-        assert!(open_enc3(&enc3, &place.key, place.text.expose()).unwrap().equals(value.as_bytes()), "{}", place.key);
+        assert!(open_enc3(&newest, &place.key, place.text.expose()).unwrap().equals(value.as_bytes()), "{}", place.key);
     }
     assert_eq!(told(Ok(plan)), "1:old enc>enc3 2:sealed enc2>enc3 3:earlier enc3>enc3 5:elsewhere stays");
     let plan = super::plan(&text, &places(&text), Target::Enc2, Scope::Migrate, &keys).unwrap();
@@ -118,7 +120,7 @@ fn other_forms_move_only_in_a_migration() {
 fn deny_plans_for_what_cannot_be_opened_or_sealed() {
     let (_folder, enc2) = enc2_key();
     let enc3 = text_key(1);
-    let both = Keys { enc2: Some(&enc2), enc3: Some(&enc3), enc3_before: None };
+    let both = Keys { enc2: Some(&enc2), enc3: Some(&enc3) };
     let none = Keys::default();
     let moved = format!("\nb = \"{}\"", seal_enc3(&enc3, "a", b"hunter2").unwrap());
     let changed = seal_enc2(&enc2, b"hunter2").unwrap();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `enc3:`, bound to a store and to a key path.
 //!
-//! In: a value, a key path, a key of the store. Out: `enc3:` and base64url of version, store id, place, nonce,
+//! In: a value, a key path, keys that a store keeps. Out: `enc3:` and base64url of version, store id, place, nonce,
 //! ciphertext, tag.
 //!
 //! **Invariant:** everything before the ciphertext, and the key path itself, is authenticated. The place is a keyed
@@ -33,32 +33,68 @@ const TAG_LEN: usize = 16;
 /// Length of what stands before the nonce. Bytes.
 const HEAD_LEN: usize = 1 + STORE_LEN + PLACE_LEN;
 
-/// The key that seals texts, derived from the key of a store.
+/// The keys that seal and open texts, derived from the seeds that a store keeps: the newest seals, all of them open.
 pub struct TextKey {
     store: StoreId,
+    pairs: Vec<Pair>,
+}
+
+/// What is derived from one seed.
+struct Pair {
     seal: Locked,
     place: Locked,
 }
 
 impl TextKey {
-    /// Derives the key from the store's own.
+    /// Derives the keys from seeds of 32 bytes each, the newest first.
     ///
     /// # Errors
     ///
-    /// [`SealedTextError::Memory`]: there is no memory for it.
-    pub fn derive(store: StoreId, store_key: &Locked) -> Result<Self, SealedTextError> {
+    /// [`SealedTextError`]: there is no memory for them, or there is no seed.
+    pub fn derive(store: StoreId, seeds: &Locked) -> Result<Self, SealedTextError> {
+        let (seeds, rest) = seeds.expose().as_chunks::<KEY_LEN>();
+        let pairs = seeds.iter().map(|seed| Pair::derive(store, seed)).collect::<Result<Vec<_>, _>>()?;
+        if pairs.is_empty() || !rest.is_empty() {
+            return Err(SealedTextError::Cipher);
+        }
+        Ok(Self { store, pairs })
+    }
+
+    /// The store that they belong to.
+    pub const fn store(&self) -> StoreId {
+        self.store
+    }
+
+    /// Whether a text was sealed for the place `key` by the newest of them. It may have been changed since.
+    pub fn is_newest(&self, key: &str, text: &str) -> bool {
+        let places = Enc3::parse(text).and_then(|parts| Ok((parts.place, self.newest()?.place_of(key)?)));
+        places.is_ok_and(|(found, newest)| found == newest)
+    }
+
+    fn newest(&self) -> Result<&Pair, SealedTextError> {
+        self.pairs.first().ok_or(SealedTextError::Cipher)
+    }
+
+    /// The pair that sealed a text for the place `key`, which the text tells by its own place.
+    fn pair_of(&self, key: &str, parts: &Enc3) -> Result<&Pair, SealedTextError> {
+        for pair in &self.pairs {
+            if pair.place_of(key)?.ct_eq(&parts.place).into() {
+                return Ok(pair);
+            }
+        }
+        Err(SealedTextError::OtherPlace { key: key.to_owned() })
+    }
+}
+
+impl Pair {
+    fn derive(store: StoreId, seed: &[u8]) -> Result<Self, SealedTextError> {
         let expand = |info: &[u8]| {
             let mut key = Locked::zeroed(KEY_LEN)?;
-            let hkdf = Hkdf::<Sha256>::new(Some(&store.0), store_key.expose());
+            let hkdf = Hkdf::<Sha256>::new(Some(&store.0), seed);
             hkdf.expand(info, key.expose_mut()).map_err(|_| SealedTextError::Cipher)?;
             Ok::<_, SealedTextError>(key)
         };
-        Ok(Self { store, seal: expand(b"ringfort.enc3.v1 seal")?, place: expand(b"ringfort.enc3.v1 place")? })
-    }
-
-    /// The store that it belongs to.
-    pub const fn store(&self) -> StoreId {
-        self.store
+        wiping(|| Ok(Self { seal: expand(b"ringfort.enc3.v1 seal")?, place: expand(b"ringfort.enc3.v1 place")? }))
     }
 
     fn place_of(&self, key: &str) -> Result<[u8; PLACE_LEN], SealedTextError> {
@@ -141,9 +177,10 @@ pub(super) fn seal_with(
     nonce: [u8; NONCE_LEN],
 ) -> Result<String, SealedTextError> {
     check_value(value)?;
-    let mut parts = Enc3 { store: text_key.store, place: text_key.place_of(key)?, nonce, sealed: Vec::new() };
+    let pair = text_key.newest()?;
+    let mut parts = Enc3 { store: text_key.store, place: pair.place_of(key)?, nonce, sealed: Vec::new() };
     let mut buffer = Locked::copy_of(value)?;
-    let tag = text_key
+    let tag = pair
         .cipher()?
         .encrypt_inout_detached(&XNonce::from(nonce), &associated(&parts.head(), key), buffer.expose_mut().into())
         .map_err(|_| SealedTextError::Cipher)?;
@@ -167,14 +204,11 @@ fn open(text_key: &TextKey, key: &str, text: &str) -> Result<Locked, SealedTextE
     if parts.store != text_key.store {
         return Err(SealedTextError::OtherStore { sealed: parts.store, here: text_key.store });
     }
-    if !bool::from(text_key.place_of(key)?.ct_eq(&parts.place)) {
-        return Err(SealedTextError::OtherPlace { key: key.to_owned() });
-    }
+    let pair = text_key.pair_of(key, &parts)?;
     let changed = || SealedTextError::Changed { form: Form::Enc3 };
     let (sealed, tag) = parts.sealed.split_last_chunk::<TAG_LEN>().ok_or_else(changed)?;
     let mut value = Locked::copy_of(sealed)?;
-    text_key
-        .cipher()?
+    pair.cipher()?
         .decrypt_inout_detached(
             &XNonce::from(parts.nonce),
             &associated(&parts.head(), key),

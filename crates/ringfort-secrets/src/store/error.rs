@@ -13,6 +13,7 @@ use crate::id::SecretId;
 use crate::locked::LockedError;
 use crate::root::{RootKeyError, StoreId};
 use crate::store::meta::MetaError;
+use crate::store::texts;
 use crate::store::{ENTRIES_MAX, FILE_BYTES_MAX, SLOTS_MAX, VALUE_BYTES_MAX};
 
 /// Why a file or folder is not trusted.
@@ -308,6 +309,15 @@ pub enum StoreError {
         /// Why.
         why: &'static str,
     },
+    /// Slots would open nothing any more, and nobody said that they shall go.
+    #[error("the root key is not at hand for: {}", sources.join(", "))]
+    OutOfReach {
+        /// Their sources.
+        sources: Vec<String>,
+    },
+    /// The store keeps as many seeds of sealed texts as it can.
+    #[error("the store keeps the keys of {} store keys before this one, for sealed texts: there is no place for another", texts::SEEDS_MAX - 1)]
+    SeedsFull,
     /// What a source wants to keep is not fit for the header.
     #[error("{from} gave a slot that cannot be kept: {why}")]
     SlotData {
@@ -323,14 +333,6 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
-    },
-    /// The change is in place, and the generation before, which should be gone, is not.
-    #[error("the change was made, but `{}` could not be removed; remove it, it still opens in the old way", path.display())]
-    PreviousLeft {
-        /// The file.
-        path: PathBuf,
-        /// What happened.
-        source: Box<StoreError>,
     },
     /// The change is in place, and the anchor did not follow.
     #[error("the change was made, but the record of the newest generation was not: {message}")]

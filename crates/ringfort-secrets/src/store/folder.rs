@@ -17,6 +17,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat, fstat, fsync, openat};
 use rustix::io::Errno;
 
+use crate::ours::{self, FILE_MODE, FOLDER_MODE};
 use crate::store::FILE_BYTES_MAX;
 use crate::store::error::{StoreError, Unfit};
 
@@ -24,10 +25,6 @@ use crate::store::error::{StoreError, Unfit};
 const LOCK: &str = "lock";
 /// Longest pause between two tries for the lock.
 const PAUSE_MAX: Duration = Duration::from_millis(10);
-/// Mode of the folder.
-const FOLDER_MODE: u32 = 0o700;
-/// Mode of the files.
-const FILE_MODE: u32 = 0o600;
 /// How often a file is opened anew because a writer has replaced it in between.
 const RACES_MAX: u32 = 64;
 /// Longest text in the lock file that is looked at. Bytes.
@@ -70,28 +67,26 @@ impl Folder {
 
     /// Opens the folder.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let refuse = |unfit| StoreError::Unsafe { path: path.to_owned(), unfit };
-        let fd = match openat(CWD, path, flags, Mode::empty()) {
+        let fd = match openat(CWD, path, ours::FOLDER, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Err(StoreError::Absent { path: path.to_owned() }),
             Err(Errno::LOOP) => return Err(refuse(Unfit::Link)),
             Err(Errno::NOTDIR) => {
-                let is_link = rustix::fs::lstat(path).is_ok_and(|stat| kind(&stat) == FileType::Symlink);
+                let is_link = rustix::fs::lstat(path).is_ok_and(|stat| ours::kind(&stat) == FileType::Symlink);
                 return Err(refuse(if is_link { Unfit::Link } else { Unfit::NotFolder }));
             }
             Err(errno) => return Err(failed("open", path, errno)),
         };
         let stat = fstat(&fd).map_err(|errno| failed("examine", path, errno))?;
-        ours(&stat, FOLDER_MODE).map_err(refuse)?;
+        ours::alone(&stat, FOLDER_MODE).map_err(refuse)?;
         Ok(Self { fd, path: path.to_owned() })
     }
 
     /// The folder in which this one is. It need not be closed to others.
     pub(crate) fn above(&self) -> Result<Self, StoreError> {
         let path = self.path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = openat(&self.fd, "..", flags, Mode::empty()).map_err(|errno| failed("open", path, errno))?;
+        let fd = openat(&self.fd, "..", ours::FOLDER, Mode::empty()).map_err(|errno| failed("open", path, errno))?;
         Ok(Self { fd, path: path.to_owned() })
     }
 
@@ -140,9 +135,7 @@ impl Folder {
 
     fn file_once(&self, name: &str, flags: OFlags) -> Result<Option<(File, Stat)>, StoreError> {
         let path = self.join(name);
-        // A pipe in the file's place must not stop us; it is refused below.
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = match openat(&self.fd, name, flags, Mode::from_raw_mode(FILE_MODE)) {
+        let fd = match openat(&self.fd, name, flags | ours::THERE, Mode::from_raw_mode(FILE_MODE)) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP) => return Err(StoreError::Unsafe { path, unfit: Unfit::Link }),
@@ -150,11 +143,7 @@ impl Folder {
             Err(errno) => return Err(failed("open", &path, errno)),
         };
         let stat = fstat(&fd).map_err(|errno| failed("examine", &path, errno))?;
-        let checked = if kind(&stat) == FileType::RegularFile { ours(&stat, FILE_MODE) } else { Err(Unfit::Kind) };
-        checked.map_err(|unfit| StoreError::Unsafe { path: path.clone(), unfit })?;
-        if stat.st_nlink > 1 {
-            return Err(StoreError::Unsafe { path, unfit: Unfit::SecondName });
-        }
+        ours::file(&stat).map_err(|unfit| StoreError::Unsafe { path, unfit })?;
         Ok(Some((File::from(fd), stat)))
     }
 
@@ -185,13 +174,12 @@ impl Folder {
 
     fn write_new(&self, name: &str, bytes: &[u8], durability: Durability) -> Result<(), StoreError> {
         let path = self.join(name);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let io = |act| {
             let path = path.clone();
             move |source: std::io::Error| StoreError::Io { act, path, source }
         };
         step().map_err(|errno| failed("make", &path, errno))?;
-        let fd = openat(&self.fd, name, flags, Mode::from_raw_mode(FILE_MODE))
+        let fd = openat(&self.fd, name, ours::NEW, Mode::from_raw_mode(FILE_MODE))
             .map_err(|errno| failed("make", &path, errno))?;
         // The caller's mask may have taken bits away that the owner needs.
         rustix::fs::fchmod(&fd, Mode::from_raw_mode(FILE_MODE)).map_err(|errno| failed("make", &path, errno))?;
@@ -264,21 +252,6 @@ fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.take(HOLDER_BYTES_MAX).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
-}
-
-fn kind(stat: &Stat) -> FileType {
-    FileType::from_raw_mode(stat.st_mode)
-}
-
-/// Whether owner and mode keep others out.
-fn ours(stat: &Stat, wanted: u32) -> Result<(), Unfit> {
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(Unfit::Owner { owner: stat.st_uid });
-    }
-    if stat.st_mode & 0o077 != 0 {
-        return Err(Unfit::Mode { mode: stat.st_mode & 0o7777, wanted });
-    }
-    Ok(())
 }
 
 fn failed(act: &'static str, path: &Path, errno: Errno) -> StoreError {

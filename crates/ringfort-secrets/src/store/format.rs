@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::root::{SlotData, StoreId};
 use crate::store::error::Fault;
 use crate::store::seal::{self, UID_LEN};
-use crate::store::{ENTRIES_MAX, SLOTS_MAX};
+use crate::store::{ENTRIES_MAX, SLOTS_MAX, texts};
 
 /// Name of the format.
 pub(crate) const FORMAT: &str = "ringfort-store";
@@ -55,6 +55,8 @@ pub struct Header {
     /// What remembers its newest generation outside; `None`: only the record beside its folder does.
     pub anchor: Option<SlotData>,
     pub(crate) check: [u8; 16],
+    /// The seeds of the keys for sealed texts, sealed.
+    pub(crate) texts: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,6 +69,7 @@ struct HeaderLine {
     created: Timestamp,
     entries: usize,
     check: String,
+    texts: String,
     slots: Vec<SlotLine>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anchor: Option<SlotData>,
@@ -104,6 +107,7 @@ impl Header {
             created: self.created,
             entries: self.entries,
             check: seal::hex(&self.check),
+            texts: seal::encode(&self.texts),
             slots: self.slots.iter().map(slot).collect(),
             anchor: self.anchor.clone(),
         };
@@ -148,6 +152,7 @@ impl Header {
             created: line.created,
             entries: line.entries,
             check: seal::unhex(&line.check)?,
+            texts: seal::decode(&line.texts).filter(|sealed| texts::is_length(sealed.len()))?,
             slots: line.slots.into_iter().map(slot).collect::<Option<_>>()?,
             anchor: line.anchor,
         })
@@ -291,9 +296,11 @@ mod tests {
 
     fn header() -> impl Strategy<Value = Header> {
         let slots = proptest::collection::vec(slot(), 1..=SLOTS_MAX);
+        let texts = (1..=texts::SEEDS_MAX).prop_map(|seeds| vec![7; texts::sealed_length(seeds)]);
+        let numbers = (any::<u64>(), any::<u64>(), 0..=ENTRIES_MAX);
         let anchor = proptest::option::of(slot().prop_map(|slot| slot.data));
-        (any::<[u8; 16]>(), any::<u64>(), any::<u64>(), 0..=ENTRIES_MAX, slots, any::<[u8; 16]>(), anchor).prop_map(
-            |(store, generation, created, entries, slots, check, anchor)| Header {
+        (any::<[u8; 16]>(), numbers, slots, any::<[u8; 16]>(), texts, anchor).prop_map(
+            |(store, (generation, created, entries), slots, check, texts, anchor)| Header {
                 store: StoreId(store),
                 generation,
                 created: Timestamp(created),
@@ -301,6 +308,7 @@ mod tests {
                 slots,
                 anchor,
                 check,
+                texts,
             },
         )
     }

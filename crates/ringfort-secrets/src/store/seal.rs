@@ -30,7 +30,7 @@ pub(crate) const OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 pub(crate) const UID_LEN: usize = 16;
 
 /// The uses of the store key, in the order in which their keys stand in [`Keys`].
-const USES: [&[u8]; 5] = [b"wrap", b"meta", b"mac", b"anchor", b"used"];
+const USES: [&[u8]; 6] = [b"wrap", b"meta", b"mac", b"anchor", b"used", b"texts"];
 
 /// A use of the store key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub(crate) enum Use {
     Anchor = 3,
     /// Seals the times of last use.
     Used = 4,
+    /// Seals the seeds of the keys for sealed texts.
+    Texts = 5,
 }
 
 /// Sealed bytes could not be opened: another key, another place, or changed.
@@ -114,6 +116,13 @@ impl Keys {
     pub(crate) fn open(&self, purpose: Use, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
         let mut plain = Zeroizing::new(vec![0; sealed.len().checked_sub(OVERHEAD).ok_or(NotOpened)?]);
         open_into(self.key(purpose), place, sealed, &mut plain)?;
+        Ok(plain)
+    }
+
+    /// As `open`, into locked memory.
+    pub(crate) fn open_locked(&self, purpose: Use, place: &[u8], sealed: &[u8]) -> Result<Locked, OpenError> {
+        let mut plain = Locked::zeroed(sealed.len().checked_sub(OVERHEAD).ok_or(NotOpened)?)?;
+        open_into(self.key(purpose), place, sealed, plain.expose_mut())?;
         Ok(plain)
     }
 

@@ -16,22 +16,86 @@ use crate::store::seal::{self, Keys, OpenError};
 /// Longest name of a source. Bytes.
 const SOURCE_BYTES_MAX: usize = 64;
 
+/// A slot whose root key is at hand, and opens the store.
+#[derive(Debug)]
+pub struct Reached {
+    pub(crate) slot: Slot,
+    root: Locked,
+}
+
+impl Reached {
+    /// The source of its root key.
+    pub fn source(&self) -> &str {
+        &self.slot.data.source
+    }
+
+    /// The keys of the store whose slot it is.
+    pub(crate) fn keys(&self, header: &Header) -> Result<Keys, StoreError> {
+        let wrong = || StoreError::WrongKey { from: self.slot.data.source.clone(), store: header.store };
+        let keys = unwrap(header.store, &self.slot, &self.root)?.ok_or_else(wrong)?;
+        if keys.is_check(&header.check) { Ok(keys) } else { Err(wrong()) }
+    }
+
+    /// The same slot with another store key in it.
+    pub(crate) fn rewrap(&self, store: StoreId, key: &Locked) -> Result<Slot, StoreError> {
+        let wrapped = seal::wrap(store, &self.slot.data, &self.root, key)?;
+        Ok(Slot { wrapped, ..self.slot.clone() })
+    }
+}
+
+impl Header {
+    /// The slots that `source` opens, each proven by the store key that it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: it opens none, or could not be asked.
+    pub fn reach(&self, source: &dyn RootKeySource) -> Result<Vec<Reached>, StoreError> {
+        let (mut reached, mut refused) = (Vec::new(), None);
+        for opened in each(self, source) {
+            match opened {
+                Ok((slot, _)) => reached.push(slot),
+                Err(error) if is_other(&error) => refused = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if reached.is_empty() { Err(refused.unwrap_or_else(|| none(self, source))) } else { Ok(reached) }
+    }
+}
+
 /// The store's keys, by the first slot that the root key of `source` opens.
 pub(crate) fn keys(header: &Header, source: &dyn RootKeySource) -> Result<Keys, StoreError> {
     let mut refused = None;
-    for slot in header.slots.iter().filter(|slot| slot.data.source == source.name()) {
-        match source.open(header.store, &slot.data) {
-            Ok(root) => match unwrap(header.store, slot, &root)? {
-                Some(keys) if keys.is_check(&header.check) => return Ok(keys),
-                _ => refused = Some(StoreError::WrongKey { from: source.key_source(), store: header.store }),
-            },
-            // Another slot of the same source may be the one for this key.
-            Err(error @ RootKeyError::Wrong { .. }) => refused = Some(error.into()),
-            Err(error) => return Err(error.into()),
+    for opened in each(header, source) {
+        match opened {
+            Ok((_, keys)) => return Ok(keys),
+            Err(error) if is_other(&error) => refused = Some(error),
+            Err(error) => return Err(error),
         }
     }
-    let slots = || header.slots.iter().map(|slot| slot.data.source.clone()).collect();
-    Err(refused.unwrap_or_else(|| StoreError::NoSlot { from: source.key_source(), slots: slots() }))
+    Err(refused.unwrap_or_else(|| none(header, source)))
+}
+
+/// Opens the slots of a source's own name, one after the other.
+fn each<'a>(
+    header: &'a Header,
+    source: &'a dyn RootKeySource,
+) -> impl Iterator<Item = Result<(Reached, Keys), StoreError>> + 'a {
+    let wrong = || StoreError::WrongKey { from: source.key_source(), store: header.store };
+    header.slots.iter().filter(|slot| slot.data.source == source.name()).map(move |slot| {
+        let root = source.open(header.store, &slot.data)?;
+        let keys = unwrap(header.store, slot, &root)?.filter(|keys| keys.is_check(&header.check));
+        Ok((Reached { slot: slot.clone(), root }, keys.ok_or_else(wrong)?))
+    })
+}
+
+/// Whether another slot of the same source may be the one for this key.
+const fn is_other(error: &StoreError) -> bool {
+    matches!(error, StoreError::WrongKey { .. } | StoreError::Root(RootKeyError::Wrong { .. }))
+}
+
+fn none(header: &Header, source: &dyn RootKeySource) -> StoreError {
+    let slots = header.slots.iter().map(|slot| slot.data.source.clone()).collect();
+    StoreError::NoSlot { from: source.key_source(), slots }
 }
 
 fn unwrap(store: StoreId, slot: &Slot, root: &Locked) -> Result<Option<Keys>, StoreError> {

@@ -15,11 +15,11 @@ use crate::id::SecretId;
 use crate::locked::Locked;
 use crate::root::StoreId;
 use crate::store::error::{Fault, StoreError};
-use crate::store::format::{End, EntryLine, Header, ValueLine, entry_end, entry_start};
+use crate::store::format::{End, EntryLine, Header, Slot, ValueLine, entry_end, entry_start};
 use crate::store::meta::{Change, Meta, Previous};
 use crate::store::seal::{self, Keys, NotOpened, OpenError, Place, UID_LEN, Use};
 use crate::store::used::Times;
-use crate::store::{ENTRIES_MAX, FILE_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::store::{ENTRIES_MAX, FILE_BYTES_MAX, VALUE_BYTES_MAX, texts};
 
 /// One entry: its line, and what is kept beside its value.
 #[derive(Debug)]
@@ -290,14 +290,8 @@ fn seal_end(head: &[u8], before_end: &[u8], keys: &Keys) -> End {
 }
 
 /// A first header.
-pub(crate) fn first_header(keys: &Keys, slot: crate::store::format::Slot, at: Timestamp) -> Header {
-    Header {
-        store: keys.store(),
-        generation: 0,
-        created: at,
-        entries: 0,
-        slots: vec![slot],
-        anchor: None,
-        check: keys.check,
-    }
+pub(crate) fn first_header(keys: &Keys, slot: Slot, at: Timestamp) -> Result<Header, StoreError> {
+    let (store, check) = (keys.store(), keys.check);
+    let texts = texts::first(keys)?;
+    Ok(Header { store, generation: 0, created: at, entries: 0, slots: vec![slot], anchor: None, check, texts })
 }

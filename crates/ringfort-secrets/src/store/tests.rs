@@ -4,53 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ringfort_core::clock::{Clock, Timestamp};
-
 use super::*;
-use crate::root::{KEY_LEN, RootKeyError, SlotData};
-
-pub(crate) struct Fixed(pub u8);
-
-impl RootKeySource for Fixed {
-    fn name(&self) -> &'static str {
-        "fixed"
-    }
-
-    fn key_source(&self) -> String {
-        format!("fixed:{}", self.0)
-    }
-
-    fn create(&self, _: StoreId) -> Result<(SlotData, Locked), RootKeyError> {
-        let data = serde_json::json!({"salt": "AAAA", "rounds": 3});
-        Ok((SlotData { source: "fixed".to_owned(), data }, Locked::copy_of(&[self.0; KEY_LEN])?))
-    }
-
-    fn open(&self, _: StoreId, _: &SlotData) -> Result<Locked, RootKeyError> {
-        Ok(Locked::copy_of(&[self.0; KEY_LEN])?)
-    }
-
-    fn forget(&self, _: StoreId, _: &SlotData) -> Result<(), RootKeyError> {
-        Ok(())
-    }
-}
-
-pub(crate) struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        NOW
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
-pub(crate) const NOW: Timestamp = Timestamp(1_795_194_000_000);
-
-pub(crate) fn id(text: &str) -> SecretId {
-    text.parse().unwrap()
-}
+use crate::support::{Fixed, NOW, Noon, id};
 
 fn new() -> (tempfile::TempDir, PathBuf, Vault) {
     let temp = tempfile::tempdir().unwrap();
@@ -108,18 +63,24 @@ fn deny_what_is_not_there_by_any_name() {
 #[test]
 fn a_disk_that_is_full_at_any_step_leaves_the_old_state() {
     type Write = fn(&mut Vault) -> Result<(), StoreError>;
-    let writes: [(&str, Write); 5] = [
+    let writes: [(&str, Write); 6] = [
         ("set", |vault| vault.set(&id("a"), b"new", &Change::at(NOW)).map(drop)),
         ("rotate", |vault| vault.rotate(&id("a"), b"new", NOW).map(drop)),
         ("delete", |vault| vault.delete(&id("a"))),
         ("add_slot", |vault| vault.add_slot(&Fixed(2), NOW).map(drop)),
-        ("rekey", |vault| vault.rekey(&Fixed(1), NOW).map(drop)),
+        ("remove_slot", |vault| vault.remove_slot(1).map(drop)),
+        ("rekey", |vault| {
+            let mut reached = vault.header().reach(&Fixed(1))?;
+            reached.extend(vault.header().reach(&Fixed(2))?);
+            vault.rekey(&reached, &[], Earlier::Kept).map(drop)
+        }),
     ];
     for (name, write) in writes {
         for step in 0.. {
             let (_temp, path, mut vault) = new();
             vault.set(&id("a"), b"old", &Change::at(NOW)).unwrap();
             vault.set(&id("b"), b"other", &Change::at(NOW)).unwrap();
+            vault.add_slot(&Fixed(2), NOW).unwrap();
             let before = (vault.generation(), vault.header().slots.len());
             folder::fault_injection::fail_after(Some(step));
             let written = write(&mut vault);
@@ -168,7 +129,8 @@ fn times_of_use_are_kept_apart_and_may_be_lost() {
     }
     assert_eq!(std::fs::read(path.join(FILE_NAME)).unwrap(), file, "the store itself is not written");
     vault.reload().unwrap();
-    vault.rekey(&Fixed(1), NOW).unwrap();
+    let reached = vault.header().reach(&Fixed(1)).unwrap();
+    vault.rekey(&reached, &[], Earlier::Kept).unwrap();
     assert_eq!(used("a"), Some(NOW.after(Duration::from_secs(60))), "a new key keeps them");
     let mut times = std::fs::read(path.join("used")).unwrap();
     assert!(!times.windows(4).any(|window| window == b"1795"));

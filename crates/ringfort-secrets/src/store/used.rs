@@ -41,6 +41,11 @@ pub(crate) fn is_news(known: Option<Timestamp>, used: Timestamp) -> bool {
     known.is_none_or(|known| used >= known.after(GRAIN))
 }
 
+/// Removes what is written down. The caller holds the lock.
+pub(crate) fn remove(folder: &Folder) -> Result<(), StoreError> {
+    folder.remove(NAME)
+}
+
 /// Writes times down. The caller holds the lock.
 pub(crate) fn write(folder: &Folder, keys: &Keys, times: &Times) -> Result<(), StoreError> {
     let times: BTreeMap<String, Timestamp> = times.iter().map(|(uid, time)| (hex(uid), *time)).collect();

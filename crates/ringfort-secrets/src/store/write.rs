@@ -68,16 +68,16 @@ const USED_WAIT: Duration = Duration::from_millis(50);
 pub(crate) enum Before {
     /// It is kept beside the new one.
     Kept,
-    /// It is removed: it can be opened in a way that was just taken away.
+    /// It is removed, and so is a file that was put aside: both open in a way that is being taken away.
     Removed,
 }
 
 /// A transaction that has begun: the lock is held and the state is the newest.
 pub(crate) struct Begun {
-    folder: Folder,
+    pub(crate) folder: Folder,
     /// The file as it is.
     old: Vec<u8>,
-    record: Record,
+    pub(super) record: Record,
     /// Held until the end.
     _lock: Lock,
 }
@@ -105,7 +105,7 @@ pub(crate) fn create(
     let slot = slots::make(keys.store(), keys.root(), source, now)?;
     let data = slot.data.clone();
     let write = || {
-        let mut state = State::empty(first_header(&keys, slot, now));
+        let mut state = State::empty(first_header(&keys, slot, now)?);
         state.header.generation = 1;
         let bytes = state.write(&keys)?;
         // The record first: a store without one is refused.
@@ -229,7 +229,7 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]: the slot is still there, unless it says so.
+    /// [`StoreError`]: the slot is still there, unless it says so. The generation before may be gone.
     pub fn remove_slot(&mut self, index: usize) -> Result<SlotData, StoreError> {
         let seen = self.state.header.slots.get(index).cloned();
         self.transact(Before::Removed, |state, _| {
@@ -244,34 +244,7 @@ impl Vault {
         })
     }
 
-    /// Gives the store a new store key, and every value a new data key. Its only slot is then for `source`; out are the
-    /// slots that are gone, for their sources' `forget`. The generation before is removed.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`]: the old key still holds, unless it says so.
-    pub fn rekey(&mut self, source: &dyn RootKeySource, at: Timestamp) -> Result<Vec<SlotData>, StoreError> {
-        let keys = Keys::derive(self.id(), Locked::random(KEY_LEN)?)?;
-        let slot = slots::make(keys.store(), keys.root(), source, at)?;
-        let data = slot.data.clone();
-        let done = self.begin().and_then(|begun| {
-            let mut next = self.state.sealed_anew(&self.keys, &keys)?;
-            let gone = std::mem::replace(&mut next.header.slots, vec![slot]);
-            next.header.check = keys.check;
-            // Both keys find the record while the file changes from one to the other.
-            let lines = [begun.record.line(&self.keys), begun.record.line(&keys)].concat();
-            begun.folder.above()?.replace(&anchor::name_of(&begun.folder)?, &lines).map_err(before_it)?;
-            self.finish(begun, next, Some(keys), Before::Removed)?;
-            Ok(gone.into_iter().map(|slot| slot.data).collect())
-        });
-        if done.as_ref().is_err_and(is_undone) {
-            // The error that is told is the first one.
-            source.forget(self.id(), &data).unwrap_or_default();
-        }
-        done
-    }
-
-    /// Removes the generation before, and with it what was deleted or replaced since.
+    /// Removes the generation before and a file that was put aside, and with them what was deleted or replaced since.
     ///
     /// # Errors
     ///
@@ -279,8 +252,7 @@ impl Vault {
     pub fn forget_previous(&self) -> Result<(), StoreError> {
         let folder = Folder::open(&self.path)?;
         let _lock = folder.lock(self.options.wait())?;
-        folder.remove(PREVIOUS_NAME)?;
-        folder.sync()
+        remove_copies(&folder)
     }
 
     /// Accepts the file that is in `folder` although it is older than the newest that was known, or was moved here: what
@@ -355,9 +327,11 @@ impl Vault {
         let full = || StoreError::Full;
         next.header.generation = next.header.generation.checked_add(1).ok_or_else(full)?;
         let bytes = next.write(keys.as_ref().unwrap_or(&self.keys))?;
-        if before == Before::Kept {
+        match before {
             // Its name is durable with that of the file itself.
-            begun.folder.exchange(PREVIOUS_NAME, &begun.old, Durability::Synced)?;
+            Before::Kept => begun.folder.exchange(PREVIOUS_NAME, &begun.old, Durability::Synced)?,
+            // First, so that whoever dies in between leaves nothing that opens in the old way beside the new file.
+            Before::Removed => remove_copies(&begun.folder).map_err(before_it)?,
         }
         let replaced = begun.folder.replace(FILE_NAME, &bytes);
         if replaced.as_ref().is_err_and(is_undone) {
@@ -372,18 +346,13 @@ impl Vault {
         replaced?;
         if rekeyed {
             // The times of last use are sealed with the new key, or lost.
-            used::write(&begun.folder, &self.keys, &self.state.times()).unwrap_or_default();
+            let kept = used::write(&begun.folder, &self.keys, &self.state.times());
+            kept.or_else(|_| used::remove(&begun.folder)).unwrap_or_default();
         }
         let record = Record { generation: self.generation(), file: self.state.end.mac };
         // An older record that a loss of power brings back is put right by the next reader.
         let recorded = anchor::name_of(&begun.folder)
             .and_then(|name| begun.folder.above()?.exchange(&name, &record.line(&self.keys), Durability::Synced));
-        if before == Before::Removed {
-            begun.folder.remove(PREVIOUS_NAME).map_err(|error| StoreError::PreviousLeft {
-                path: begun.folder.join(PREVIOUS_NAME),
-                source: Box::new(error),
-            })?;
-        }
         recorded.map_err(|error| StoreError::AnchorBehind { message: error.to_string() })?;
         self.tell_anchor()
     }
@@ -478,11 +447,18 @@ impl Drop for Vault {
 
 /// Whether nothing was changed.
 pub(crate) const fn is_undone(error: &StoreError) -> bool {
-    !matches!(error, StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. } | StoreError::PreviousLeft { .. })
+    !matches!(error, StoreError::Unsynced { .. } | StoreError::AnchorBehind { .. })
+}
+
+/// Removes what the store was before.
+fn remove_copies(folder: &Folder) -> Result<(), StoreError> {
+    folder.remove(PREVIOUS_NAME)?;
+    folder.remove(REFUSED_NAME)?;
+    folder.sync()
 }
 
 /// An error of a step before the change: that something else is not synced is then a plain failure.
-fn before_it(error: StoreError) -> StoreError {
+pub(super) fn before_it(error: StoreError) -> StoreError {
     match error {
         StoreError::Unsynced { path, source } => StoreError::Io { act: "sync", path, source },
         error => error,

@@ -13,8 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringfort_secrets::locked::Locked;
-use ringfort_secrets::store::{Change, Existing, Item, StoreError, Vault};
+use ringfort_secrets::store::{Change, Earlier, Existing, Item, StoreError, Vault};
 
+use crate::rekey::check_of;
 use crate::support::{NOW, Place, ROOT, id, setting};
 
 const KILLS: u64 = 40;
@@ -49,10 +50,19 @@ fn items(number: u64) -> Vec<Item> {
     (0..5).map(item).collect()
 }
 
+/// Whether the operation of this number is a new store key.
+fn is_rekey(number: u64) -> bool {
+    number % 8 == 6
+}
+
 /// The operation of this number, on the store. What is not there is not deleted or rotated.
 fn run(vault: &mut Vault, number: u64) {
     let at = id(&name(number));
     let done = match number % 4 {
+        2 if is_rekey(number) => {
+            let reached = vault.header().reach(&ROOT).unwrap();
+            vault.rekey(&reached, &[], Earlier::Forgotten).map(drop)
+        }
         0 | 1 if number % 8 > 3 => vault.set(&at, &planted(number), &Change::at(NOW)).map(drop),
         0 => vault.delete(&at),
         1 | 2 => vault.rotate(&at, &planted(number), NOW).map(drop),
@@ -69,6 +79,7 @@ fn expect(model: &mut Model, number: u64) {
         *entry = (entry.0 + 1, value.clone());
     };
     match number % 4 {
+        2 if is_rekey(number) => {}
         0 | 1 if number % 8 > 3 => set(model, name(number)),
         0 => drop(model.remove(&name(number))),
         1 | 2 if model.contains_key(&name(number)) => set(model, name(number)),
@@ -155,6 +166,11 @@ fn a_writer_that_is_killed_leaves_the_old_state_or_the_new_one() {
             between += 1;
         }
         unanchored += u32::from(fs::read(place.record()).unwrap() != record);
+        let previous = place.path.join("store.previous");
+        let same = !previous.exists() || check_of(&previous) == check_of(&place.file());
+        assert!(same, "kill {kill}: the generation before opens with a store key that was replaced");
+        let text_key = place.open().unwrap().text_key().unwrap();
+        assert_eq!(text_key.store(), place.open().unwrap().id(), "kill {kill}");
         assert_eq!(holds_plain(place.temp.path()), Vec::<std::path::PathBuf>::new(), "kill {kill}");
     }
     println!("{kills} kills, {next} operations, {between} made and not told, {unanchored} before the record");

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use ringfort_secrets::root::StoreId;
 use ringfort_secrets::store::anchor::Anchor;
-use ringfort_secrets::store::{Change, Existing, FILE_BYTES_MAX, Item, Options, StoreError, Unfit, Vault};
+use ringfort_secrets::store::{Change, Earlier, Existing, FILE_BYTES_MAX, Item, Options, StoreError, Unfit, Vault};
 use ringfort_secrets::store::{ENTRIES_MAX, SLOTS_MAX, VALUE_BYTES_MAX};
 
-use crate::support::{Fixed, NOW, Noon, Place, ROOT, filled, id};
+use crate::support::{Fixed, NOW, Noon, Place, ROOT, filled, id, write};
 
 fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -277,15 +277,27 @@ fn deny_a_key_whose_slot_was_removed() {
     assert!(matches!(vault.remove_slot(0), Err(StoreError::Slot { .. })));
     assert!(matches!(vault.remove_slot(7), Err(StoreError::Slot { .. })));
     let kept = ringfort_secrets::locked::Locked::copy_of(vault.store_key().expose()).unwrap();
-    let gone = vault.rekey(&Fixed(3), NOW).unwrap();
-    assert_eq!(gone.len(), 1);
+    vault.add_slot(&Fixed(3), NOW).unwrap();
+    write(&place.path.join("store.refused"), &fs::read(place.file()).unwrap());
+    let [second, third] = [2, 3].map(|byte| vault.header().reach(&Fixed(byte)).unwrap());
+    let before = place.contents();
+    let out_of_reach = vault.rekey(&third, &[], Earlier::Kept).unwrap_err();
+    assert!(matches!(&out_of_reach, StoreError::OutOfReach { sources } if sources.len() == 1), "{out_of_reach}");
+    let all = vault.header().slots.iter().map(|slot| slot.data.clone()).collect::<Vec<_>>();
+    assert!(matches!(vault.rekey(&third, &all, Earlier::Kept), Err(StoreError::Slot { .. })));
+    assert_eq!(place.contents(), before, "nothing was changed");
+    let done = vault.rekey(&third, &all[..1], Earlier::Kept).unwrap();
+    assert_eq!((done.kept.len(), done.dropped), (1, all[..1].to_vec()));
+    let stale: Vec<_> = second.into_iter().chain(third).collect();
+    assert!(matches!(vault.rekey(&stale, &[], Earlier::Kept), Err(StoreError::OutOfReach { .. })));
     for (name, opened) in [
         ("the slot before", Vault::open(&place.path, &Fixed(2))),
+        ("what was reached before", Vault::open_by(&place.path, &stale[1], Options::default())),
         ("the store key before", Vault::open_with(&place.path, kept)),
     ] {
         assert!(matches!(opened, Err(StoreError::WrongKey { .. })), "{name}");
     }
-    assert!(!place.path.join("store.previous").exists());
+    assert!(!place.path.join("store.previous").exists() && !place.path.join("store.refused").exists());
     let again = Vault::open(&place.path, &Fixed(3)).unwrap();
     assert!(again.get(&id("gateway.auth.password"), NOW).unwrap().value.equals(b"second value, anew"));
     assert!(again.get_version(&id("gateway.auth.password"), 1, NOW).unwrap().value.equals(b"second value"));

@@ -13,6 +13,7 @@ mod many;
 mod memory;
 mod providers;
 mod python;
+mod rekey;
 mod ring;
 mod secret_service;
 #[cfg(feature = "pkcs11")]

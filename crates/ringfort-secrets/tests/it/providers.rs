@@ -3,9 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use ringfort_core::clock::{Clock, Timestamp};
+use ringfort_core::clock::Clock;
 use ringfort_secrets::keys::audit::{AuditError, KeyAudit, Operation, Stage};
 use ringfort_secrets::keys::ring::{KeyRing, Old, RingError, Wish};
 use ringfort_secrets::keys::shelf::VaultShelf;
@@ -14,6 +13,8 @@ use ringfort_secrets::keys::{KeyHandle, KeyKind, KeyProvider};
 use ringfort_secrets::locked::Locked;
 use ringfort_secrets::root_file::KeyFileSource;
 use ringfort_secrets::store::Vault;
+
+use crate::support::Noon;
 
 /// Every kind.
 const KINDS: [KeyKind; 3] = [KeyKind::Ed25519, KeyKind::EcdsaP256, KeyKind::HmacSha256];
@@ -127,17 +128,5 @@ impl KeyAudit for Told {
     fn record(&self, operation: &Operation, _stage: Stage<'_>) -> Result<(), AuditError> {
         self.0.lock().unwrap().push(operation.what.name());
         Ok(())
-    }
-}
-
-struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        Timestamp(1_795_194_000_000)
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
     }
 }

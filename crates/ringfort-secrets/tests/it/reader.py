@@ -75,12 +75,14 @@ def read(file, root):
     bound = json.dumps({"source": slot["source"], "data": slot["data"]}, separators=(",", ":")).encode()
     store_key = unseal(root, b"ringfort-store v1 slot\0" + store + bound, base64.b64decode(slot["key"]))
     check(derive(store_key, store, b"check", 16).hex() == head["check"], "the store key is another one")
-    keys = {name: derive(store_key, store, name.encode()) for name in ("wrap", "meta", "mac")}
+    keys = {name: derive(store_key, store, name.encode()) for name in ("wrap", "meta", "mac", "texts")}
     check(end["head"] == mac(keys["mac"], b"head", lines[0]), "the header was exchanged")
     before_end = data[:len(data) - len(lines[-1]) - 1]
     check(end["mac"] == mac(keys["mac"], b"file", before_end), "the file is not what was written")
     check(end["tag"] == mac(keys["mac"], b"end", bytes.fromhex(end["head"]), bytes.fromhex(end["mac"])), "the end is damaged")
     check(len(lines) - 2 == head["entries"], "entries are missing")
+    seeds = unseal(keys["texts"], b"ringfort-store v1 texts\0" + store, base64.b64decode(head["texts"]))
+    check(1 <= len(seeds) // 32 <= 16 and len(seeds) % 32 == 0, "the seeds are no seeds")
     for line in lines[1:-1]:
         entry = json.loads(line)
         meta = json.loads(unseal(keys["meta"], line[:line.rindex(b',"meta":')], base64.b64decode(entry["meta"])))

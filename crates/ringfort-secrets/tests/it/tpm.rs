@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ringfort_core::clock::{Clock, Timestamp};
+use ringfort_core::clock::Clock as _;
 use ringfort_secrets::backend::tpm2::{
     TpmAnchor, TpmCounter, TpmCounterSlot, TpmDevice, TpmError, TpmKeys, TpmOptions, TpmSource, usable,
 };
@@ -20,6 +20,7 @@ use ringfort_secrets::store::anchor::Anchor;
 use ringfort_secrets::store::{Change, Fault, Options, StoreError, Vault};
 
 use crate::providers::{provider_suite, ring_suite};
+use crate::support::Noon;
 use crate::swtpm::{SoftTpm, exchange};
 
 const STORE: StoreId = StoreId([7; 16]);
@@ -505,18 +506,6 @@ fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
             |path| if path.is_dir() { files_below(&path) } else { vec![(path.clone(), std::fs::read(path).unwrap())] },
         )
         .collect()
-}
-
-struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        Timestamp(1_795_194_000_000)
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ use self::confined::Ground;
 use super::setup::survey::survey;
 use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
 use crate::output;
-use crate::vault::Opener;
+use crate::vault::{Opener, Which};
 use crate::wiring::{RunWishes, Wired, World, session_name, wire};
 
 /// Show what this host enforces, proven by a confined child
@@ -154,6 +154,7 @@ fn look(world: &World, common: &Common) -> Result<Vec<Report>, Failure> {
     let agents = survey(world, common).map_err(|failure| failure.error.to_string());
     let store = match &loaded {
         Ok(loaded) => Opener {
+            which: Which::Secrets,
             world,
             state: &places.state,
             config: &loaded.config.secrets,

@@ -8,6 +8,7 @@
 //! first, and what cannot be recorded does not happen.
 
 mod show;
+mod status;
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -17,7 +18,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
+use ringfort_audit::Trail;
 use ringfort_core::clock::Clock;
+use ringfort_core::principal::Principal;
 use ringfort_policy::config::SecretsConfig;
 use ringfort_runtime::clock::SystemClock;
 use ringfort_runtime::supervisor::Signals;
@@ -30,17 +33,21 @@ use ringfort_secrets::keys::record::KeyName;
 use ringfort_secrets::keys::ring::{KeyRing, Old, RingError, Wish};
 use ringfort_secrets::keys::sshsig::{Content, Parsed, TEXT_MAX};
 use ringfort_secrets::keys::{KeyKind, KeyProvider};
-use ringfort_secrets::store::StoreError;
+use ringfort_secrets::store::{Earlier, StoreError};
 use serde_json::json;
 
 use super::approvals::duration;
-use super::{Common, EXIT_DENIED, EXIT_OK, Failure};
+use super::{Common, EXIT_DENIED, EXIT_FAILED, EXIT_OK, Failure};
 use crate::keyring::{self, Missing, Parts, TrailAudit};
 use crate::output;
-use crate::prompt::Prompt;
+use crate::prompt::{Prompt, PromptError};
+use crate::store_desk::StoreDesk;
+use crate::store_desk::rekey::RekeyArgs;
+use crate::store_desk::restore::RestoreArgs;
+use crate::store_desk::slots::SlotCommand;
 use crate::vault::pins::{token_file, token_pin};
 use crate::vault::sources::{token_options, tpm_options};
-use crate::vault::unasked;
+use crate::vault::{Opener, Which, unasked, unusable_of};
 use crate::wiring::{World, open_state, open_trail};
 
 /// Make, use and rotate keys that sign
@@ -54,7 +61,8 @@ use crate::wiring::{World, open_state, open_trail};
   ringfort keys verify release --signature dist.tar.gz.sig dist.tar.gz
   ringfort keys public release                  for others, who verify with `ssh-keygen -Y verify`
   ringfort keys rotate release                  a new version signs, the old one verifies
-  ringfort keys rotate release --destroy-old    nothing that the old one signed holds any more")]
+  ringfort keys rotate release --destroy-old    nothing that the old one signed holds any more
+  ringfort keys slot add tpm2                   what else opens the store of the private halves")]
 pub(crate) struct KeysArgs {
     #[command(subcommand)]
     command: KeysCommand,
@@ -120,6 +128,22 @@ enum KeysCommand {
         /// The file that was signed; standard input unless given
         file: Option<PathBuf>,
     },
+    /// Say where the private halves are, what opens their store, and what is wrong with that
+    Status,
+    #[command(flatten)]
+    Store(StoreCommand),
+}
+
+/// What is done with the store of the private halves.
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// List and change what opens the store of the private halves
+    #[command(subcommand)]
+    Slot(SlotCommand),
+    /// Give the store of the private halves a new key, and seal everything in it anew
+    Rekey(RekeyArgs),
+    /// Take back a store that was restored from a backup, moved or damaged
+    Restore(RestoreArgs),
 }
 
 /// The kinds of keys, as words.
@@ -159,11 +183,12 @@ enum PublicForm {
 /// What every subcommand works with.
 struct Desk<'a> {
     common: &'a Common,
+    world: &'a World,
     state: PathBuf,
     config: SecretsConfig,
     audit: Arc<dyn KeyAudit>,
     clock: Arc<dyn Clock>,
-    /// Where a token may be used: its PIN has to be asked for.
+    /// Where a person may be asked: for the PIN of a token, or whether a change is meant.
     signals: Option<Signals>,
 }
 
@@ -181,38 +206,71 @@ pub(crate) fn run(args: &KeysArgs, common: &Common) -> Result<u8, Failure> {
     ringfort_secrets::harden::process().map_err(Failure::guard)?;
     let config = world.load(common, None)?.config.secrets;
     // Before a thread is started: a question has to end by a signal with the terminal as it was.
-    let signals = config.pkcs11_module.as_ref().map(|_module| Signals::take()).transpose().map_err(Failure::guard)?;
+    let asks = config.pkcs11_module.is_some() || matches!(args.command, KeysCommand::Store(_));
+    let signals = asks.then(Signals::take).transpose().map_err(Failure::guard)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let state = world.places(common).state;
-    let mut desk = Desk { common, state, config, audit: Arc::new(LookOnly), clock, signals };
-    // Looking needs no record, and makes no state folder.
-    if !matches!(args.command, KeysCommand::List | KeysCommand::Verify { .. }) {
-        let state = open_state(&world, &world.places(common))?;
-        let trail = Arc::new(open_trail(&state, &desk.clock)?);
-        let principal = world.principal().map_err(Failure::guard)?;
-        desk.audit = Arc::new(TrailAudit { trail, principal });
-    }
+    let mut desk = Desk { common, world: &world, state, config, audit: Arc::new(LookOnly), clock, signals };
     match &args.command {
         KeysCommand::List => desk.list(),
+        KeysCommand::Status => desk.status(),
+        KeysCommand::Verify { name, signature, file } => desk.verify(name, signature, file.as_deref()),
         KeysCommand::Generate { name, kind, provider, rotate_every } => {
             let rotate_every = rotate_every.as_deref().map(duration).transpose()?;
-            desk.generate(name, &Wish { kind: kind.known(), provider: provider.clone(), rotate_every })
+            let wish = Wish { kind: kind.known(), provider: provider.clone(), rotate_every };
+            desk.on_record()?.generate(name, &wish)
         }
         KeysCommand::Rotate { name, destroy_old, rotate_every, never } => {
             let every = rotate_every.as_deref().map(duration).transpose()?;
             let schedule = if *never { Some(None) } else { every.map(Some) };
-            desk.rotate(name, if *destroy_old { Old::Destroyed } else { Old::Verifies }, schedule)
+            let old = if *destroy_old { Old::Destroyed } else { Old::Verifies };
+            desk.on_record()?.rotate(name, old, schedule)
         }
-        KeysCommand::Public { name, version, format } => desk.public(name, *version, *format),
-        KeysCommand::Sign { name, file } => desk.sign(name, file.as_deref()),
-        KeysCommand::Verify { name, signature, file } => desk.verify(name, signature, file.as_deref()),
+        KeysCommand::Public { name, version, format } => desk.on_record()?.public(name, *version, *format),
+        KeysCommand::Sign { name, file } => desk.on_record()?.sign(name, file.as_deref()),
+        KeysCommand::Store(command) => desk.store(command),
     }
 }
 
 impl Desk<'_> {
+    /// The record, and who is on it. Looking needs none, and makes no state folder.
+    fn record(&self) -> Result<(Arc<Trail>, Principal), Failure> {
+        let state = open_state(self.world, &self.world.places(self.common))?;
+        let trail = open_trail(&state, &self.clock)?;
+        Ok((Arc::new(trail), self.world.principal().map_err(Failure::guard)?))
+    }
+
+    /// From here on every use of a key is on the record.
+    fn on_record(&mut self) -> Result<&Self, Failure> {
+        let (trail, principal) = self.record()?;
+        self.audit = Arc::new(TrailAudit { trail, principal });
+        Ok(self)
+    }
+
+    /// Does something with the store of the private halves.
+    fn store(&self, command: &StoreCommand) -> Result<u8, Failure> {
+        let signals = self.signals.as_ref().ok_or_else(|| unasked(PromptError::NoTerminal))?;
+        let (trail, person) = self.record()?;
+        let opener = Opener { trail: Some(&trail), signals: Some(signals), ..self.opener() };
+        let desk = StoreDesk { opener, trail: &trail, person: &person, signals, json: self.common.json };
+        match command {
+            StoreCommand::Slot(command) => desk.slot(command),
+            StoreCommand::Rekey(args) => desk.rekey(args, Earlier::Kept),
+            StoreCommand::Restore(args) => desk.restore(args),
+        }
+    }
+
+    /// What opens the store of the private halves; asks nobody.
+    fn opener(&self) -> Opener<'_> {
+        let clock = Arc::clone(&self.clock);
+        let (world, config, state) = (self.world, &self.config, self.state.as_path());
+        Opener { which: Which::Keys, world, state, config, clock, signals: None, trail: None }
+    }
+
     fn ring(&self, missing: Missing, device: Option<Arc<dyn KeyProvider>>) -> Result<Option<KeyRing>, Failure> {
         let audit = Arc::clone(&self.audit);
-        let parts = Parts { state: &self.state, config: &self.config, audit, clock: &self.clock, device };
+        let sources = self.opener().quiet_sources()?;
+        let parts = Parts { state: &self.state, config: &self.config, sources, audit, clock: &self.clock, device };
         keyring::open(parts, missing).map_err(unopened)
     }
 
@@ -264,7 +322,7 @@ impl Desk<'_> {
         let mut status = EXIT_OK;
         for key in &keys {
             if key.info.is_err() {
-                status = super::EXIT_FAILED;
+                status = EXIT_FAILED;
             }
             if self.common.json {
                 output::json_line(&mut out, &show::json(key))?;
@@ -387,17 +445,9 @@ fn read_signature(path: &Path) -> Result<Parsed, Failure> {
 
 /// The store of the keys does not open.
 fn unopened(error: StoreError) -> Failure {
-    let help = match &error {
-        StoreError::Root(_) | StoreError::WrongKey { .. } => {
-            "the keys are opened by the file `keys.key` in the folder `keys` of the state folder: put it back, or restore a \
-             backup of the whole folder"
-        }
-        StoreError::Unsafe { .. } => "nothing was read or changed; see who else can reach it, then set its rights",
-        StoreError::Busy { .. } => "another command is writing; try again",
-        StoreError::Memory(_) => "raise the limit of locked memory (`ulimit -l`)",
-        _ => "nothing was changed; the generation before is `store.previous` beside it, and a backup may be newer",
-    };
-    Failure::guard(anyhow::Error::new(error).context("the store of the keys cannot be used")).help(help)
+    let failure = unusable_of(Which::Keys, error);
+    let error = failure.error.context("the store of the keys cannot be used");
+    Failure { status: EXIT_FAILED, error, help: failure.help }
 }
 
 /// The ring did not do it.

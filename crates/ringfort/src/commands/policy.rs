@@ -10,6 +10,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use ringfort_detect::redact_str;
 use ringfort_policy::nftables::{self, Subject, User};
 use ringfort_policy::{accept, load, schema};
 use serde_json::{Value, json};
@@ -202,7 +203,10 @@ fn accept_user_file(world: &World, common: &Common, yes: bool) -> Result<u8, Fai
         writeln!(out, "nothing to accept: `{}` is as it was accepted, or not there", path.display())?;
         return Ok(EXIT_OK);
     }
-    write!(out, "{}", difference.text)?;
+    write!(out, "{}", redact_str(&difference.text))?;
+    if difference.hidden > 0 {
+        writeln!(out, "values of secrets are not shown; look at the file itself for them")?;
+    }
     out.flush()?;
     if !yes {
         if !std::io::stdin().is_terminal() {

@@ -47,7 +47,7 @@ use self::secrets::{Named, Store};
 use super::{Common, Failure, changes};
 use crate::output::remedy::Opening;
 use crate::output::{self, Detail, Widening};
-use crate::vault::Opener;
+use crate::vault::{Opener, Which};
 use crate::wiring::{RunWishes, World, engine, session_name, wire, workspace};
 
 /// The guard failed; nothing has run unless the message says so.
@@ -399,6 +399,7 @@ fn outermost(world: &World, wishes: Wishes) -> Result<End, Failure> {
     let store = (!secrets.is_empty()).then(|| {
         let (state, config) = (wired.state.root(), &wired.loaded.config.secrets);
         Store::new(Opener {
+            which: Which::Secrets,
             world,
             state,
             config,

@@ -12,16 +12,14 @@ mod limits;
 mod lock;
 mod permits;
 mod resolve;
-mod restore;
 mod seal_config;
 mod show;
-mod slots;
 mod transfer;
 
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use ringfort_audit::{Durability, Trail};
+use ringfort_audit::Trail;
 use ringfort_core::clock::Clock;
 use ringfort_core::entry::Entry;
 use ringfort_core::principal::Principal;
@@ -31,11 +29,16 @@ use ringfort_runtime::state::StateFolder;
 use ringfort_runtime::supervisor::Signals;
 use ringfort_runtime::supervisor::broker::BROKER_VARIABLE;
 use ringfort_secrets::id::SecretId;
-use ringfort_secrets::store::Vault;
+use ringfort_secrets::store::{Earlier, Vault};
 
 use self::limits::Limits;
+
 use super::{Common, EXIT_DENIED, Failure};
-use crate::vault::{Missing, Opener};
+use crate::store_desk::rekey::RekeyArgs;
+use crate::store_desk::restore::RestoreArgs;
+use crate::store_desk::slots::SlotCommand;
+use crate::store_desk::{self, StoreDesk};
+use crate::vault::{Missing, Opener, Which};
 use crate::wiring::{World, open_state, open_trail};
 
 /// Keep secrets, and give them to runs
@@ -83,9 +86,17 @@ enum SecretsCommand {
     Passphrase(lock::PassphraseArgs),
     /// List and change what opens the store
     #[command(subcommand)]
-    Slot(slots::SlotCommand),
+    Slot(SlotCommand),
+    /// Give the store a new key, and seal everything in it anew
+    Rekey {
+        #[command(flatten)]
+        args: RekeyArgs,
+        /// Values that were sealed in configuration files, and not sealed anew, open no more
+        #[arg(long)]
+        forget_sealed: bool,
+    },
     /// Take back a store that was restored from a backup, moved or damaged
-    Restore(restore::RestoreArgs),
+    Restore(RestoreArgs),
     /// Take secrets from another program: all of a file, or nothing
     Import(transfer::ImportArgs),
     /// Write secrets into a file that is sealed with age
@@ -144,8 +155,11 @@ pub(crate) fn run(args: &SecretsArgs, common: &Common) -> Result<u8, Failure> {
         SecretsCommand::Unlock => desk.unlock(),
         SecretsCommand::Lock => desk.lock(),
         SecretsCommand::Passphrase(args) => desk.passphrase(args),
-        SecretsCommand::Slot(command) => desk.slot(command),
-        SecretsCommand::Restore(args) => desk.restore(args),
+        SecretsCommand::Slot(command) => desk.store().slot(command),
+        SecretsCommand::Rekey { args, forget_sealed } => {
+            desk.store().rekey(args, if *forget_sealed { Earlier::Forgotten } else { Earlier::Kept })
+        }
+        SecretsCommand::Restore(args) => desk.store().restore(args),
         SecretsCommand::Import(args) => desk.import(args),
         SecretsCommand::Export(args) => desk.export(args),
         SecretsCommand::SealConfig(args) => desk.seal_config(args),
@@ -173,6 +187,7 @@ pub(crate) fn unshown() -> Failure {
 impl Desk<'_> {
     fn opener(&self) -> Opener<'_> {
         Opener {
+            which: Which::Secrets,
             world: self.world,
             state: self.state.root(),
             config: &self.loaded.config.secrets,
@@ -182,24 +197,20 @@ impl Desk<'_> {
         }
     }
 
+    fn store(&self) -> StoreDesk<'_> {
+        let (trail, person) = (&self.trail, &self.person);
+        StoreDesk { opener: self.opener(), trail, person, signals: &self.signals, json: self.common.json }
+    }
+
     fn open(&self, missing: Missing) -> Result<Vault, Failure> {
         self.opener().open(missing)
     }
 
     /// Puts an event about one secret, or the store, on the record: what cannot be recorded does not happen.
     fn record(&self, event: &str, id: Option<&SecretId>, facts: &[(&str, serde_json::Value)]) -> Result<(), Failure> {
-        let mut entry = Entry { principal: Some(self.person.clone()), ..Entry::event(event) };
-        if let Some(id) = id {
-            entry = entry.fact("id", id.as_str());
-        }
-        for (name, value) in facts {
-            entry = entry.fact(name, value.clone());
-        }
-        self.trail.append(&entry, Durability::Synced).map(drop).map_err(|error| {
-            let failure =
-                Failure::guard(anyhow::Error::from(error).context("it cannot be recorded, so nothing was done"));
-            failure.help("see `ringfort trail verify`, and the space left on the state folder")
-        })
+        let entry = Entry::event(event);
+        let entry = id.map_or(entry.clone(), |id| entry.fact("id", id.as_str()));
+        store_desk::record(&self.trail, &self.person, entry, facts)
     }
 
     /// Records that what was announced did not happen, and passes the failure on.

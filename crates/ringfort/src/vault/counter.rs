@@ -15,7 +15,7 @@ use ringfort_secrets::root::{RootKeyError, SlotData};
 use ringfort_secrets::store::anchor::Anchor;
 use ringfort_secrets::store::{Header, Options, Vault};
 
-use super::{Opener, unusable};
+use super::{Opener, Which};
 use crate::commands::Failure;
 
 /// What there is to do about a counter.
@@ -23,6 +23,11 @@ const TAKE_BACK: &str = "nothing was changed; if this is the newest state that y
                          it as it is, with a counter of its own";
 
 impl Opener<'_> {
+    /// Whether a counter is to follow the store. Only that of the secrets has one.
+    fn counts(&self) -> bool {
+        self.which == Which::Secrets && self.config.tpm2_counter
+    }
+
     /// How the store of `header` is opened: with the counter that it names.
     ///
     /// # Errors
@@ -31,7 +36,7 @@ impl Opener<'_> {
     pub(crate) fn options(&self, header: &Header) -> Result<Options, Failure> {
         match &header.anchor {
             Some(kept) => Ok(Options { anchor: Some(Arc::new(self.counter(kept)?)), ..Options::default() }),
-            None if self.config.tpm2_counter => {
+            None if self.counts() => {
                 let error = anyhow::anyhow!(
                     "no counter of the TPM follows this store, and `secrets.tpm2_counter` says that one does: it is from \
                      before, or an older one was put back"
@@ -55,7 +60,7 @@ impl Opener<'_> {
     ///
     /// It cannot.
     pub(super) fn can_count(&self) -> Result<(), Failure> {
-        if !self.config.tpm2_counter {
+        if !self.counts() {
             return Ok(());
         }
         usable(&self.tpm()).map(drop).map_err(|error| {
@@ -71,14 +76,14 @@ impl Opener<'_> {
     ///
     /// None does; the store stands.
     pub(crate) fn count(&self, vault: &mut Vault) -> Result<(), Failure> {
-        if !self.config.tpm2_counter || vault.header().anchor.is_some() {
+        if !self.counts() || vault.header().anchor.is_some() {
             return Ok(());
         }
         let make = |store, generation| match TpmAnchor::create(self.tpm(), store, generation) {
             Ok(anchor) => Ok(Arc::new(anchor) as Arc<dyn Anchor>),
             Err(error) => Err(RootKeyError::from(error).to_string()),
         };
-        vault.follow(&make).map_err(unusable)
+        vault.follow(&make).map_err(|error| self.unusable(error))
     }
 
     /// How a store that a person takes back is opened: with its counter, if that still answers and is wanted, so that it goes
@@ -89,7 +94,7 @@ impl Opener<'_> {
     /// A counter is wanted and the TPM cannot be used. Nothing was changed.
     pub(crate) fn taking_back(&self, header: &Header) -> Result<Options, Failure> {
         self.can_count()?;
-        let wanted = header.anchor.as_ref().filter(|_| self.config.tpm2_counter);
+        let wanted = header.anchor.as_ref().filter(|_| self.counts());
         let anchor = wanted.and_then(|kept| TpmAnchor::named(self.tpm(), kept).ok());
         let anchor = anchor.filter(|anchor| anchor.latest(&header.store).is_ok());
         Ok(Options { anchor: anchor.map(|anchor| Arc::new(anchor) as Arc<dyn Anchor>), ..Options::default() })
@@ -102,7 +107,7 @@ impl Opener<'_> {
     ///
     /// It has no counter; it was taken back all the same.
     pub(crate) fn taken_back(&self, vault: &mut Vault, before: &Header) -> Result<(), Failure> {
-        if let (false, Some(kept)) = (self.config.tpm2_counter, &before.anchor)
+        if let (false, Some(kept)) = (self.counts(), &before.anchor)
             && let Ok(anchor) = TpmAnchor::named(self.tpm(), kept)
         {
             // One that is out of reach stays, and no store names it any more.
@@ -114,12 +119,12 @@ impl Opener<'_> {
     /// What there is to tell of the counter; `None` where none follows the store and none is wanted.
     pub(crate) fn counter_seen(&self, header: Option<&Header>) -> Option<CounterSeen> {
         let header = header?;
-        let Some(kept) = &header.anchor else { return self.config.tpm2_counter.then_some(CounterSeen::Missing) };
+        let Some(kept) = &header.anchor else { return self.counts().then_some(CounterSeen::Missing) };
         let options = TpmOptions { timeout: PROBE_TIMEOUT, ..self.tpm() };
         let latest = TpmAnchor::named(options, kept).map_err(|error| error.to_string());
         Some(match latest.and_then(|anchor| anchor.latest(&header.store)) {
             Ok(Some(latest)) if latest > header.generation => CounterSeen::Older { found: header.generation, latest },
-            Ok(_) => CounterSeen::Follows { generation: header.generation, wanted: self.config.tpm2_counter },
+            Ok(_) => CounterSeen::Follows { generation: header.generation, wanted: self.counts() },
             Err(message) => CounterSeen::Silent { message },
         })
     }

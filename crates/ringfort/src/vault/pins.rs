@@ -17,11 +17,11 @@ use ringfort_secrets::lockout::{Caller, Lockout};
 use ringfort_secrets::moment::KernelMoments;
 use ringfort_secrets::passphrase::PASSPHRASE;
 use ringfort_secrets::pin_file::{PinFile, PinFileSource};
-use ringfort_secrets::root::{RootKeyError, RootKeySource};
-use ringfort_secrets::store::{Header, StoreError, Vault};
+use ringfort_secrets::root::{RootKeyError, RootKeySource, SlotData};
+use ringfort_secrets::store::{Header, StoreError};
 
 use super::sources::{PKCS11, TPM2, token_options, tpm_options};
-use super::{LOCKOUT_NAME, Opener, Shut, TRIES_MAX, WAIT, Work, unasked, unusable};
+use super::{LOCKOUT_NAME, Opener, Shut, TRIES_MAX, WAIT, Work, unasked};
 use crate::commands::Failure;
 use crate::prompt::{Prompt, PromptError};
 
@@ -78,6 +78,21 @@ impl Opener<'_> {
         tpm.into_iter().chain(token).filter_map(|file| file.read().err()).map(|error| error.to_string()).collect()
     }
 
+    /// Whether a file gives the PIN of the TPM.
+    pub(crate) const fn has_pin_file(&self) -> bool {
+        self.config.tpm2_pin_file.is_some()
+    }
+
+    /// Whether a slot of the TPM needs a PIN that only a person gives.
+    pub(super) fn asks_pin(&self, header: &Header) -> bool {
+        header.slots.iter().any(|slot| self.asks_pin_of(&slot.data))
+    }
+
+    /// Whether this slot of the TPM needs a PIN that only a person gives.
+    pub(crate) fn asks_pin_of(&self, slot: &SlotData) -> bool {
+        !self.has_pin_file() && TpmSource::needs_pin(slot)
+    }
+
     fn tpm_file(&self) -> Option<PinFile> {
         Some(PinFile::new(self.config.tpm2_pin_file.as_ref()?, self.state.join("tpm2-pin.refused"), TPM2))
     }
@@ -126,12 +141,12 @@ impl Opener<'_> {
 
     /// Does something that needs a source of the root key with what a person is asked for: the PIN of a device, then the
     /// passphrase.
-    pub(super) fn by_person(&self, header: &Header, shut: Shut, work: Work<'_>) -> Result<Vault, Failure> {
+    pub(super) fn by_person<T>(&self, header: &Header, shut: Shut, work: Work<'_, T>) -> Result<T, Failure> {
         let has = |name: &str| header.slots.iter().any(|slot| slot.data.source == name);
         let is_pin = header.slots.iter().any(|slot| TpmSource::needs_pin(&slot.data));
         let is_token = has(PKCS11) && !has(PASSPHRASE) && self.config.pkcs11_module.is_some();
         if !is_pin && !is_token && !has(PASSPHRASE) {
-            return Err(shut.refused.map_or_else(|| self.closed(header), unusable));
+            return Err(shut.refused.map_or_else(|| self.closed(header), |error| self.unusable(error)));
         }
         let prompt = self.prompt().map_err(|error| {
             let because = match &shut.refused {
@@ -139,27 +154,28 @@ impl Opener<'_> {
                 None if is_token => " (the PIN of the token is needed)".to_owned(),
                 None => String::new(),
             };
-            let failure = Failure::usage(anyhow::anyhow!("the store of secrets is locked, and {error}{because}"));
+            let title = self.which.title();
+            let failure = Failure::usage(anyhow::anyhow!("{title} is locked, and {error}{because}"));
             failure.help("unlock it first, on a terminal: `ringfort secrets unlock`")
         })?;
         if let Some(why) = shut.because {
             prompt.say(&format!("The store of secrets was locked: {why}.")).map_err(unasked)?;
         }
-        if is_pin && let Some(vault) = self.ask_pin(header, &prompt, work)? {
-            return Ok(vault);
+        if is_pin && let Some(done) = self.ask_pin(header, &prompt, work)? {
+            return Ok(done);
         }
         if is_token && let Some(source) = self.with_pin()? {
-            return self.attempt(header, || work(source.as_ref()))?.map_err(unusable);
+            return self.attempt(header, || work(source.as_ref()))?.map_err(|error| self.unusable(error));
         }
         self.ask_for(header, &prompt, work)
     }
 
     /// Asks for the PIN of the TPM; `None` where the passphrase is to be asked for instead.
-    fn ask_pin(&self, header: &Header, prompt: &Prompt<'_>, work: Work<'_>) -> Result<Option<Vault>, Failure> {
+    fn ask_pin<T>(&self, header: &Header, prompt: &Prompt<'_>, work: Work<'_, T>) -> Result<Option<T>, Failure> {
         let or_passphrase = header.slots.iter().any(|slot| slot.data.source == PASSPHRASE);
         let instead = |error: StoreError| match or_passphrase {
             true => prompt.say(&format!("{error}.")).map_err(unasked).map(|()| None),
-            false => Err(unusable(error)),
+            false => Err(self.unusable(error)),
         };
         if let Err(error) = usable(&TpmOptions { timeout: PROBE_TIMEOUT, ..self.tpm() }) {
             return instead(error.into());
@@ -173,12 +189,12 @@ impl Opener<'_> {
             }
             let source = TpmSource::new(self.tpm(), self.config.tpm2_pcrs.clone(), Some(pin));
             match self.attempt(header, || work(&source))? {
-                Ok(vault) => return Ok(Some(vault)),
+                Ok(done) => return Ok(Some(done)),
                 Err(StoreError::Root(RootKeyError::WrongPin { .. })) => {
                     prompt.say("That is not the PIN.").map_err(unasked)?;
                 }
                 Err(error @ StoreError::Root(_)) => return instead(error),
-                Err(error) => return Err(unusable(error)),
+                Err(error) => return Err(self.unusable(error)),
             }
         }
         if or_passphrase {
@@ -189,11 +205,11 @@ impl Opener<'_> {
     }
 
     /// One attempt at a PIN, counted before it is made. What never came to a PIN does not count.
-    fn attempt(
+    pub(super) fn attempt<T>(
         &self,
         header: &Header,
-        work: impl FnOnce() -> Result<Vault, StoreError>,
-    ) -> Result<Result<Vault, StoreError>, Failure> {
+        work: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<Result<T, StoreError>, Failure> {
         let lockout = self.lockout(header);
         let counted =
             lockout.charge(&caller(PERSON), &KernelMoments).map_err(|error| Failure::usage(error).help(WAIT))?;

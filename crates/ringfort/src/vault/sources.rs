@@ -71,6 +71,20 @@ impl Opener<'_> {
         QUIET.into_iter().chain(token)
     }
 
+    /// Every source that needs no person here and can be asked.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for a key of the environment.
+    pub(crate) fn quiet_sources(&self) -> Result<Vec<Box<dyn RootKeySource>>, Failure> {
+        self.quiet_names().filter_map(|name| self.source(name).transpose()).collect()
+    }
+
+    /// Whether the source of this name needs no person here.
+    pub(crate) fn is_quiet(&self, name: &str) -> bool {
+        self.quiet_names().any(|known| known == name)
+    }
+
     /// The source that keeps the root key of a backend other than the encrypted file.
     ///
     /// # Errors

@@ -392,6 +392,34 @@ fn deny_every_pin_once_the_tpm_counts_too_many_wrong_ones() {
     assert!(count.contains("\"total\":{\"count\":3"), "ours counts them too: {count}");
 }
 
+#[test]
+fn a_new_store_key_asks_for_the_pin_and_the_counter_follows_it() {
+    if !is_there("/usr/bin/swtpm") {
+        return;
+    }
+    let tpm = SoftTpm::start();
+    let place = with_pin(&tpm);
+    let rekey = || tpm.ringfort(&place, "secrets", "", &["rekey"]);
+    refused(rekey().output(), "the PIN of the TPM is needed");
+    let answers = [("PIN of the TPM", "0000"), ("not the PIN", ""), ("PIN of the TPM", TPM_PIN)];
+    assert!(!typed(&rekey(), &answers[..2], "nothing was changed", &[]), "no PIN is no PIN");
+    assert!(typed(&rekey(), &answers[2..], "opens with: tpm2", &[TPM_PIN]));
+    let setting = format!("secrets.tpm2_pin_file={:?}", pin_file(&place, TPM_PIN, 0o600));
+    tpm.ringfort(&place, "run", &setting, &SHOW).output().exits(0);
+    tpm.ringfort(&place, "secrets", &setting, &["rekey"]).output().exits(0);
+    let (place, tpm) = (Place::new(), SoftTpm::start());
+    let secrets = |words: &[&str]| tpm.ringfort(&place, "secrets", COUNTED, words);
+    secrets(&["set", "a.b"]).input(VALUE).output().exits(0);
+    let before = place.root.join("before");
+    copy(&place.state, &before);
+    secrets(&["rekey"]).output().exits(0);
+    secrets(&["get", "a.b"]).output().exits(0);
+    assert!(secrets(&["status"]).output().exits(0).out().contains("a counter of the TPM follows"));
+    // The whole folder of before, with the old key and its record, is older than the counter.
+    put_back(&place, &before);
+    refused(secrets(&["list"]).output(), "older file was put back");
+}
+
 /// The settings of a store that a key file opens and a counter follows: what is refused is refused by the counter.
 const COUNTED: &str = "secrets.backend=encrypted-file secrets.tpm2_counter=true";
 
@@ -475,4 +503,32 @@ fn deny_a_store_without_the_counter_that_is_asked_for() {
     get(&other, file).exits(0);
     let status = other.ringfort(&place, "secrets", file, &["--json", "status"]).output().exits(0).out();
     assert!(serde_json::from_str::<serde_json::Value>(&status).unwrap()["counter"].is_null(), "{status}");
+}
+
+#[test]
+fn deny_what_was_before_a_new_store_key_with_a_pin_and_a_counter() {
+    if !is_there("/usr/bin/swtpm") {
+        return;
+    }
+    let tpm = SoftTpm::start();
+    let place = with_pin(&tpm);
+    let file = format!("secrets.tpm2_pin_file={:?}", pin_file(&place, TPM_PIN, 0o600));
+    let settings = format!("{file} secrets.tpm2_counter=true");
+    let secrets = |settings: &str, words: &[&str]| tpm.ringfort(&place, "secrets", settings, words).output();
+    secrets(&settings, &["restore", "--yes"]).exits(0);
+    let before = place.root.join("before");
+    copy(&place.state, &before);
+    secrets(&settings, &["rekey"]).exits(0);
+    secrets(&settings, &["get", "a.b"]).exits(0);
+    let rekeyed = place.root.join("rekeyed");
+    copy(&place.state, &rekeyed);
+    // Without the file the slot is out of reach of who cannot be asked, and who can is asked for its PIN.
+    refused(secrets("secrets.tpm2_counter=true", &["rekey"]), "the root key of `tpm2` is needed");
+    let typing = tpm.ringfort(&place, "secrets", "secrets.tpm2_counter=true", &["rekey"]);
+    assert!(typed(&typing, &[("PIN of the TPM", TPM_PIN)], "has a new key", &[TPM_PIN]));
+    secrets(&settings, &["get", "a.b"]).exits(0);
+    for old in [&before, &rekeyed] {
+        put_back(&place, old);
+        refused(secrets(&settings, &["get", "a.b"]), "an older file was put back");
+    }
 }

@@ -4,6 +4,8 @@
 //!
 //! In: the command line, files, other programs. Out: status, signatures, the record.
 
+mod store;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;

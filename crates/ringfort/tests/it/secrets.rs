@@ -6,6 +6,7 @@
 //! is left on the disk.
 
 mod no_key_ring;
+mod rekey;
 mod restore;
 mod supervisor;
 

@@ -193,10 +193,8 @@ fn secrets_in_the_configuration_are_told_sealed_and_stay_accepted() {
     assert!(sealed.starts_with("# mine\n[channels_config.webhook]  # w\nsecret = \"enc3:"), "{sealed}");
     assert!(sealed.contains("\"  # keep this\n\n[channels_config.whatsapp]\napp_secret = \"enc3:"), "{sealed}");
     assert!(sealed.ends_with("\"\nallowed_numbers = []\n"), "{sealed}");
-    // What was in clear is only in the copy that was named, out of reach of agents.
-    let left = holding(&place.root, ONE.as_bytes());
-    assert!(left.len() == 1 && left[0].contains("config-backups/ringfort.toml."), "{left:?}");
-    assert!(output.out().contains(&left[0]), "{output}");
+    // What was in clear is nowhere any more: not in a copy, not in what was accepted.
+    assert_eq!(holding(&place.root, ONE.as_bytes()), [] as [String; 0]);
 
     let told = place.ringfort(["policy", "show"]).output().exits(0);
     assert!(!told.out().contains("in clear") && !told.out().contains("changed since"), "{told}");
@@ -208,10 +206,40 @@ fn secrets_in_the_configuration_are_told_sealed_and_stay_accepted() {
 }
 
 #[test]
+fn redact_secrets_in_the_difference_that_is_accepted() {
+    let place = Place::new();
+    let path = user_file(&place, &config());
+    let accept = || place.ringfort(["policy", "accept", "--yes"]).output().exits(0);
+    let told = accept();
+    assert!(told.out().contains("+secret = [secret 1, not shown]  # keep this"), "{told}");
+    assert!(told.out().contains("look at the file itself"), "{told}");
+    // A changed value is seen to change, whatever it was and is.
+    let token = ["ghp", "_0123456789abcdefghijABCDEFGHIJ012345"].concat();
+    user_file(&place, &format!("{}# {token}\n", config().replace(ONE, "another-value-altogether")));
+    let changed = accept();
+    assert!(changed.out().contains("-secret = [secret 1, not shown]"), "{changed}");
+    assert!(changed.out().contains("+secret = [secret 3, not shown]"), "{changed}");
+    for told in [&told, &changed] {
+        let shown = told.out() + &told.err();
+        for value in [ONE, TWO, "another-value-altogether", token.as_str()] {
+            assert!(!shown.contains(value), "{value}: {shown}");
+        }
+    }
+    // What was accepted before holds values until the sealed file is accepted, and that is said.
+    user_file(&place, &config());
+    let sealed = secrets(&place, "seal-config").exits(0);
+    assert!(sealed.out().contains("holds values in clear until the file is accepted"), "{sealed}");
+    let told = accept();
+    assert!(told.out().contains("+secret = [enc3 value 3, not shown]"), "{told}");
+    assert_eq!(holding(&place.root, ONE.as_bytes()), [] as [String; 0]);
+    assert!(fs::read_to_string(path).unwrap().contains("enc3:"));
+}
+
+#[test]
 fn deny_a_value_that_was_moved_to_another_key() {
     let place = Place::new();
     let path = user_file(&place, &config());
-    secrets(&place, "seal-config --no-backup").exits(0);
+    secrets(&place, "seal-config").exits(0);
     let sealed = fs::read_to_string(&path).unwrap();
     assert_eq!(holding(&place.root, ONE.as_bytes()), [] as [String; 0]);
     let values: Vec<&str> = sealed.split('"').filter(|part| part.starts_with("enc3:")).collect();
@@ -253,12 +281,12 @@ fn older_forms_are_migrated_on_demand_and_refused_else() {
     fs::set_permissions(folder.join(".secret_key"), fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     // To the older form for another program, and from there to the newer one.
-    let output = secrets(&place, "seal-config --migrate --format enc2 --no-backup").exits(0);
+    let output = secrets(&place, "seal-config --migrate --format enc2").exits(0);
     assert!(output.out().contains("app_secret: enc2, was enc") && output.out().contains("look whether"), "{output}");
     assert!(output.out().contains("ringfort policy accept"), "{output}");
     place.ringfort(["policy", "accept", "--yes"]).output().exits(0);
     assert!(secrets(&place, "seal-config --check").exits(0).out().contains("webhook.secret: enc2 and opens"));
-    secrets(&place, "seal-config --migrate --no-backup").exits(0);
+    secrets(&place, "seal-config --migrate").exits(0);
     let checked = secrets(&place, "seal-config --check").exits(0);
     assert_eq!(checked.out().matches("enc3 and opens").count(), 2, "{checked}");
     for (value, expected) in

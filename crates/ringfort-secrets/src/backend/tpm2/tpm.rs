@@ -110,9 +110,7 @@ impl Tpm {
         handle: u32,
         work: impl FnOnce(&mut Self) -> Result<T, TpmError>,
     ) -> Result<T, TpmError> {
-        self.held.push(handle);
-        let done = work(self);
-        self.held.retain(|held| *held != handle);
+        let done = self.while_held(handle, work);
         let flushed = self.flush(handle);
         let value = done?;
         flushed.map(|()| value)
@@ -124,13 +122,23 @@ impl Tpm {
         handle: u32,
         work: impl FnOnce(&mut Self) -> Result<T, TpmError>,
     ) -> Result<T, TpmError> {
-        self.held.push(handle);
-        let done = work(self);
-        self.held.retain(|held| *held != handle);
+        let done = self.while_held(handle, work);
         if done.is_err() {
             // The first error is the one that counts.
             self.flush(handle).ok();
         }
+        done
+    }
+
+    /// Does `work` with `handle` on the list of those that are given back whatever happens.
+    fn while_held<T>(
+        &mut self,
+        handle: u32,
+        work: impl FnOnce(&mut Self) -> Result<T, TpmError>,
+    ) -> Result<T, TpmError> {
+        self.held.push(handle);
+        let done = work(self);
+        self.held.retain(|held| *held != handle);
         done
     }
 

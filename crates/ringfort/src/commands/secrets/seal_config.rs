@@ -3,8 +3,8 @@
 //!
 //! In: a configuration file, by default the user's. Out: the file with sealed values, and a report without values.
 //!
-//! **Invariant:** the file is replaced whole, only if it still says what was read, and only by one that loads; what it
-//! was is kept first. Where its content was accepted, the sealed one is: nothing else has changed in it.
+//! **Invariant:** the file is replaced whole, only if it still says what was read, and only by one that loads. No copy of
+//! it in clear is kept: every new value was opened again and held the same before the file is written. Where its content was accepted, the sealed one is: nothing else has changed in it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,6 @@ use ringfort_ops::setup::file::Files;
 use ringfort_policy::accept::{self, Shown, State};
 use ringfort_policy::load::{self, Layer};
 use ringfort_policy::secret_place;
-use ringfort_runtime::state::private_folder;
-use ringfort_secrets::owned::OwnedFile;
 use ringfort_secrets::root::StoreId;
 use ringfort_secrets::seal_config::{self as seal, Keys, Place, Plan, Scope, Target};
 use ringfort_secrets::sealed_text::{Enc2Key, Form, KeySource, Opener, TextKey};
@@ -27,16 +25,14 @@ use serde_json::json;
 use super::{Desk, Failure};
 use crate::commands::{EXIT_DENIED, EXIT_OK};
 use crate::output;
-use crate::vault::Missing;
-
-/// The folder below the state folder that keeps files as they were.
-const BACKUPS: &str = "config-backups";
+use crate::vault::{Missing, unusable};
 
 /// `ringfort secrets seal-config`
 #[derive(Debug, Args)]
 #[command(
     after_help = "Values in clear become `enc3:` values, which open with the store of secrets, at their own key and \
-nowhere else. A file whose content was accepted stays accepted.
+nowhere else. A file whose content was accepted stays accepted. No copy in clear is kept: each new value was opened again \
+before the file is written.
 
 Examples:
   ringfort secrets seal-config --dry-run     what would change, without values
@@ -56,11 +52,8 @@ pub(super) struct SealConfigArgs {
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Keep no copy of the file as it was
-    #[arg(long)]
-    no_backup: bool,
     /// Open each sealed value of the configuration in force, and show none
-    #[arg(long, conflicts_with_all = ["file", "migrate", "dry_run", "no_backup"])]
+    #[arg(long, conflicts_with_all = ["file", "migrate", "dry_run"])]
     check: bool,
 }
 
@@ -98,12 +91,13 @@ impl Desk<'_> {
             failure.help("mend what is named, then seal the rest; `enc:` values need --migrate")
         })?;
         let accepted = self.state.accepted();
-        let was_accepted = matches!(accept::state(&accepted, &path), Ok(State::Accepted { .. }));
+        let stood = accept::state(&accepted, &path);
+        let was_accepted = matches!(stood, Ok(State::Accepted { .. }));
+        let copy_in_clear = matches!(&stood, Ok(State::Changed { accepted }) if has_clear(&path, accepted));
         let keys: Vec<&str> = plan.changes.iter().map(|change| change.key.as_str()).collect();
         let event = "secrets.seal-config";
         self.record(event, None, &[("path", json!(path)), ("keys", json!(keys))])?;
         let failed = |failure| self.failed(event, None, failure);
-        let backup = if args.no_backup { None } else { Some(self.backup(&path, before).map_err(failed)?) };
         let replaced = files.replace(&path, Some(before), Some(&plan.after));
         replaced.map_err(|error| failed(Failure::usage(error)))?;
         if was_accepted {
@@ -113,7 +107,7 @@ impl Desk<'_> {
                 failed(Failure::guard(error).help(help))
             })?;
         }
-        self.tell_sealed(&path, &plan, &Done { dry_run: false, backup, was_accepted })
+        self.tell_sealed(&path, &plan, &Done { dry_run: false, was_accepted, copy_in_clear })
     }
 
     fn plan(
@@ -145,7 +139,7 @@ impl Desk<'_> {
             Err(_) if dry_run => None,
             other => other?.map(|vault| text_key(&vault)).transpose()?,
         };
-        let keys = Keys { enc2: enc2.as_ref(), enc3: enc3.as_ref(), enc3_before: None };
+        let keys = Keys { enc2: enc2.as_ref(), enc3: enc3.as_ref() };
         let result = if dry_run && (needs_file && enc2.is_none() || needs_store && enc3.is_none()) {
             Ok(seal::outline(places, target, scope))
         } else {
@@ -157,24 +151,13 @@ impl Desk<'_> {
         })
     }
 
-    /// Keeps the file as it was, for this user alone.
-    fn backup(&self, path: &Path, before: &str) -> Result<PathBuf, Failure> {
-        let folder = self.state.root().join(BACKUPS);
-        private_folder(&folder).map_err(Failure::guard)?;
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let backup = folder.join(format!("{name}.{}", self.clock.now().0));
-        let file = OwnedFile::at(&backup).map_err(Failure::guard)?;
-        file.create(before.as_bytes()).map_err(Failure::guard)?;
-        Ok(backup)
-    }
-
     fn tell_sealed(&self, path: &Path, plan: &Plan, done: &Done) -> Result<u8, Failure> {
         let mut out = anstream::stdout().lock();
         if self.common.json {
             let report = plan.report();
             let value = json!({
                 "path": path, "changes": report.changes, "left": report.left, "dry_run": done.dry_run,
-                "backup": done.backup, "accepted": done.was_accepted,
+                "accepted": done.was_accepted, "accepted_in_clear": done.copy_in_clear,
             });
             output::json_line(&mut out, &value)?;
             return Ok(EXIT_OK);
@@ -196,9 +179,8 @@ impl Desk<'_> {
                 "`enc:` does not show a wrong key or a change: look whether these values are the right ones"
             )?;
         }
-        if let Some(backup) = &done.backup {
-            let backup = backup.display();
-            writeln!(out, "the file as it was, with its values in clear, is `{backup}`; remove it once all works")?;
+        if done.copy_in_clear {
+            writeln!(out, "the copy that was accepted before holds values in clear until the file is accepted")?;
         }
         match done {
             Done { dry_run: true, .. } => {}
@@ -246,8 +228,9 @@ impl Desk<'_> {
 #[derive(Default)]
 struct Done {
     dry_run: bool,
-    backup: Option<PathBuf>,
     was_accepted: bool,
+    /// The accepted copy is another one, and holds values in clear.
+    copy_in_clear: bool,
 }
 
 /// The folders beside whose files key files lie.
@@ -290,7 +273,13 @@ impl KeySource for ConfigKeys {
 }
 
 fn text_key(vault: &Vault) -> Result<TextKey, Failure> {
-    TextKey::derive(vault.id(), vault.store_key()).map_err(Failure::guard)
+    vault.text_key().map_err(unusable)
+}
+
+/// Whether a text holds a secret in clear, or none can be told.
+fn has_clear(path: &Path, text: &str) -> bool {
+    let is_clear = |place: &secret_place::SecretPlace| place.form == Ok(Form::Plain) && !place.text.expose().is_empty();
+    secret_place::find(path, text).map_or(true, |places| places.iter().any(is_clear))
 }
 
 fn places(path: &Path, text: &str) -> Result<Vec<Place>, Failure> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `ringfort secrets slot`: the ways in which the store opens.
+//! `ringfort secrets slot` and `ringfort keys slot`: the ways in which a store opens.
 //!
 //! In: the name of a source, or the number of a slot. Out: the slots as they are afterwards.
 //!
@@ -13,16 +13,16 @@ use ringfort_secrets::passphrase::PASSPHRASE;
 use ringfort_secrets::store::{Header, Slot};
 use serde_json::{Value, json};
 
-use super::{Desk, Failure};
-use crate::commands::{EXIT_DENIED, EXIT_OK};
+use super::StoreDesk;
+use crate::commands::{EXIT_DENIED, EXIT_OK, Failure};
 use crate::output;
 use crate::prompt::Prompt;
 use crate::vault::sources::{PKCS11, TPM2};
-use crate::vault::{Missing, unasked, unusable};
+use crate::vault::{Missing, Which, unasked};
 
-/// `ringfort secrets slot`
+/// `slot` of a store
 #[derive(Debug, Subcommand)]
-pub(super) enum SlotCommand {
+pub(crate) enum SlotCommand {
     /// List what opens the store
     List,
     /// Let something else open it too: `key-file`, `env`, `secret-service`, `keyutils`, `tpm2` or `pkcs11`
@@ -52,12 +52,12 @@ enum Pin {
     Unasked,
 }
 
-impl Desk<'_> {
-    pub(super) fn slot(&self, command: &SlotCommand) -> Result<u8, Failure> {
+impl StoreDesk<'_> {
+    pub(crate) fn slot(&self, command: &SlotCommand) -> Result<u8, Failure> {
         match command {
-            SlotCommand::List => match self.opener().header()? {
+            SlotCommand::List => match self.opener.header()? {
                 Some(header) => self.show_slots(&header),
-                None => self.open(Missing::Fail).map(|_| EXIT_OK),
+                None => self.opener.open(Missing::Fail).map(|_| EXIT_OK),
             },
             SlotCommand::Add { source, pin } => self.add_slot(source, if *pin { Pin::New } else { Pin::Unasked }),
             SlotCommand::Remove { number, yes } => self.remove_slot(*number, *yes),
@@ -65,28 +65,33 @@ impl Desk<'_> {
     }
 
     fn add_slot(&self, name: &str, pin: Pin) -> Result<u8, Failure> {
+        let which = self.opener.which;
+        let is_asked = pin == Pin::New && !self.opener.has_pin_file();
+        if which == Which::Keys && (is_asked || !self.opener.is_quiet(name)) {
+            let error = anyhow::anyhow!("keys sign when nobody is there: what asks a person cannot open them");
+            return Err(Failure::usage(error).help("key-file, env, keyutils, secret-service, tpm2; a PIN from a file"));
+        }
         if name == PASSPHRASE {
             let error = anyhow::anyhow!("a passphrase takes the place of a key file");
             return Err(Failure::usage(error).help("`ringfort secrets passphrase` sets one"));
         }
-        let opener = self.opener();
         if pin == Pin::New {
             return self.add_pin(name);
         }
-        let Some(source) = opener.source(name)? else {
+        let Some(source) = self.opener.source(name)? else {
             let error = anyhow::anyhow!("`{}` is no source of a root key here", name.escape_debug());
             return Err(Failure::usage(error)
                 .help("key-file, env (RINGFORT_SECRET_STORE_KEY is set), secret-service, keyutils, tpm2, pkcs11"));
         };
-        let mut vault = self.open(Missing::Fail)?;
+        let mut vault = self.opener.open(Missing::Fail)?;
         if vault.header().slots.iter().any(|slot| slot.data.source == name) {
-            let error = anyhow::anyhow!("the store has a slot of the source `{name}` already");
-            return Err(Failure::usage(error).help("remove that one first: `ringfort secrets slot list`"));
+            let error = anyhow::anyhow!("{} has a slot of the source `{name}` already", which.title());
+            return Err(Failure::usage(error).help(format!("remove that one first: {}", self.line("slot list"))));
         }
-        opener.private_keys_folder()?;
-        self.record("secrets.slot", None, &[("change", "added".into()), ("source", name.into())])?;
-        let added = vault.add_slot(source.as_ref(), self.clock.now());
-        added.map_err(|error| self.failed("secrets.slot", None, unusable(error)))?;
+        self.opener.private_keys_folder()?;
+        self.record("slot", &[("change", "added".into()), ("source", name.into())])?;
+        let added = vault.add_slot(source.as_ref(), self.opener.clock.now());
+        added.map_err(|error| self.not_done("slot", error))?;
         self.show_slots(vault.header())
     }
 
@@ -98,35 +103,28 @@ impl Desk<'_> {
                 Failure::usage(error).help("a token has its PIN already; a passphrase is set with `passphrase`")
             );
         }
-        let opener = self.opener();
-        let mut vault = self.open(Missing::Fail)?;
-        let source = opener.new_pin()?;
+        let mut vault = self.opener.open(Missing::Fail)?;
+        let source = self.opener.new_pin()?;
         let before = vault.header().slots.clone();
-        self.record(
-            "secrets.slot",
-            None,
-            &[("change", "added".into()), ("source", name.into()), ("pin", true.into())],
-        )?;
-        vault
-            .add_slot(source.as_ref(), self.clock.now())
-            .map_err(|error| self.failed("secrets.slot", None, unusable(error)))?;
+        self.record("slot", &[("change", "added".into()), ("source", name.into()), ("pin", true.into())])?;
+        let added = vault.add_slot(source.as_ref(), self.opener.clock.now());
+        added.map_err(|error| self.not_done("slot", error))?;
         for slot in before.iter().filter(|slot| slot.data.source == TPM2) {
             let Some(index) = vault.header().slots.iter().position(|present| present == slot) else { continue };
-            vault.remove_slot(index).map_err(|error| self.failed("secrets.slot", None, unusable(error)))?;
+            vault.remove_slot(index).map_err(|error| self.not_done("slot", error))?;
         }
         self.show_slots(vault.header())
     }
 
     fn remove_slot(&self, number: usize, yes: bool) -> Result<u8, Failure> {
-        let opener = self.opener();
-        let mut vault = self.open(Missing::Fail)?;
+        let mut vault = self.opener.open(Missing::Fail)?;
         let slot = number.checked_sub(1).and_then(|index| vault.header().slots.get(index));
         let Some(name) = slot.map(|slot| slot.data.source.clone()) else {
             let error = anyhow::anyhow!("there is no slot {number}");
-            return Err(Failure::usage(error).help("`ringfort secrets slot list` shows them"));
+            return Err(Failure::usage(error).help(format!("{} shows them", self.line("slot list"))));
         };
         if !yes {
-            let prompt = Prompt::open(&self.signals).map_err(|error| {
+            let prompt = Prompt::open(self.signals).map_err(|error| {
                 Failure::usage(error).help("run it on a terminal, or add --yes; nothing was removed")
             })?;
             if !prompt.confirm(&format!("Let `{name}` open the store no more? [y/N] ")).map_err(unasked)? {
@@ -134,10 +132,10 @@ impl Desk<'_> {
                 return Ok(EXIT_DENIED);
             }
         }
-        self.record("secrets.slot", None, &[("change", "removed".into()), ("source", name.as_str().into())])?;
+        self.record("slot", &[("change", "removed".into()), ("source", name.as_str().into())])?;
         let data = vault.remove_slot(number - 1);
-        let data = data.map_err(|error| self.failed("secrets.slot", None, unusable(error)))?;
-        if let Some(source) = opener.source(&name)? {
+        let data = data.map_err(|error| self.not_done("slot", error))?;
+        if let Some(source) = self.opener.source(&name)? {
             source.forget(vault.id(), &data).map_err(|error| {
                 Failure::guard(error).help("it opens the store no more; what it kept outside may still be there")
             })?;
@@ -147,7 +145,7 @@ impl Desk<'_> {
 
     fn show_slots(&self, header: &Header) -> Result<u8, Failure> {
         let mut out = anstream::stdout().lock();
-        if self.common.json {
+        if self.json {
             let slot = |(index, slot): (usize, &Slot)| json!({ "number": index + 1, "source": slot.data.source, "made": slot.made.to_string(), "pin": needs_pin(slot) });
             let slots: Vec<Value> = header.slots.iter().enumerate().map(slot).collect();
             output::json_line(&mut out, &json!({ "slots": slots }))?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `ringfort secrets restore`: a store that was put back from a backup, moved here, or damaged.
+//! `ringfort secrets restore` and `ringfort keys restore`: a store that was put back from a backup, moved here, or damaged.
 //!
-//! In: a person's word that the file in the folder, or the generation before, is to be the newest. Out: how many secrets
+//! In: a person's word that the file in the folder, or the generation before, is to be the newest. Out: how much
 //! the store has now.
 //!
 //! **Invariant:** nothing is taken that the store's own key does not prove; a damaged file is kept under another name. What
@@ -14,25 +14,22 @@ use ringfort_secrets::root::RootKeySource;
 use ringfort_secrets::store::{Header, REFUSED_NAME, StoreError, Vault};
 use serde_json::json;
 
-use super::{Desk, Failure};
-use crate::commands::{EXIT_DENIED, EXIT_OK};
+use super::StoreDesk;
+use crate::commands::{EXIT_DENIED, EXIT_OK, Failure};
 use crate::output;
 use crate::prompt::Prompt;
-use crate::vault::{unasked, unusable};
+use crate::vault::unasked;
 
-/// `ringfort secrets restore`
+/// `restore` of a store
 #[derive(Debug, Args)]
 #[command(
-    after_help = "An older file that somebody put into the folder of the secrets is refused, and so is a store that was \
-moved there. After you have restored a backup, this says that it was you. With `--previous` the generation before takes the \
-place of a damaged or missing file, which is kept beside it as `store.refused`. With `secrets.tpm2_counter` set the store goes on \
-with its counter in the TPM, or is given a new one; without it the counter is let go.
-
-Examples:
-  ringfort secrets restore               take the file that was put back as the newest
-  ringfort secrets restore --previous    go back by one change"
+    after_help = "An older file that somebody put into the folder of the store is refused, and so is a store that was \
+moved there. After you have restored a backup, `restore` says that it was you: the file that was put back is the newest. \
+With `--previous` the generation before takes the place of a damaged or missing file, which is kept beside it as \
+`store.refused`. With `secrets.tpm2_counter` set the store of secrets goes on with its counter in the TPM, or is given a new \
+one; without it the counter is let go."
 )]
-pub(super) struct RestoreArgs {
+pub(crate) struct RestoreArgs {
     /// Take the generation before instead of the file itself
     #[arg(long)]
     previous: bool,
@@ -41,9 +38,9 @@ pub(super) struct RestoreArgs {
     yes: bool,
 }
 
-impl Desk<'_> {
-    pub(super) fn restore(&self, args: &RestoreArgs) -> Result<u8, Failure> {
-        let opener = self.opener();
+impl StoreDesk<'_> {
+    pub(crate) fn restore(&self, args: &RestoreArgs) -> Result<u8, Failure> {
+        let opener = &self.opener;
         let folder = opener.folder();
         let header = if args.previous { Header::read_previous(&folder) } else { Header::read(&folder) };
         let header = header.map_err(|error| match error {
@@ -51,13 +48,13 @@ impl Desk<'_> {
                 Failure::usage(anyhow::anyhow!("there is no generation before"))
                     .help("restore a backup of the state folder")
             }
-            error => unusable(error),
+            error => opener.unusable(error),
         })?;
         if !args.yes && !self.is_meant(args.previous, &header)? {
             return Ok(EXIT_DENIED);
         }
         let facts = [("generation", header.generation.into()), ("previous", args.previous.into())];
-        self.record("secrets.restore", None, &facts)?;
+        self.record("restore", &facts)?;
         let options = opener.taking_back(&header)?;
         let restore = |source: &dyn RootKeySource| match args.previous {
             true => Vault::restore_previous(&folder, source, options.clone()),
@@ -67,19 +64,14 @@ impl Desk<'_> {
             opener.taken_back(&mut vault, &header)?;
             Ok(vault)
         });
-        let vault = taken.map_err(|failure| self.failed("secrets.restore", None, failure))?;
+        let vault = taken.map_err(|failure| self.failed("restore", failure))?;
         let mut out = anstream::stdout().lock();
-        if self.common.json {
+        if self.json {
             let value = json!({ "restored": true, "generation": vault.generation(), "count": vault.len() });
             output::json_line(&mut out, &value)?;
             return Ok(EXIT_OK);
         }
-        let count = vault.len();
-        writeln!(
-            out,
-            "restored: {count} secret{}; `ringfort secrets list` shows them",
-            if count == 1 { "" } else { "s" }
-        )?;
+        writeln!(out, "restored: {}; {} shows them", opener.which.counted(vault.len()), self.line("list"))?;
         if args.previous {
             writeln!(out, "the file that was refused is `{}`", folder.join(REFUSED_NAME).display())?;
         }
@@ -88,7 +80,7 @@ impl Desk<'_> {
 
     /// Whether the person means it.
     fn is_meant(&self, previous: bool, header: &Header) -> Result<bool, Failure> {
-        let prompt = Prompt::open(&self.signals)
+        let prompt = Prompt::open(self.signals)
             .map_err(|error| Failure::usage(error).help("run it on a terminal, or add --yes; nothing was changed"))?;
         let what =
             if previous { "Go back to the generation before" } else { "Take the file in the folder as the newest" };
