@@ -78,7 +78,11 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let program = folder.path().join("it");
-        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        // By another process: what is open for writing here, a child that another test starts meanwhile would hold open
+        // as well, and the copy could not be executed.
+        #[expect(clippy::disallowed_methods, reason = "see above")]
+        let copied = Command::new("/bin/cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
+        assert!(copied.success());
         let own = folder.path().join("own");
         fs::create_dir(&own).unwrap();
         fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).unwrap();
