@@ -523,7 +523,7 @@ fn deny_what_was_before_a_new_store_key_with_a_pin_and_a_counter() {
     let rekeyed = place.root.join("rekeyed");
     copy(&place.state, &rekeyed);
     // Without the file the slot is out of reach of who cannot be asked, and who can is asked for its PIN.
-    refused(secrets("secrets.tpm2_counter=true", &["rekey"]), "the root key of `tpm2` is needed");
+    refused(secrets("secrets.tpm2_counter=true", &["rekey"]), "the PIN of the TPM is needed");
     let typing = tpm.ringfort(&place, "secrets", "secrets.tpm2_counter=true", &["rekey"]);
     assert!(typed(&typing, &[("PIN of the TPM", TPM_PIN)], "has a new key", &[TPM_PIN]));
     secrets(&settings, &["get", "a.b"]).exits(0);
