@@ -21,3 +21,4 @@ pub mod report;
 pub mod rule_ids;
 pub mod source;
 pub mod suite;
+pub mod swtpm;

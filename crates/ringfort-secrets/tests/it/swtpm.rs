@@ -2,24 +2,21 @@
 //! Software TPMs for tests: real ones (swtpm), each with a folder and a port of its own.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
     reason = "helpers of tests fail as tests do, and say what they skip"
 )]
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::Child;
+use std::time::Duration;
 
 use ringfort_secrets::backend::tpm2::{TpmDevice, TpmOptions};
 use tempfile::TempDir;
 
-/// How often a port is tried: another program may take it between looking and using.
-const PORT_TRIES: u32 = 10;
-/// How long a TPM may take to listen.
-const START_MAX: Duration = Duration::from_secs(10);
+/// How long a TPM may take to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Whether skipping is an error.
 #[expect(clippy::disallowed_methods, reason = "the test script says so")]
@@ -115,35 +112,9 @@ impl SoftTpm {
         exchange(self.port, &command)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the software TPM of this test")]
     fn run(&mut self) {
-        for _ in 0..PORT_TRIES {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            self.port = listener.local_addr().unwrap().port();
-            drop(listener);
-            let mut process = Command::new("setpriv")
-                .args(["--pdeathsig", "KILL", "/usr/bin/swtpm", "socket", "--tpm2", "--tpmstate"])
-                .arg(format!("dir={}", self.folder.path().display()))
-                .arg("--server")
-                .arg(format!("type=tcp,port={},bindaddr=127.0.0.1", self.port))
-                .args(["--flags", "not-need-init,startup-clear"])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let started = Instant::now();
-            while started.elapsed() < START_MAX && process.try_wait().unwrap().is_none() {
-                if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
-                    self.process = Some(process);
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            process.kill().ok();
-            process.wait().ok();
-        }
-        panic!("no software TPM could be started");
+        let (process, port) = ringfort_testkit::swtpm::start(self.folder.path()).unwrap();
+        (self.process, self.port) = (Some(process), port);
     }
 
     fn stop(&mut self) {
@@ -164,7 +135,7 @@ impl Drop for SoftTpm {
 #[expect(clippy::disallowed_methods, reason = "the software TPM of this test")]
 pub(crate) fn exchange(port: u16, command: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-    socket.set_read_timeout(Some(START_MAX)).unwrap();
+    socket.set_read_timeout(Some(ANSWER_MAX)).unwrap();
     socket.write_all(command).unwrap();
     let mut response = vec![0; 10];
     socket.read_exact(&mut response).unwrap();

@@ -6,16 +6,16 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command};
 
+use ringfort_testkit::swtpm;
 use tempfile::TempDir;
 
 use crate::pty::Pty;
-use crate::support::{Output, Place, Program, skips_are_errors, until};
+use crate::support::{Output, Place, Program, skips_are_errors};
 
 /// A value that stands nowhere else.
 const VALUE: &str = "swordfish-4711-quite-unlike-anything";
@@ -44,33 +44,8 @@ struct SoftTpm {
 impl SoftTpm {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (process, port) = Self::run(&folder);
+        let (process, port) = swtpm::start(folder.path()).unwrap();
         Self { folder, process, port }
-    }
-
-    fn run(folder: &TempDir) -> (Child, u16) {
-        for _ in 0..10 {
-            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-            let mut process = Command::new("setpriv")
-                .args(["--pdeathsig", "KILL", "/usr/bin/swtpm", "socket", "--tpm2", "--tpmstate"])
-                .arg(format!("dir={}", folder.path().display()))
-                .args(["--server", &format!("type=tcp,port={port},bindaddr=127.0.0.1")])
-                .args(["--flags", "not-need-init,startup-clear"])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok();
-            if until(Duration::from_secs(10), || process.try_wait().unwrap().map(|_| false).or(listens().map(|_| true)))
-                == Some(true)
-            {
-                return (process, port);
-            }
-            process.kill().ok();
-            process.wait().ok();
-        }
-        panic!("no software TPM could be started");
     }
 
     fn stop(&mut self) {
@@ -80,7 +55,7 @@ impl SoftTpm {
 
     fn restart(&mut self) {
         self.stop();
-        (self.process, self.port) = Self::run(&self.folder);
+        (self.process, self.port) = swtpm::start(self.folder.path()).unwrap();
     }
 
     /// Extends a PCR of the SHA-256 bank.
